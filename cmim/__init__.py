@@ -1,0 +1,7 @@
+"""CMIM: binarized encoders trained with a contrastive mutual-information loss.
+
+Reference: Shang et al., Network Binarization via Contrastive Learning, ECCV 2022.
+https://arxiv.org/abs/2207.02970
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Running an experiment: config, runner, records, command line."""

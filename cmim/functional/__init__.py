@@ -1,0 +1,1 @@
+"""Every formula exactly once, in pure torch."""

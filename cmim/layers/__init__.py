@@ -1,0 +1,6 @@
+"""Binary layers and blocks, built from a method's binarizers."""
+
+from cmim.layers.block import BasicBlock
+from cmim.layers.conv import BinaryConv2d, make_conv
+
+__all__ = ["BasicBlock", "BinaryConv2d", "make_conv"]

@@ -1,0 +1,6 @@
+"""The CMIM wrapper that piles the contrastive loss on any task model."""
+
+from cmim.models.cmim import CMIM
+from cmim.models.twin import full_precision_twin
+
+__all__ = ["CMIM", "full_precision_twin"]

@@ -1,0 +1,6 @@
+"""Semantic segmentation: DeepLab head, confusion-matrix metrics."""
+
+from tasks.segmentation.deeplab import DeepLabHead
+from tasks.segmentation.metrics import SegmentationMetric
+
+__all__ = ["DeepLabHead", "SegmentationMetric"]

@@ -1,0 +1,123 @@
+"""Who is an anchor, who is positive, who is negative: pixels of feature maps."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+IGNORED = -1
+
+
+def sample_positions(
+    batch: int, height: int, width: int, count: int, device: torch.device
+) -> Tensor:
+    """Distinct random pixels of each image, uniform over the feature map.
+
+    A fixed number of anchors an image makes the cost independent of the image size.
+
+    Args:
+        batch: N images.
+        height: Rows of the feature map.
+        width: Columns of the feature map.
+        count: Pixels wanted an image; all of them if the map has fewer.
+        device: Where to sample.
+
+    Returns:
+        ``(N, P)`` int64 flat indices ``row * width + column``,
+        ``P = min(count, height * width)``.
+
+    Examples:
+        >>> sample_positions(1, 2, 2, 9, torch.device("cpu")).sort().values.tolist()
+        [[0, 1, 2, 3]]
+    """
+    keys = torch.rand(batch, height * width, device=device)
+    return keys.topk(min(count, height * width), dim=1).indices
+
+
+def gather_pixels(features: Tensor, positions: Tensor) -> Tensor:
+    """Feature vectors at sampled positions.
+
+    Args:
+        features: ``(N, C, H, W)``.
+        positions: ``(N, P)`` flat indices.
+
+    Returns:
+        ``(N * P, C)``, image after image.
+
+    Examples:
+        >>> x = torch.arange(4.0).view(1, 1, 2, 2)
+        >>> gather_pixels(x, torch.tensor([[3, 0]])).tolist()
+        [[3.0], [0.0]]
+    """
+    channels = features.shape[1]
+    index = positions.unsqueeze(1).expand(-1, channels, -1)
+    picked = features.flatten(2).gather(2, index)
+    return picked.transpose(1, 2).reshape(-1, channels)
+
+
+def pick_labels(labels: Tensor, positions: Tensor, height: int, width: int) -> Tensor:
+    """Labels at the centres of sampled feature pixels.
+
+    Args:
+        labels: ``(N, H, W)`` integer maps at image resolution.
+        positions: ``(N, P)`` flat indices into a ``height x width`` feature map.
+        height: Rows of the feature map.
+        width: Columns of the feature map.
+
+    Returns:
+        ``(N * P,)`` labels.
+
+    Examples:
+        >>> labels = torch.tensor([[[1, 1, 2, 2], [1, 1, 2, 2]]])
+        >>> pick_labels(labels, torch.tensor([[1, 0]]), 1, 2).tolist()
+        [2, 1]
+    """
+    rows = (positions // width * 2 + 1) * labels.shape[1] // (2 * height)
+    columns = (positions % width * 2 + 1) * labels.shape[2] // (2 * width)
+    return labels.flatten(1).gather(1, rows * labels.shape[2] + columns).flatten()
+
+
+def depth_bins(
+    depth: Tensor, bins: int = 16, nearest: float = 0.5, farthest: float = 10.0
+) -> Tensor:
+    """Quantise depth into bins of equal width in log-depth.
+
+    Args:
+        depth: Metres, any shape; not finite or not positive means unknown.
+        bins: Number of bins.
+        nearest: Lower end of the first bin in metres; nearer pixels belong to it.
+        farthest: Upper end of the last bin in metres; farther pixels belong to it.
+
+    Returns:
+        int64 bins 0 to ``bins - 1``, ``IGNORED`` (-1) where the depth is unknown.
+
+    Examples:
+        >>> depth_bins(torch.tensor([0.0, 0.5, 2.4, 99.0]), bins=2).tolist()
+        [-1, 0, 1, 1]
+    """
+    known = torch.isfinite(depth) & (depth > 0)
+    log_depth = torch.where(known, depth, torch.ones_like(depth)).log()
+    low, high = math.log(nearest), math.log(farthest)
+    index = ((log_depth - low) / (high - low) * bins).floor().clamp_(0, bins - 1)
+    return torch.where(known, index, torch.full_like(index, IGNORED)).long()
+
+
+def other_label(anchors: Tensor, candidates: Tensor) -> Tensor:
+    """Which candidates are known to carry another label than the anchor.
+
+    Args:
+        anchors: ``(A,)`` labels, ``IGNORED`` (-1) where unknown.
+        candidates: ``(B,)`` labels, likewise.
+
+    Returns:
+        ``(A, B)`` boolean; rows and columns of unknown labels are False.
+
+    Examples:
+        >>> other_label(torch.tensor([0, -1]), torch.tensor([0, 1, -1])).tolist()
+        [[False, True, False], [False, False, False]]
+    """
+    differ = anchors[:, None] != candidates[None, :]
+    known = (anchors != IGNORED)[:, None] & (candidates != IGNORED)[None, :]
+    return differ & known

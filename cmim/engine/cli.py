@@ -1,0 +1,79 @@
+"""What all command-line tools share: errors as one sentence, options, summaries."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from mmengine.config import DictAction
+
+# Errors a user can cause; anything else is a defect and keeps its traceback.
+USER_ERRORS = (ValueError, TypeError, KeyError, FileNotFoundError, ImportError, OSError)
+
+
+def run_tool(main: Callable[[], None]) -> None:
+    """Run a tool; say a user's error in one sentence and exit with 2.
+
+    Set ``CMIM_TRACEBACK=1`` to see where it was raised.
+
+    Args:
+        main: The tool.
+    """
+    warnings.filterwarnings("ignore", message="Fail to import ``MultiScaleDeformable")
+    try:
+        main()
+    except USER_ERRORS as error:
+        if os.environ.get("CMIM_TRACEBACK"):
+            traceback.print_exc()
+        sentence = " ".join(str(error).split()) or type(error).__name__
+        print(f"error: {sentence}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def make_parser(description: str, example: str) -> argparse.ArgumentParser:
+    """A parser whose help ends with an example.
+
+    Args:
+        description: What the tool does.
+        example: A command that works.
+    """
+    return argparse.ArgumentParser(
+        description=description,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add CONFIG and ``--cfg-options``."""
+    parser.add_argument("config", help="config file, e.g. configs/nyud_seg_bireal.py")
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=DictAction,
+        metavar="NAME=VALUE",
+        help="override parts of the config, e.g. data_root=data/nyuv2 "
+        "model.partner=teacher train_cfg.max_iters=200",
+    )
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json FILE``."""
+    parser.add_argument("--json", metavar="FILE", help="write the figures there too")
+
+
+def one_line(figures: dict[str, Any]) -> str:
+    """Figures as ``name value`` pairs on one line.
+
+    Examples:
+        >>> one_line({"mIoU": 8.5, "images": 3})
+        'mIoU 8.5  images 3'
+    """
+    return "  ".join(f"{name} {value}" for name, value in figures.items())

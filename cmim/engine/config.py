@@ -1,0 +1,108 @@
+"""Reading configs: short overrides, and typing errors said clearly."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
+# Top-level keys besides those of mmengine's runner.
+OWN_KEYS = {"data_root", "task_model", "sync_bn", "find_unused_parameters"}
+
+
+class ConfigError(ValueError):
+    """A config or an override that cannot be what was meant."""
+
+
+def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
+    """Read a config file and apply overrides.
+
+    ``data_root=FOLDER`` moves every data loader. Any other override must lead to an
+    existing part of the config; its last name may be new, the component that gets it
+    refuses what it does not know.
+
+    Args:
+        path: Pure-Python config.
+        options: Dotted names to values, as given by ``--cfg-options``.
+
+    Raises:
+        ConfigError: No such file, a top-level key that nothing reads, or an override
+            of a part that does not exist.
+    """
+    path = Path(path)
+    if not path.is_file():
+        near = sorted(p.name for p in path.parent.glob("*.py")) if path.parent else []
+        raise ConfigError(
+            f"config '{path}' does not exist; "
+            + (f"beside it there are {', '.join(near)}" if near else "see configs/")
+        )
+    config = Config.fromfile(str(path))
+    options = dict(options or {})
+    data_root = options.pop("data_root", None)
+    for name in options:
+        _check_override(config, name)
+    config.merge_from_dict(options)
+    if data_root is not None:
+        config.data_root = data_root
+        for loader in LOADERS:
+            if config.get(loader) is not None:
+                config[loader].dataset.data_root = data_root
+    _check_keys(config, path)
+    return config
+
+
+def task_model_config(config: Config) -> dict:
+    """The model without the CMIM wrapper: what evaluation and export use."""
+    model = config.model
+    return model.get("model", model)
+
+
+def _runner_keys() -> set[str]:
+    return set(inspect.signature(Runner.__init__).parameters) - {"self", "cfg"}
+
+
+def _check_keys(config: Config, path: Path) -> None:
+    known = _runner_keys() | OWN_KEYS
+    known |= getattr(config, "_imported_names", set())
+    unknown = [k for k in config if k not in known and not k.startswith("_")]
+    if unknown:
+        raise ConfigError(
+            f"config '{path}' has the unknown key {unknown[0]!r}; known keys are "
+            f"{', '.join(sorted(_runner_keys() | OWN_KEYS))} (helper variables start "
+            "with an underscore)"
+        )
+
+
+def _check_override(config: Config, name: str) -> None:
+    node: Any = config
+    *parents, last = name.split(".")
+    for depth, part in enumerate(parents):
+        child = _child(node, part)
+        if child is None:
+            where = ".".join(parents[: depth + 1])
+            raise ConfigError(
+                f"override '{name}': the config has no '{where}'; at that place there "
+                f"are {', '.join(_names(node)) or 'no parts'}"
+            )
+        node = child
+    if not parents and last not in config and last not in _runner_keys() | OWN_KEYS:
+        raise ConfigError(
+            f"override '{name}': unknown key; the config has {', '.join(config)}"
+        )
+
+
+def _child(node: Any, part: str) -> Any:
+    if isinstance(node, (list, tuple)):
+        return node[int(part)] if part.isdigit() and int(part) < len(node) else None
+    return node.get(part) if hasattr(node, "get") else None
+
+
+def _names(node: Any) -> Iterator[str]:
+    if isinstance(node, (list, tuple)):
+        return (str(i) for i in range(len(node)))
+    return iter(node) if hasattr(node, "keys") else iter(())

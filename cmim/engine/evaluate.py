@@ -1,0 +1,79 @@
+"""Evaluate a task model on the test loader of a config."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.dist import is_main_process
+from mmengine.evaluator import Evaluator
+from mmengine.runner import Runner
+from mmseg.registry import MODELS
+from torch import nn
+from tqdm import tqdm
+
+from cmim.checkpoint import load_task_weights
+from cmim.engine.config import task_model_config
+
+
+def load_task_model(config: Config, checkpoint: str) -> nn.Module:
+    """Build the task model of a config and load its weights, ready for inference.
+
+    Args:
+        config: A config of this project, with or without the CMIM wrapper.
+        checkpoint: Checkpoint trained with that config.
+
+    Raises:
+        CheckpointError: The file cannot be read or is of another model.
+    """
+    model_config = task_model_config(config)
+    if model_config.get("backbone", {}).get("init_from"):
+        model_config["backbone"]["init_from"] = None
+    model = MODELS.build(model_config)
+    load_task_weights(model, checkpoint)
+    return model.to(get_device()).eval()
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module,
+    config: Config,
+    on_prediction: Callable[[Any], None] | None = None,
+) -> dict[str, Any]:
+    """Run a model over ``config.test_dataloader`` and compute its metrics.
+
+    Args:
+        model: Anything with ``test_step(batch) -> data samples``.
+        config: Gives loader and metrics.
+        on_prediction: Called with every predicted data sample.
+
+    Returns:
+        The metrics, and ``images``, ``seconds`` and ``images_per_second``.
+    """
+    loader = Runner.build_dataloader(config.test_dataloader, seed=0)
+    metrics = config.test_evaluator
+    evaluator = Evaluator(metrics if isinstance(metrics, list) else [metrics])
+    evaluator.dataset_meta = loader.dataset.metainfo
+    total = len(loader.dataset)
+    begin = time.perf_counter()
+    bar = tqdm(total=total, unit="image", disable=None if is_main_process() else True)
+    for batch in loader:
+        samples = model.test_step(batch)
+        evaluator.process(data_samples=samples, data_batch=batch)
+        if on_prediction is not None:
+            for sample in samples:
+                on_prediction(sample)
+        bar.update(len(samples))
+    bar.close()
+    figures = dict(evaluator.evaluate(total) or {})
+    seconds = time.perf_counter() - begin
+    return dict(
+        **{name: round(float(value), 4) for name, value in figures.items()},
+        images=total,
+        seconds=round(seconds, 1),
+        images_per_second=round(total / seconds, 1),
+    )

@@ -1,0 +1,83 @@
+"""mmengine's runner with safe, atomic checkpoints and exact resumption."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import master_only
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from cmim.checkpoint import CheckpointError, load_strictly, read_checkpoint
+
+
+class CMIMRunner(Runner):
+    """A runner whose checkpoints are written whole or not at all.
+
+    Checkpoints hold tensors and plain values only, so they load with
+    ``weights_only=True``. Everything that a step depends on is in them: weights, loss
+    state, optimizer, schedules, the step number and the seed (the random state of a
+    step is a function of these two, see :class:`cmim.hooks.SeedSteps`).
+    """
+
+    @master_only
+    def save_checkpoint(self, out_dir: str, filename: str, **kwargs: Any) -> None:
+        """Write under a temporary name, then rename; see mmengine for the arguments."""
+        target = Path(out_dir) / filename
+        temporary = target.with_name(f".{filename}.part")
+        super().save_checkpoint(str(temporary.parent), temporary.name, **kwargs)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+
+    def load_checkpoint(
+        self, filename: str, *args: Any, **kwargs: Any
+    ) -> dict[str, Any]:
+        """Read safely and load strictly.
+
+        Args:
+            filename: Local path; nothing is fetched.
+            args: Ignored: mmengine's device mapping (weights are copied to where the
+                model is).
+            kwargs: Ignored likewise.
+
+        Raises:
+            CheckpointError: Damaged, unsafe or of another model.
+        """
+        checkpoint = read_checkpoint(filename)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        load_strictly(model, checkpoint["state_dict"], filename)
+        self._has_loaded = True
+        self.logger.info(f"Loaded checkpoint {filename}")
+        return checkpoint
+
+    def load_or_resume(self) -> None:
+        """Resume from the last whole checkpoint of the run's folder, if asked to."""
+        if self._has_loaded or not self._resume:
+            return super().load_or_resume()
+        whole = last_whole_checkpoint(self.work_dir)
+        if whole is None:
+            self.logger.info(f"Nothing to resume in {self.work_dir}: starting afresh")
+            return None
+        self.resume(str(whole))
+        return None
+
+
+def last_whole_checkpoint(folder: str | Path) -> Path | None:
+    """The newest checkpoint of a run that can be read, or None.
+
+    Training keeps ``last.pth`` and, until that is surely on disk, ``previous.pth``.
+
+    Args:
+        folder: A run's folder.
+    """
+    for name in ("last.pth", "previous.pth"):
+        path = Path(folder) / name
+        try:
+            if "optimizer" in read_checkpoint(path):
+                return path
+        except CheckpointError:
+            continue
+    return None

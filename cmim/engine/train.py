@@ -1,0 +1,122 @@
+"""Train a config and leave a complete record of the run."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.model import is_model_wrapper
+
+from cmim.engine.autocast import AutocastOptimWrapper
+from cmim.engine.config import ConfigError
+from cmim.engine.evaluate import evaluate
+from cmim.engine.record import peak_memory_gb, versions, write_json
+from cmim.engine.runner import CMIMRunner
+from cmim.hooks import RecordTiming
+
+AMP_TYPES = ("bfloat16", "float16")
+
+
+def train(config: Config, final_test: bool = True) -> dict[str, Any]:
+    """Train, then evaluate once on the test loader.
+
+    The run's folder (``config.work_dir``) gets the config, ``run.json`` (command, seed,
+    versions), ``last.pth``, logs, and ``metrics.json`` (final metrics and costs).
+
+    Args:
+        config: A complete config, see :func:`prepare_training`.
+        final_test: Evaluate on the test loader at the end.
+
+    Returns:
+        What ``metrics.json`` holds.
+    """
+    folder = Path(config.work_dir)
+    runner = CMIMRunner.from_cfg(config)
+    if is_main_process():
+        write_json(
+            folder / "run.json",
+            dict(
+                command=" ".join(sys.argv),
+                config=str(config.filename),
+                seed=runner.seed,
+                threads=torch.get_num_threads(),
+                world_size=runner.world_size,
+                versions=versions(),
+            ),
+        )
+    begin = time.perf_counter()
+    runner.train()
+    figures: dict[str, Any] = dict(
+        seed=runner.seed,
+        steps=runner.iter,
+        minutes=round((time.perf_counter() - begin) / 60, 2),
+    )
+    for hook in runner.hooks:
+        if isinstance(hook, RecordTiming):
+            figures.update(hook.figures())
+    if final_test and config.get("test_dataloader") is not None:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        # The loader workers of training would hold their caches during the test.
+        model.eval()
+        figures["test"] = evaluate(model, config)
+    figures["peak_memory_gb"] = peak_memory_gb()
+    if torch.cuda.is_available():
+        gpu_bytes = torch.cuda.max_memory_allocated()
+        figures["peak_gpu_memory_gb"] = round(gpu_bytes / 1e9, 2)
+    if is_main_process():
+        write_json(folder / "metrics.json", figures)
+    return figures
+
+
+def prepare_training(
+    config: Config,
+    work_dir: str | None = None,
+    resume: bool = False,
+    seed: int | None = None,
+    amp: str | None = None,
+    launcher: str = "none",
+) -> Config:
+    """Complete a config with what the command line says.
+
+    Args:
+        config: As read by :func:`cmim.engine.config.load_config`.
+        work_dir: The run's folder; ``work_dirs/CONFIG`` when None.
+        resume: Continue from the last whole checkpoint in the run's folder.
+        seed: Seed of everything random; the config's own, else 0, when None.
+        amp: ``'bfloat16'`` (any device), ``'float16'`` (GPU, with loss scaling)
+            or None for what the config says.
+        launcher: As in mmengine: ``'none'``, ``'pytorch'``, ``'slurm'``, ``'mpi'``.
+
+    Raises:
+        ConfigError: Unknown precision, or float16 without a GPU.
+    """
+    name = Path(config.filename).stem
+    config.work_dir = work_dir or config.get("work_dir") or f"work_dirs/{name}"
+    config.resume = resume
+    config.launcher = launcher
+    randomness = dict(config.get("randomness") or {})
+    chosen = seed if seed is not None else randomness.get("seed")
+    config.randomness = {**randomness, "seed": 0 if chosen is None else chosen}
+    if amp is not None:
+        _set_precision(config, amp)
+    if not torch.cuda.is_available():
+        # torch's SyncBatchNorm works on GPUs only.
+        config.pop("sync_bn", None)
+    return config
+
+
+def _set_precision(config: Config, amp: str) -> None:
+    if amp not in AMP_TYPES:
+        raise ConfigError(f"amp {amp!r} is unknown; choose from {', '.join(AMP_TYPES)}")
+    if amp == "bfloat16":
+        config.optim_wrapper.type = AutocastOptimWrapper
+        return
+    if not torch.cuda.is_available():
+        raise ConfigError("amp 'float16' needs a GPU; use bfloat16 on a CPU")
+    config.optim_wrapper.type = "AmpOptimWrapper"
+    config.optim_wrapper.loss_scale = "dynamic"

@@ -1,0 +1,66 @@
+"""Measures where the time of a training run goes."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+
+@HOOKS.register_module()
+class RecordTiming(Hook):
+    """Totals for the run's record: images, seconds training, seconds waiting for data.
+
+    The first ``warmup`` steps are left out: workers start and caches fill in them.
+
+    Args:
+        warmup: Steps not counted.
+    """
+
+    # After all other hooks: logging and saving count as training, not as waiting.
+    priority = "LOWEST"
+
+    def __init__(self, warmup: int = 20) -> None:
+        self.warmup = warmup
+        self.images = 0
+        self.seconds = 0.0
+        self.waited = 0.0
+        self._mark: float | None = None
+        self._started = 0.0
+        self._steps = 0
+
+    def before_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None
+    ) -> None:
+        now = time.perf_counter()
+        if self._mark is not None and self._steps >= self.warmup:
+            self.waited += now - self._mark
+            self.seconds += now - self._mark
+        self._started = now
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        now = time.perf_counter()
+        if self._steps >= self.warmup:
+            self.seconds += now - self._started
+            self.images += len(data_batch["inputs"])
+        self._steps += 1
+        self._mark = now
+
+    def before_val(self, runner: Any) -> None:
+        self._mark = None
+
+    def after_val(self, runner: Any) -> None:
+        self._mark = None
+
+    def figures(self) -> dict[str, float]:
+        """``images_per_second`` and ``data_wait_share`` of this process."""
+        if not self.seconds:
+            return {}
+        return dict(
+            images_per_second=round(self.images / self.seconds, 2),
+            data_wait_share=round(self.waited / self.seconds, 4),
+        )

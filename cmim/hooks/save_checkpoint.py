@@ -1,0 +1,110 @@
+"""Keeps the last checkpoint, and the best one where a validation split exists."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.logging import MessageHub
+from mmengine.registry import HOOKS
+
+RULES = {"greater": 1.0, "less": -1.0}
+
+
+@HOOKS.register_module()
+class SaveCheckpoint(Hook):
+    """Write ``last.pth`` regularly and at the end, ``best.pth`` on validation.
+
+    The new file is complete before the old one goes: at any moment, also after
+    ``kill -9``, the folder holds a whole checkpoint.
+
+    Args:
+        interval: Steps between checkpoints.
+        best: Name of the validation metric that selects ``best.pth``, e.g. ``'mIoU'``.
+        rule: ``'greater'`` or ``'less'``: which values of ``best`` are better.
+
+    Raises:
+        ValueError: ``best`` is used where the validation data are the test split, or
+            the metric does not exist.
+    """
+
+    priority = "VERY_LOW"
+
+    def __init__(
+        self, interval: int = 500, best: str | None = None, rule: str = "greater"
+    ) -> None:
+        if rule not in RULES:
+            raise ValueError(f"rule {rule!r} is unknown; choose from greater, less")
+        if interval <= 0:
+            raise ValueError(f"interval must be positive, got {interval}")
+        self.interval = interval
+        self.best = best
+        self.rule = rule
+
+    def before_train(self, runner: Any) -> None:
+        if self.best is None or runner.val_loop is None:
+            return
+        split = getattr(runner.val_dataloader.dataset, "split", None)
+        if split == "test":
+            raise ValueError(
+                "the test split must not select a checkpoint: give val_dataloader "
+                "split='val' with val_fraction, or set best=None"
+            )
+
+    def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+        # The log history is a class that only an unsafe load could restore, and no
+        # step depends on it; plain run-time facts stay.
+        info = {
+            key: value
+            for key, value in checkpoint["message_hub"]["runtime_info"].items()
+            if isinstance(value, (int, float, str, bool))
+        }
+        checkpoint["message_hub"] = dict(
+            log_scalars={}, runtime_info=info, resumed_keys={}
+        )
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        if self.every_n_train_iters(runner, self.interval) or self.is_last_train_iter(
+            runner
+        ):
+            self._save(runner)
+
+    def _save(self, runner: Any) -> None:
+        folder = Path(runner.work_dir)
+        meta = dict(epoch=runner.epoch, iter=runner.iter + 1)
+        runner.save_checkpoint(str(folder), "new.pth", meta=meta, by_epoch=False)
+        if runner.rank == 0:
+            last = folder / "last.pth"
+            if last.exists():
+                os.replace(last, folder / "previous.pth")
+            os.replace(folder / "new.pth", last)
+
+    def after_val_epoch(self, runner: Any, metrics: dict | None = None) -> None:
+        if self.best is None or not metrics or not runner.iter:
+            return
+        if self.best not in metrics:
+            raise ValueError(
+                f"metric {self.best!r} is not among those measured; "
+                f"choose from {', '.join(metrics)}"
+            )
+        score = float(metrics[self.best])
+        hub: MessageHub = runner.message_hub
+        known = hub.runtime_info.get("best_score")
+        sign = RULES[self.rule]
+        if known is not None and sign * score <= sign * known:
+            return
+        hub.update_info("best_score", score)
+        meta = dict(epoch=runner.epoch, iter=runner.iter)
+        runner.save_checkpoint(
+            runner.work_dir,
+            "best.pth",
+            save_optimizer=False,
+            save_param_scheduler=False,
+            meta=meta,
+            by_epoch=False,
+        )
+        runner.logger.info(f"best.pth: {self.best} {score:.4f} at step {runner.iter}")

@@ -1,0 +1,137 @@
+"""Convolution with binary weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from cmim.methods import Method, WeightBinarizer
+
+
+class BinaryConv2d(nn.Conv2d):
+    r"""Two-dimensional convolution whose weights are ``scale * sign(w)``.
+
+    The latent real weights are the parameter (named ``weight``, so that plain
+    ``nn.Conv2d`` weights load). Borders are padded with true zeros, not with a sign.
+    In evaluation without gradients the binary weights are computed once and reused
+    until the latent weights change; the cached tensor is not part of the state.
+
+    Args:
+        in_channels: Input channels.
+        out_channels: Output channels.
+        kernel_size: Side of the square kernel in pixels.
+        weight_binarizer: Gives ``scale * sign(w)`` and its surrogate gradient.
+        stride: Stride in pixels.
+        padding: Zero padding in pixels.
+        dilation: Dilation in pixels.
+
+    Shape:
+        ``(N, I, H, W)`` to ``(N, O, H', W')``; the input is expected to be binary
+        already (see :class:`cmim.methods.ActivationBinarizer`).
+
+    Examples:
+        >>> from cmim.methods import get_method
+        >>> conv = BinaryConv2d(2, 1, 1, get_method("bireal").weight())
+        >>> _ = conv.weight.data.copy_(torch.tensor([[[[0.5]], [[-0.25]]]]))
+        >>> conv(torch.ones(1, 2, 1, 1)).item()  # 0.375 - 0.375
+        0.0
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        weight_binarizer: WeightBinarizer,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            bias=False,
+        )
+        self.weight_binarizer = weight_binarizer
+        self._cached: tuple[tuple[int, int], Tensor] | None = None
+
+    def binary_weight(self) -> Tensor:
+        """``scale * sign(w)``, ``(O, I, kh, kw)``."""
+        if self.training or torch.is_grad_enabled():
+            self._cached = None
+            return self.weight_binarizer(self.weight)
+        # data_ptr sees .to(device) and .data = ..., _version sees in-place updates.
+        key = (self.weight.data_ptr(), self.weight._version)
+        if self._cached is None or self._cached[0] != key:
+            self._cached = (key, self.weight_binarizer(self.weight))
+        return self._cached[1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._conv_forward(x, self.binary_weight(), None)
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_cached": None}
+
+
+def make_conv(
+    method: Method,
+    in_channels: int,
+    out_channels: int,
+    kernel_size: int,
+    stride: int = 1,
+    dilation: int = 1,
+) -> nn.Conv2d:
+    """Convolution of a method with "same" padding: binary, or plain for full precision.
+
+    Args:
+        method: Which weight binarizer to use.
+        in_channels: Input channels.
+        out_channels: Output channels.
+        kernel_size: Odd side of the square kernel in pixels.
+        stride: Stride in pixels.
+        dilation: Dilation in pixels.
+
+    Examples:
+        >>> from cmim.methods import get_method
+        >>> type(make_conv(get_method("fp"), 3, 8, 3)).__name__
+        'Conv2d'
+    """
+    padding = dilation * (kernel_size // 2)
+    if method.weight is None:
+        return nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            bias=False,
+        )
+    return BinaryConv2d(
+        in_channels,
+        out_channels,
+        kernel_size,
+        method.weight(),
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+    )
+
+
+def make_activation(method: Method, channels: int) -> nn.Module:
+    """Activation binarizer of a method, or the identity for full precision.
+
+    Args:
+        method: Which activation binarizer to use.
+        channels: Channels of the activation.
+
+    Examples:
+        >>> from cmim.methods import get_method
+        >>> type(make_activation(get_method("bireal"), 8)).__name__
+        'BiRealActivation'
+    """
+    return nn.Identity() if method.activation is None else method.activation(channels)

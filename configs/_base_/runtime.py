@@ -1,0 +1,29 @@
+"""Logging, checkpoints and reproducibility, shared by all experiments."""
+
+from mmengine.hooks import (
+    DistSamplerSeedHook,
+    IterTimerHook,
+    LoggerHook,
+    ParamSchedulerHook,
+    RuntimeInfoHook,
+)
+from mmengine.runner import LogProcessor
+
+from cmim.hooks import RecordTiming, SaveCheckpoint, SeedSteps
+
+default_scope = "mmseg"
+default_hooks = dict(
+    runtime_info=dict(type=RuntimeInfoHook),
+    timer=dict(type=IterTimerHook),
+    logger=dict(type=LoggerHook, interval=50, log_metric_by_epoch=False),
+    param_scheduler=dict(type=ParamSchedulerHook),
+    sampler_seed=dict(type=DistSamplerSeedHook),
+    checkpoint=dict(type=SaveCheckpoint, interval=500),
+)
+custom_hooks = [dict(type=SeedSteps), dict(type=RecordTiming)]
+log_processor = dict(type=LogProcessor, by_epoch=False, window_size=50)
+# Two ways to lose reproducibility are closed here: cuDNN's choice of algorithms, and
+# statistics of each GPU's share of the batch (sync_bn is dropped on CPUs).
+env_cfg = dict(cudnn_benchmark=False, dist_cfg=dict(backend="nccl"))
+sync_bn = "torch"
+randomness = dict(seed=0)

@@ -1,0 +1,28 @@
+"""NYU Depth v2, depth in metres: the full-precision twin, baseline and teacher.
+
+Data: 795 training frames, crops of 416x544. Hardware: one GPU with 16 GB. Batch 16,
+20,000 steps. For an ImageNet-initialised encoder give the path of a state dict:
+--cfg-options model.model.backbone.init_from=resnet18.pth (see README).
+Not measured yet: this recipe has not been run to its end.
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from ._base_.depth_model import task_model, test_evaluator
+    from ._base_.nyud import data_root, test_cfg, test_dataloader, train_dataloader
+    from ._base_.runtime import (
+        custom_hooks,
+        default_hooks,
+        default_scope,
+        env_cfg,
+        log_processor,
+        randomness,
+        sync_bn,
+    )
+    from ._base_.schedule_full import optim_wrapper, param_scheduler, train_cfg
+
+train_dataloader.dataset.pipeline[0].update(labels=False)
+test_dataloader.dataset.pipeline[0].update(labels=False)
+task_model.backbone.update(method="fp")
+model = task_model

@@ -1,0 +1,31 @@
+"""NYU Depth v2, depth in metres: the full-precision twin, baseline and teacher.
+
+Data: 795 training frames, crops of 96x128. Hardware: 2 CPU cores. Batch 16, 1,000
+steps. Expected figures, measured on all 654 test frames: README, section Results.
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from ._base_.depth_model_small import task_model, test_evaluator
+    from ._base_.nyud_small import (
+        data_root,
+        test_cfg,
+        test_dataloader,
+        train_dataloader,
+    )
+    from ._base_.runtime import (
+        custom_hooks,
+        default_hooks,
+        default_scope,
+        env_cfg,
+        log_processor,
+        randomness,
+        sync_bn,
+    )
+    from ._base_.schedule_small import optim_wrapper, param_scheduler, train_cfg
+
+train_dataloader.dataset.pipeline[0].update(labels=False)
+test_dataloader.dataset.pipeline[0].update(labels=False)
+task_model.backbone.update(method="fp")
+model = task_model

@@ -1,0 +1,102 @@
+"""Atrous spatial pyramid pooling, full precision or binary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cmim.layers.conv import make_activation, make_conv
+from cmim.methods import Method, get_method
+
+
+def conv_bn_relu(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Full-precision 1x1 convolution, batch-norm, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 1, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(),
+    )
+
+
+class AtrousBranch(nn.Module):
+    """Dilated 3x3 convolution with a shortcut around it.
+
+    Args:
+        method: Binarizers and non-linearity.
+        channels: Input and output channels.
+        dilation: Dilation in pixels.
+
+    Shape:
+        ``(N, C, H, W)`` to the same shape.
+    """
+
+    def __init__(self, method: Method, channels: int, dilation: int) -> None:
+        super().__init__()
+        self.binarize = make_activation(method, channels)
+        self.conv = make_conv(method, channels, channels, 3, dilation=dilation)
+        self.bn = nn.BatchNorm2d(channels)
+        self.nonlinearity = method.nonlinearity(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.nonlinearity(x + self.bn(self.conv(self.binarize(x))))
+
+
+class ASPP(nn.Module):
+    """A full-precision 1x1 reduction, atrous branches, image pooling, a 1x1 projection.
+
+    The atrous 3x3 convolutions, where DeepLab's head spends its time, work on the
+    reduced channels and are binarized by ``method``; the first and last layers stay
+    full precision. Dilations larger than the feature map see only padding besides
+    their centre, as in DeepLab.
+
+    Args:
+        in_channels: Input channels.
+        channels: Channels of every branch and of the output.
+        dilations: Dilation of each atrous branch in feature pixels.
+        method: Name of a binarization method, or dict with options; ``'fp'`` for full
+            precision.
+
+    Shape:
+        ``(N, I, H, W)`` to ``(N, C, H, W)``.
+
+    References:
+        Chen et al., Rethinking Atrous Convolution for Semantic Image Segmentation,
+        2017. https://arxiv.org/abs/1706.05587
+
+    Examples:
+        >>> ASPP(8, 4, (1, 2))(torch.zeros(2, 8, 5, 6)).shape
+        torch.Size([2, 4, 5, 6])
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        dilations: Sequence[int] = (6, 12, 18),
+        method: str | dict = "fp",
+    ) -> None:
+        super().__init__()
+        chosen = get_method(method)
+        self.reduce = conv_bn_relu(in_channels, channels)
+        self.branches = nn.ModuleList(
+            AtrousBranch(chosen, channels, dilation) for dilation in dilations
+        )
+        # No batch-norm here: one value an image and channel gives it no statistics.
+        self.image_pool = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, channels, 1), nn.ReLU()
+        )
+        self.project = conv_bn_relu((len(dilations) + 2) * channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.reduce(x)
+        pooled = self.image_pool(x).expand(-1, -1, *x.shape[2:])
+        branches = [branch(x) for branch in self.branches]
+        return self.project(torch.cat([x, *branches, pooled], dim=1))
+
+
+def upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear resize of ``(N, C, H, W)`` to ``size``, pixel centres aligned."""
+    return F.interpolate(x, size, mode="bilinear", align_corners=False)

@@ -1,0 +1,3 @@
+"""placeholder"""
+class PredictionWriter:
+    def __init__(self, d): pass

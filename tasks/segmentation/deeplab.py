@@ -1,0 +1,59 @@
+"""DeepLab head for semantic segmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from tasks.heads import ASPP
+
+
+@MODELS.register_module()
+class DeepLabHead(BaseDecodeHead):
+    """ASPP and a 1x1 classifier, as an mmseg decode head.
+
+    Args:
+        in_channels: Channels of the encoder's last feature map.
+        channels: Channels of the ASPP.
+        num_classes: Number of classes.
+        dilations: Dilations of the atrous branches in feature pixels.
+        method: Binarization of the atrous branches, ``'fp'`` for none.
+        dropout_ratio: Dropout before the classifier.
+        in_index: Which feature map of the encoder is read.
+        loss_decode: mmseg loss config; labels 255 are ignored.
+        align_corners: Passed to mmseg's resizing.
+
+    Shape:
+        tuple of ``(N, I, h, w)`` to logits ``(N, K, h, w)``.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        num_classes: int,
+        dilations: Sequence[int] = (6, 12, 18),
+        method: str | dict = "fp",
+        dropout_ratio: float = 0.1,
+        in_index: int = -1,
+        loss_decode: dict | None = None,
+        align_corners: bool = False,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            channels,
+            num_classes=num_classes,
+            dropout_ratio=dropout_ratio,
+            in_index=in_index,
+            # mmseg's default divides by all pixels, the ignored ones included.
+            loss_decode=loss_decode
+            or dict(type="CrossEntropyLoss", avg_non_ignore=True),
+            align_corners=align_corners,
+        )
+        self.aspp = ASPP(in_channels, channels, dilations, method)
+
+    def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
+        return self.cls_seg(self.aspp(self._transform_inputs(inputs)))

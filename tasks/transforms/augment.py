@@ -1,0 +1,147 @@
+"""Geometry-consistent augmentation of image, labels and depth."""
+
+from __future__ import annotations
+
+import albumentations as A
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmseg.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class AugmentFrame(BaseTransform):
+    """Random scale, crop, flip and colour, the same geometry for every map.
+
+    Zooming in by s makes a scene look s times nearer, so depth is divided by s. Pixels
+    that a crop pads are black in the image, void (255) in the labels and unknown (0) in
+    the depth. Labels and depth are resampled by nearest neighbour: a mean of two
+    surfaces is no surface.
+
+    Args:
+        base_size: ``(H, W)`` pixels that scale 1 stands for; must have the aspect of
+            the frames.
+        crop_size: ``(H, W)`` pixels of the result.
+        scale: Range of the random scale relative to ``base_size``.
+        flip: Probability of a horizontal flip.
+        colour: Strength of the brightness, contrast and saturation changes, 0 for none.
+
+    Raises:
+        ValueError: A range or size that is not positive.
+
+    Examples:
+        >>> frame = dict(img=np.zeros((8, 8, 3), np.uint8), seed=[0],
+        ...              gt_depth_map=np.full((8, 8), 3.0, np.float32))
+        >>> out = AugmentFrame((8, 8), (4, 4), scale=(2.0, 2.0), colour=0)(frame)
+        >>> out["img"].shape, float(out["gt_depth_map"].max())
+        ((4, 4, 3), 1.5)
+    """
+
+    def __init__(
+        self,
+        base_size: tuple[int, int],
+        crop_size: tuple[int, int],
+        scale: tuple[float, float] = (0.8, 1.6),
+        flip: float = 0.5,
+        colour: float = 0.2,
+    ) -> None:
+        if min(*base_size, *crop_size) <= 0:
+            raise ValueError(
+                f"sizes must be positive, got base {base_size}, crop {crop_size}"
+            )
+        if not 0 < scale[0] <= scale[1]:
+            raise ValueError(f"scale must be 0 < low <= high, got {tuple(scale)}")
+        self.base_size = tuple(base_size)
+        self.crop_size = tuple(crop_size)
+        self.scale = tuple(scale)
+        self.flip = flip
+        self.colour = colour
+        self._composed: dict[tuple[int, int], A.Compose] = {}
+
+    def transform(self, results: dict) -> dict:
+        height, width = results["img"].shape[:2]
+        compose = self._compose(height, width)
+        compose.set_random_seed(_single_seed(results["seed"]))
+        maps = {}
+        if "gt_seg_map" in results:
+            # Shift void to 0 so that one fill value serves labels and depth.
+            maps["mask"] = results["gt_seg_map"] + np.uint8(1)
+        if "gt_depth_map" in results:
+            maps["depth"] = results["gt_depth_map"]
+        out = compose(image=results["img"], **maps)
+        results["img"] = out["image"]
+        results["img_shape"] = results["ori_shape"] = out["image"].shape[:2]
+        if "mask" in maps:
+            results["gt_seg_map"] = out["mask"] - np.uint8(1)
+        if "depth" in maps:
+            drawn = out["applied_transforms"][0][1]["scale"]
+            zoom = drawn * height / self.base_size[0]
+            results["gt_depth_map"] = out["depth"] / np.float32(zoom)
+        return results
+
+    def _compose(self, height: int, width: int) -> A.Compose:
+        """The pipeline for frames of one size; scale is relative to what was loaded."""
+        if (height, width) not in self._composed:
+            base_height, base_width = self.base_size
+            if abs(height * base_width - width * base_height) > max(height, width):
+                raise ValueError(
+                    f"frames of {height}x{width} have another aspect than base_size "
+                    f"{base_height}x{base_width}; set base_size to the same aspect"
+                )
+            factor = base_height / height
+            low, high = (s * factor - 1 for s in self.scale)
+            c = self.colour
+            self._composed[height, width] = A.Compose(
+                [
+                    A.RandomScale((low, high), area_for_downscale="image", p=1),
+                    A.PadIfNeeded(*self.crop_size, position="top_left"),
+                    A.RandomCrop(*self.crop_size),
+                    A.HorizontalFlip(p=self.flip),
+                    A.ColorJitter(
+                        brightness=(1 - c, 1 + c),
+                        contrast=(1 - c, 1 + c),
+                        saturation=(1 - c, 1 + c),
+                        hue=(-c / 8, c / 8),
+                        p=1.0 if c else 0.0,
+                    ),
+                ],
+                additional_targets={"depth": "mask"},
+                save_applied_params=True,
+            )
+        return self._composed[height, width]
+
+
+@TRANSFORMS.register_module()
+class ResizeImage(BaseTransform):
+    """Resize the image alone, for evaluation at the ground truth's own resolution.
+
+    Predictions are resized back to ``ori_shape`` by the model, so metrics are always
+    computed on unresampled labels and depth.
+
+    Args:
+        size: ``(H, W)`` pixels of the network's input.
+
+    Examples:
+        >>> out = ResizeImage((4, 6))(dict(img=np.zeros((8, 12, 3), np.uint8)))
+        >>> out["img"].shape, out["img_shape"]
+        ((4, 6, 3), (4, 6))
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.size = tuple(size)
+
+    def transform(self, results: dict) -> dict:
+        height, width = self.size
+        shrinks = results["img"].shape[0] > height
+        results["img"] = cv2.resize(
+            results["img"],
+            (width, height),
+            interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
+        )
+        results["img_shape"] = (height, width)
+        return results
+
+
+def _single_seed(words: list[int]) -> int:
+    """One well-mixed 32-bit seed from several small integers."""
+    return int(np.random.SeedSequence(words).generate_state(1)[0])

@@ -1,0 +1,45 @@
+"""Evaluate a checkpoint."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+
+def main() -> None:
+    from cmim.engine import cli
+
+    parser = cli.make_parser(
+        "Evaluate a checkpoint on the test split of its config: mIoU and accuracies "
+        "for segmentation, errors in metres for depth.",
+        "python tools/test.py configs/nyud_seg_bireal_small.py "
+        "work_dirs/nyud_seg_bireal_small/last.pth",
+    )
+    cli.add_config_options(parser)
+    parser.add_argument("checkpoint", help="WORK_DIR/last.pth of a training run")
+    parser.add_argument(
+        "--save-predictions",
+        metavar="DIR",
+        help="write predictions as PNG (class + 1, or depth in mm) and as pictures",
+    )
+    cli.add_json_option(parser)
+    args = parser.parse_args()
+
+    from cmim.engine.config import load_config
+    from cmim.engine.evaluate import evaluate, load_task_model
+    from cmim.engine.record import write_json
+    from tasks.pictures import PredictionWriter
+
+    config = load_config(args.config, args.cfg_options)
+    model = load_task_model(config, args.checkpoint)
+    writer = PredictionWriter(args.save_predictions) if args.save_predictions else None
+    figures = evaluate(model, config, writer)
+    if args.json:
+        write_json(args.json, figures)
+    print(cli.one_line(figures))
+
+
+if __name__ == "__main__":
+    from cmim.engine.cli import run_tool
+
+    run_tool(main)

@@ -1,0 +1,74 @@
+"""Train a config."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+
+def main() -> None:
+    from cmim.engine import cli
+
+    parser = cli.make_parser(
+        "Train a config, evaluate it on the test split at the end, and leave config, "
+        "seed, versions, last checkpoint and metrics in the run's folder.",
+        "python tools/train.py configs/nyud_seg_bireal_small.py --amp "
+        "--cfg-options data_root=data/nyuv2 model.partner=latent",
+    )
+    cli.add_config_options(parser)
+    parser.add_argument("--work-dir", help="run's folder (default work_dirs/CONFIG)")
+    parser.add_argument(
+        "--resume", action="store_true", help="continue the run in its folder"
+    )
+    parser.add_argument(
+        "--seed", type=int, help="seed of the run (default 0)"
+    )
+    parser.add_argument(
+        "--amp",
+        nargs="?",
+        const="bfloat16",
+        choices=("bfloat16", "float16"),
+        help="mixed precision: bfloat16 on any device (default), float16 on GPUs",
+    )
+    parser.add_argument(
+        "--launcher",
+        default="none",
+        choices=("none", "pytorch", "slurm", "mpi"),
+        help="how several processes were started (torchrun: pytorch)",
+    )
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="write TensorBoard scalars"
+    )
+    parser.add_argument("--no-test", action="store_true", help="skip the final test")
+    cli.add_json_option(parser)
+    args = parser.parse_args()
+
+    from cmim.engine.config import load_config
+    from cmim.engine.record import write_json
+    from cmim.engine.train import prepare_training, train
+
+    config = prepare_training(
+        load_config(args.config, args.cfg_options),
+        work_dir=args.work_dir,
+        resume=args.resume,
+        seed=args.seed,
+        amp=args.amp,
+        launcher=args.launcher,
+    )
+    if args.tensorboard:
+        config.visualizer = dict(
+            type="Visualizer", vis_backends=[dict(type="TensorboardVisBackend")]
+        )
+    figures = train(config, final_test=not args.no_test)
+    if args.json:
+        write_json(args.json, figures)
+    test = figures.pop("test", {})
+    print(f"{config.work_dir}: {cli.one_line(figures)}")
+    if test:
+        print(f"test: {cli.one_line(test)}")
+
+
+if __name__ == "__main__":
+    from cmim.engine.cli import run_tool
+
+    run_tool(main)
