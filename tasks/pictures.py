@@ -1,3 +1,6 @@
 """placeholder"""
+
+
 class PredictionWriter:
-    def __init__(self, d): pass
+    def __init__(self, d):
+        pass

@@ -1,4 +1,4 @@
-"""Render procedural rooms into files laid out like the official NYU Depth v2.
+r"""Render procedural rooms into files laid out like the official NYU Depth v2.
 
 Example:
     python tools/make_rooms.py --out data/rooms/raw --frames 200 --size 120 160

@@ -1,4 +1,4 @@
-"""Turn the official NYU Depth v2 files into a folder of images, depth and labels.
+r"""Turn the official NYU Depth v2 files into a folder of images, depth and labels.
 
 An interrupted run is resumed by running the same command again.
 

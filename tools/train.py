@@ -20,9 +20,7 @@ def main() -> None:
     parser.add_argument(
         "--resume", action="store_true", help="continue the run in its folder"
     )
-    parser.add_argument(
-        "--seed", type=int, help="seed of the run (default 0)"
-    )
+    parser.add_argument("--seed", type=int, help="seed of the run (default 0)")
     parser.add_argument(
         "--amp",
         nargs="?",

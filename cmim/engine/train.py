@@ -12,7 +12,6 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
 
-from cmim.engine.autocast import AutocastOptimWrapper
 from cmim.engine.config import ConfigError
 from cmim.engine.evaluate import evaluate
 from cmim.engine.record import peak_memory_gb, versions, write_json
@@ -104,17 +103,32 @@ def prepare_training(
     config.randomness = {**randomness, "seed": 0 if chosen is None else chosen}
     if amp is not None:
         _set_precision(config, amp)
+    _fit_schedules(config)
     if not torch.cuda.is_available():
         # torch's SyncBatchNorm works on GPUs only.
         config.pop("sync_bn", None)
     return config
 
 
+def _fit_schedules(config: Config) -> None:
+    """Let schedules without an end run to the last step.
+
+    ``train_cfg.max_iters=...`` alone then shortens a run, decay included; a run that
+    ends within its warm-up has no decay.
+    """
+    steps = config.train_cfg.max_iters
+    schedulers = config.get("param_scheduler") or []
+    kept = [s for s in schedulers if "end" in s or s.get("begin", 0) < steps]
+    for scheduler in kept:
+        scheduler.setdefault("end", steps)
+    config.param_scheduler = kept
+
+
 def _set_precision(config: Config, amp: str) -> None:
     if amp not in AMP_TYPES:
         raise ConfigError(f"amp {amp!r} is unknown; choose from {', '.join(AMP_TYPES)}")
     if amp == "bfloat16":
-        config.optim_wrapper.type = AutocastOptimWrapper
+        config.optim_wrapper.type = "cmim.engine.autocast.AutocastOptimWrapper"
         return
     if not torch.cuda.is_available():
         raise ConfigError("amp 'float16' needs a GPU; use bfloat16 on a CPU")

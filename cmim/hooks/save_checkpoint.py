@@ -55,12 +55,9 @@ class SaveCheckpoint(Hook):
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         # The log history is a class that only an unsafe load could restore, and no
-        # step depends on it; plain run-time facts stay.
-        info = {
-            key: value
-            for key, value in checkpoint["message_hub"]["runtime_info"].items()
-            if isinstance(value, (int, float, str, bool))
-        }
+        # step depends on it; the best score so far is all that a resumed run needs.
+        kept = runner.message_hub.runtime_info.get("best_score")
+        info = {} if kept is None else {"best_score": kept}
         checkpoint["message_hub"] = dict(
             log_scalars={}, runtime_info=info, resumed_keys={}
         )

@@ -11,5 +11,5 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type=LinearLR, start_factor=0.01, begin=0, end=1000, by_epoch=False),
-    dict(type=PolyLR, power=0.9, eta_min=0.0, begin=1000, end=20_000, by_epoch=False),
+    dict(type=PolyLR, power=0.9, eta_min=0.0, begin=1000, by_epoch=False),
 ]

@@ -1,12 +1,12 @@
 """Segmentation with DeepLab on ResNet-18, output stride 8, at full resolution."""
 
-from mmseg.models import EncoderDecoder, SegDataPreProcessor
+from mmseg.models import SegDataPreProcessor
 
 from cmim.encoders import BinaryResNet
-from tasks.segmentation import DeepLabHead, SegmentationMetric
+from tasks.segmentation import DeepLabHead, SegmentationMetric, SegmentationModel
 
 task_model = dict(
-    type=EncoderDecoder,
+    type=SegmentationModel,
     data_preprocessor=dict(
         type=SegDataPreProcessor,
         mean=[123.675, 116.28, 103.53],

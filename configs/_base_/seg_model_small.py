@@ -1,12 +1,12 @@
 """Segmentation with a narrow ResNet-18 (48 to 384 channels) for small crops."""
 
-from mmseg.models import EncoderDecoder, SegDataPreProcessor
+from mmseg.models import SegDataPreProcessor
 
 from cmim.encoders import BinaryResNet
-from tasks.segmentation import DeepLabHead, SegmentationMetric
+from tasks.segmentation import DeepLabHead, SegmentationMetric, SegmentationModel
 
 task_model = dict(
-    type=EncoderDecoder,
+    type=SegmentationModel,
     data_preprocessor=dict(
         type=SegDataPreProcessor,
         mean=[123.675, 116.28, 103.53],

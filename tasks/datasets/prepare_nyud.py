@@ -59,8 +59,8 @@ def prepare_nyud(
 ) -> PreparationReport:
     """Prepare a folder, resume an interrupted one, or verify a complete one.
 
-    While it runs, ``INCOMPLETE`` lies in the folder; a killed run continues
-    where it stopped and leaves the same bytes as an uninterrupted one.
+    ``INCOMPLETE`` lies in the folder until all is verified; a killed run resumes
+    and leaves the same bytes as an uninterrupted one.
 
     Args:
         mat: nyu_depth_v2_labeled.mat.
@@ -72,37 +72,55 @@ def prepare_nyud(
         progress: Whether to show bars.
 
     Raises:
-        DataError: If a source file is unusable, the folder was prepared with
-            other options, or verification fails.
+        DataError: If a source is unusable, options differ or verification fails.
     """
-    started = time.perf_counter()
-    folder = PreparedFolder(out)
+    started, folder = time.perf_counter(), PreparedFolder(out)
     with NyudSource(mat, splits, mapping, depth) as source:
         settings = _settings(source, image_format, depth)
         if folder.is_complete():
             folder.compare(folder.load_summary(), settings)
             return verify_prepared(out, progress)
-        finished: dict[str, dict[str, str]] = {}
-        if folder.journal.exists():
-            finished = folder.resume(settings)
-        else:
-            folder.start(settings)
-        written = source.frames - len(finished)
-        names = [frame_name(index) for index in range(source.frames)]
-        for index, name in enumerate(tqdm(names, disable=not progress, unit="frame")):
-            if name not in finished:
-                files = encode_frame(source, index, image_format)
-                finished[name] = folder.write_frame(name, files)
+        digests, written = _write_frames(folder, source, settings, progress)
         texts = _texts(source)
-    summary = {
-        **settings,
-        "digests": {name: finished[name] for name in names},
-        "text_digests": {name: sha256(text.encode()) for name, text in texts.items()},
-    }
+    size = _finish(folder, {**settings, "digests": digests}, texts, progress)
+    return _report(texts, len(digests), written, size, started)
+
+
+def _write_frames(
+    folder: PreparedFolder,
+    source: NyudSource,
+    settings: dict[str, Any],
+    progress: bool,
+) -> tuple[dict[str, dict[str, str]], int]:
+    """Write what is missing; return all digests and the number of frames written."""
+    finished: dict[str, dict[str, str]] = {}
+    if folder.journal.exists():
+        finished = folder.resume(settings)
+    else:
+        folder.start(settings)
+    written = source.frames - len(finished)
+    names = [frame_name(index) for index in range(source.frames)]
+    for index, name in enumerate(tqdm(names, disable=not progress, unit="frame")):
+        if name not in finished:
+            files = encode_frame(source, index, settings["image_format"])
+            finished[name] = folder.write_frame(name, files)
+    return {name: finished[name] for name in names}, written
+
+
+def _finish(
+    folder: PreparedFolder,
+    summary: dict[str, Any],
+    texts: dict[str, str],
+    progress: bool,
+) -> int:
+    """Verify the frames, then declare the folder complete; return its bytes."""
     size = _verify_frames(folder, summary, progress)
-    _verify_splits(out, texts["train.txt"], texts["test.txt"], len(names))
-    folder.finish(texts, summary)
-    return _report(texts, len(names), written, size, started)
+    _verify_splits(
+        folder.path, texts["train.txt"], texts["test.txt"], summary["frames"]
+    )
+    text_digests = {name: sha256(text.encode()) for name, text in texts.items()}
+    folder.finish(texts, {**summary, "text_digests": text_digests})
+    return size
 
 
 def verify_prepared(out: Path, progress: bool = True) -> PreparationReport:

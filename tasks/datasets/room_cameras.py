@@ -56,7 +56,7 @@ def _draw_poses(
     high = np.array([room[0] - 0.4, room[1] - 0.4, 1.75])
     positions = generator.uniform(low, high, (_CANDIDATES, 3))
     yaw = generator.uniform(-np.pi, np.pi, _CANDIDATES)
-    pitch = np.radians(generator.uniform(5.0, 26.0, _CANDIDATES))
+    pitch = np.radians(generator.uniform(2.0, 25.0, _CANDIDATES))
     roll = np.radians(generator.normal(0.0, 1.5, _CANDIDATES))
     zero = np.zeros(_CANDIDATES)
     forward = np.stack(

@@ -126,12 +126,14 @@ def _slats(face: Face, period: float, phase: float) -> Floats:
 
 def _folds(face: Face, period: float, phase: float) -> Floats:
     bend = sample_noise(face.u * 0.3, face.v * 0.3, phase)
-    return 0.5 + 0.5 * np.sin(2 * np.pi * (face.u / period + phase + bend))
+    waves = np.sin(2 * np.pi * (face.u / period + phase + bend))
+    return (0.5 + 0.5 * waves).astype(np.float32)
 
 
 def _wood(face: Face, period: float, phase: float) -> Floats:
     grain = sample_noise(face.u * 0.4, face.v * 4.0, phase)
-    return 0.5 + 0.5 * np.sin(2 * np.pi * (face.v / period + 2.0 * grain))
+    rings = np.sin(2 * np.pi * (face.v / period + 2.0 * grain))
+    return (0.5 + 0.5 * rings).astype(np.float32)
 
 
 def _planks(face: Face, period: float, phase: float) -> Floats:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from tasks.datasets import matlab
 from tasks.datasets.nyu40 import NYU40_CLASSES
 from tasks.datasets.room_cameras import draw_camera
-from tasks.datasets.room_casting import Size, cast_rays
+from tasks.datasets.room_casting import Doubles, Size, cast_rays
 from tasks.datasets.room_scenes import RoomScene, build_scene
 from tasks.datasets.room_shading import (
     drop_boundary_labels,
@@ -86,15 +86,18 @@ def render_room(seed: int, index: int, size: Size = (480, 640)) -> RoomFrame:
     maps = map_surfaces(scene, camera, hits, solids)
     depth = hits.depth.astype(np.float32)
     instances = maps.instances.reshape(size)
-    normals = (maps.normals @ camera.axes.T).reshape(*size, 3)
     return RoomFrame(
         image=expose(light_surfaces(scene, maps, depth), generator),
         depth=depth,
         labels=drop_boundary_labels(maps.labels.reshape(size), instances, generator),
-        normals=normals.astype(np.float32),
+        normals=_camera_normals(maps.normals, camera.axes, size),
         instances=instances,
         scene=f"{scene.kind}_{number:04d}",
     )
+
+
+def _camera_normals(normals: Doubles, axes: Doubles, size: Size) -> NDArray[np.float32]:
+    return (normals @ axes.T).reshape(*size, 3).astype(np.float32)
 
 
 def draw_label_map(seed: int) -> NDArray[np.uint8]:
@@ -144,8 +147,7 @@ def write_rooms(
 ) -> None:
     """Write rendered rooms in the layout of the official NYU Depth v2 files.
 
-    ``nyu_depth_v2_labeled.mat`` (with an additional ``normals``, (N, 3, W, H)),
-    ``splits.mat`` and ``classMapping40.mat``. One frame is in memory at a time.
+    The labelled file also gets ``normals`` (N, 3, W, H), a frame at a time.
 
     Args:
         folder: Where the three files go; created if absent.
@@ -158,23 +160,11 @@ def write_rooms(
     Raises:
         ValueError: If there are too few frames for two splits.
     """
-    if frames <= FRAMES_PER_SCENE or not 0.0 < test_fraction < 1.0:
-        raise ValueError(
-            f"{frames} frames with test_fraction {test_fraction} cannot be split; use "
-            f"more than {FRAMES_PER_SCENE} frames and a fraction between 0 and 1"
-        )
+    _check_split(frames, test_fraction)
     folder.mkdir(parents=True, exist_ok=True)
-    label_map = draw_label_map(seed)
-    names = _raw_names(label_map)
     matlab.save_mat5(folder / "splits.mat", _split_scenes(frames, test_fraction, seed))
-    matlab.save_mat5(
-        folder / "classMapping40.mat",
-        {
-            "mapClass": label_map[None],
-            "className": matlab.cell_row(NYU40_CLASSES),
-            "allClassName": matlab.cell_row(names),
-        },
-    )
+    label_map = draw_label_map(seed)
+    _write_mapping(folder / "classMapping40.mat", label_map)
     path = folder / "nyu_depth_v2_labeled.mat"
     with h5py.File(path, "w", userblock_size=matlab.USER_BLOCK_BYTES) as file:
         arrays = _create_arrays(file, frames, size)
@@ -183,9 +173,26 @@ def write_rooms(
             frame = render_room(seed, index, size)
             _store_frame(arrays, index, frame, label_map, seed)
             scenes.append(frame.scene)
-        matlab.create_cells(file, "names", names)
+        matlab.create_cells(file, "names", _raw_names(label_map))
         matlab.create_cells(file, "scenes", scenes)
     matlab.write_user_block(path)
+
+
+def _check_split(frames: int, test_fraction: float) -> None:
+    if frames <= FRAMES_PER_SCENE or not 0.0 < test_fraction < 1.0:
+        raise ValueError(
+            f"{frames} frames with test_fraction {test_fraction} cannot be split; use "
+            f"more than {FRAMES_PER_SCENE} frames and a fraction between 0 and 1"
+        )
+
+
+def _write_mapping(path: Path, label_map: NDArray[np.uint8]) -> None:
+    variables = {
+        "mapClass": label_map[None],
+        "className": matlab.cell_row(NYU40_CLASSES),
+        "allClassName": matlab.cell_row(_raw_names(label_map)),
+    }
+    matlab.save_mat5(path, variables)
 
 
 def _raw_names(label_map: NDArray[np.uint8]) -> list[str]:

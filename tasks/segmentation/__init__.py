@@ -2,5 +2,6 @@
 
 from tasks.segmentation.deeplab import DeepLabHead
 from tasks.segmentation.metrics import SegmentationMetric
+from tasks.segmentation.model import SegmentationModel
 
-__all__ = ["DeepLabHead", "SegmentationMetric"]
+__all__ = ["DeepLabHead", "SegmentationMetric", "SegmentationModel"]
