@@ -1,6 +1,209 @@
-"""placeholder"""
+"""Predictions as pictures people look at and as files programs read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from tasks.datasets.errors import DataError
+from tasks.datasets.nyu40 import NYU40_CLASSES, NYU40_PALETTE
+
+VOID = 255
+
+
+def colour_classes(
+    classes: np.ndarray, palette: Sequence[Sequence[int]] = NYU40_PALETTE
+) -> np.ndarray:
+    """Class map to RGB, void black.
+
+    Args:
+        classes: ``(H, W)`` integers 0 to K - 1, 255 void.
+        palette: K RGB triples.
+
+    Returns:
+        ``(H, W, 3)`` uint8.
+
+    Examples:
+        >>> colour_classes(np.array([[0, 255]]), [(9, 8, 7)]).tolist()
+        [[[9, 8, 7], [0, 0, 0]]]
+    """
+    table = np.zeros((256, 3), np.uint8)
+    table[: len(palette)] = np.asarray(palette, np.uint8)
+    return table[classes.astype(np.uint8)]
+
+
+def colour_depth(
+    metres: np.ndarray, near: float | None = None, far: float | None = None
+) -> np.ndarray:
+    """Depth to RGB, near red and far blue, unknown black.
+
+    Args:
+        metres: ``(H, W)``; 0 or not finite is unknown.
+        near: Depth shown in the nearest colour; the smallest known when None.
+        far: Depth shown in the farthest colour; the largest known when None.
+
+    Returns:
+        ``(H, W, 3)`` uint8.
+
+    Examples:
+        >>> colour_depth(np.array([[0.0, 1.0, 2.0]])).shape
+        (1, 3, 3)
+    """
+    known = np.isfinite(metres) & (metres > 0)
+    if not known.any():
+        return np.zeros((*metres.shape, 3), np.uint8)
+    near = float(metres[known].min()) if near is None else near
+    far = float(metres[known].max()) if far is None else far
+    share = (far - np.where(known, metres, far)) / max(far - near, 1e-6)
+    levels = (np.clip(share, 0, 1) * 255).astype(np.uint8)
+    colours = cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[..., ::-1].copy()
+    colours[~known] = 0
+    return colours
+
+
+def overlay_classes(image: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Blend a class map over its image and name the largest classes beside it.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        classes: ``(H, W)`` integers, 255 void.
+
+    Returns:
+        ``(H, W + legend, 3)`` uint8.
+    """
+    blended = cv2.addWeighted(image, 0.45, colour_classes(classes), 0.55, 0)
+    height = image.shape[0]
+    legend = np.full((height, max(150, height // 4), 3), 255, np.uint8)
+    ids, counts = np.unique(classes[classes != VOID], return_counts=True)
+    row = 22
+    for k in ids[np.argsort(-counts)][: max(1, height // row - 1)]:
+        top = 6 + row * int(np.where(ids[np.argsort(-counts)] == k)[0][0])
+        colour = tuple(int(c) for c in NYU40_PALETTE[k])
+        cv2.rectangle(legend, (6, top), (20, top + 14), colour, -1)
+        _write(legend, NYU40_CLASSES[k], (26, top + 12))
+    return np.hstack([blended, legend])
+
+
+def depth_with_scale(metres: np.ndarray) -> np.ndarray:
+    """Colour a depth map and put a scale in metres beside it.
+
+    Args:
+        metres: ``(H, W)``.
+
+    Returns:
+        ``(H, W + 80, 3)`` uint8.
+    """
+    near, far = float(metres.min()), float(metres.max())
+    height = metres.shape[0]
+    ramp = np.linspace(near, far, height)[:, None].repeat(18, axis=1)
+    scale = np.full((height, 80, 3), 255, np.uint8)
+    scale[:, 6:24] = colour_depth(ramp, near, far)
+    _write(scale, f"{near:.1f} m", (28, 14))
+    _write(scale, f"{far:.1f} m", (28, height - 6))
+    return np.hstack([colour_depth(metres, near, far), scale])
+
+
+def contact_sheet(
+    rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str]
+) -> np.ndarray:
+    """Equal pictures in a grid under column titles.
+
+    Args:
+        rows: Rows of RGB pictures; all are resized to the first one.
+        titles: One per column.
+
+    Returns:
+        ``(H, W, 3)`` uint8.
+
+    Examples:
+        >>> cell = np.zeros((10, 20, 3), np.uint8)
+        >>> contact_sheet([[cell, cell], [cell, cell]], ["a", "b"]).shape
+        (52, 44, 3)
+    """
+    height, width = rows[0][0].shape[:2]
+    sheet = np.full(
+        (24 + (height + 4) * len(rows), (width + 4) * len(titles) - 4, 3), 255, np.uint8
+    )
+    for column, title in enumerate(titles):
+        _write(sheet, title, (column * (width + 4) + 4, 16))
+    for i, row in enumerate(rows):
+        for j, cell in enumerate(row):
+            if cell.shape[:2] != (height, width):
+                cell = cv2.resize(
+                    cell, (width, height), interpolation=cv2.INTER_NEAREST
+                )
+            top, left = 24 + i * (height + 4), j * (width + 4)
+            sheet[top : top + height, left : left + width] = cell
+    return sheet
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Read a picture as ``(H, W, 3)`` uint8 RGB.
+
+    Raises:
+        DataError: Missing or not a picture.
+    """
+    if not Path(path).is_file():
+        raise DataError(f"image '{path}' does not exist; give the path of a picture")
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise DataError(
+            f"'{path}' cannot be decoded as a picture; give a PNG or JPEG file"
+        )
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def write_image(path: str | Path, image: np.ndarray) -> None:
+    """Write RGB, uint8 or uint16 single-channel pictures as PNG."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    if image.ndim == 3:
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    if not cv2.imwrite(str(path), image):
+        raise DataError(f"cannot write '{path}'; check the folder's permissions")
 
 
 class PredictionWriter:
-    def __init__(self, d):
-        pass
+    """Writes what a sample predicts: exact values and a picture.
+
+    ``NAME_labels.png`` uint8, 0 void, class + 1 (as ``labels40``); ``NAME_depth.png``
+    uint16 millimetres; ``NAME_overlay.png`` and ``NAME_depth_colour.png`` to look at.
+
+    Args:
+        folder: Target folder, made when missing.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, sample: Any) -> list[Path]:
+        """Write one predicted sample (it knows its ``img_path``).
+
+        Returns:
+            The pictures to look at.
+        """
+        name = Path(sample.img_path).stem
+        pictures = []
+        if "pred_sem_seg" in sample:
+            classes = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
+            write_image(self.folder / f"{name}_labels.png", classes + np.uint8(1))
+            picture = overlay_classes(read_image(sample.img_path), classes)
+            pictures.append(self.folder / f"{name}_overlay.png")
+            write_image(pictures[-1], picture)
+        if "pred_depth_map" in sample:
+            metres = sample.pred_depth_map.data[0].cpu().numpy()
+            millimetres = np.clip(np.rint(metres * 1000), 0, 65535).astype(np.uint16)
+            write_image(self.folder / f"{name}_depth.png", millimetres)
+            pictures.append(self.folder / f"{name}_depth_colour.png")
+            write_image(pictures[-1], depth_with_scale(metres))
+        return pictures
+
+
+def _write(image: np.ndarray, text: str, place: tuple[int, int]) -> None:
+    cv2.putText(
+        image, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA
+    )

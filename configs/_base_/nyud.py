@@ -3,7 +3,8 @@
 from mmengine.dataset import DefaultSampler
 from mmseg.datasets.transforms import PackSegInputs
 
-from tasks.datasets import NYUv2Dataset, ReplayableSampler
+from tasks.datasets.nyud import NYUv2Dataset
+from tasks.datasets.sampler import ReplayableSampler
 from tasks.transforms import AugmentFrame, LoadFrame, ResizeImage
 
 data_root = "data/nyuv2"

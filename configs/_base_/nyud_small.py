@@ -7,7 +7,8 @@ feeds 120x160 and measures against the untouched 480x640 ground truth.
 from mmengine.dataset import DefaultSampler
 from mmseg.datasets.transforms import PackSegInputs
 
-from tasks.datasets import NYUv2Dataset, ReplayableSampler
+from tasks.datasets.nyud import NYUv2Dataset
+from tasks.datasets.sampler import ReplayableSampler
 from tasks.transforms import AugmentFrame, LoadFrame, ResizeImage
 
 data_root = "data/nyuv2"

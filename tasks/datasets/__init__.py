@@ -1,6 +1,4 @@
-"""Data sets, the generator of rooms, and the preparation of NYUv2."""
+"""Data sets, the generator of rooms, and the preparation of NYUv2.
 
-from tasks.datasets.nyud import NYUv2Dataset
-from tasks.datasets.sampler import ReplayableSampler
-
-__all__ = ["NYUv2Dataset", "ReplayableSampler"]
+Nothing is imported here: preparing data needs neither torch nor mmseg.
+"""

@@ -1,0 +1,166 @@
+"""What a training step costs, with and without the contrastive loss."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.structures import PixelData
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from torch import nn
+from tqdm import trange
+
+from cmim.engine.config import ConfigError, task_model_config
+from cmim.models import full_precision_twin
+
+VARIANTS = ("none", "latent", "teacher")
+
+
+def synthetic_batch(config: Config) -> dict[str, Any]:
+    """A random batch of the shape that a config trains on; needs no data set.
+
+    Args:
+        config: Gives the batch size, and the crop size in its pipeline.
+
+    Raises:
+        ConfigError: The training pipeline names no ``crop_size``.
+    """
+    loader = config.train_dataloader
+    sizes = [t["crop_size"] for t in loader.dataset.pipeline if "crop_size" in t]
+    if not sizes:
+        raise ConfigError("the training pipeline names no crop_size to benchmark at")
+    height, width = sizes[0]
+    generator = torch.Generator().manual_seed(0)
+    inputs, samples = [], []
+    for _ in range(loader.batch_size):
+        image = torch.randint(0, 256, (3, height, width), generator=generator)
+        inputs.append(image.to(torch.uint8))
+        sample = SegDataSample(
+            metainfo=dict(img_shape=(height, width), ori_shape=(height, width))
+        )
+        classes = torch.randint(0, 40, (1, height, width), generator=generator)
+        depth = 0.5 + 9 * torch.rand((1, height, width), generator=generator)
+        sample.gt_sem_seg = PixelData(data=classes)
+        sample.set_data(dict(gt_depth_map=PixelData(data=depth)))
+        samples.append(sample)
+    return dict(inputs=inputs, data_samples=samples)
+
+
+def make_step(model: nn.Module, batch: dict[str, Any], amp: bool) -> Callable[[], None]:
+    """A closure that trains one step: preprocessing, forward, backward, AdamW."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    device = next(model.parameters()).device.type
+
+    def step() -> None:
+        cast = torch.autocast(device, dtype=torch.bfloat16) if amp else nullcontext()
+        with cast:
+            copied = dict(
+                batch, data_samples=[s.clone() for s in batch["data_samples"]]
+            )
+            losses = model(**model.data_preprocessor(copied, True), mode="loss")
+            total, _ = model.parse_losses(losses)
+        total.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    return step
+
+
+def build_variants(config: Config, partners: tuple[str, ...]) -> dict[str, nn.Module]:
+    """The config's model with each partner, from the same seed.
+
+    The teacher of ``'teacher'`` is an untrained twin, which costs what a trained one
+    does.
+    """
+    task = task_model_config(config)
+    wrapper = dict(config.model) if "model" in config.model else dict(type="CMIM")
+    models = {}
+    with tempfile.TemporaryDirectory() as folder:
+        twin = MODELS.build(full_precision_twin(task))
+        torch.save({"state_dict": twin.state_dict()}, Path(folder) / "twin.pth")
+        for partner in partners:
+            torch.manual_seed(0)
+            options = dict(partner=partner, teacher=str(Path(folder) / "twin.pth"))
+            model = MODELS.build({**wrapper, "model": task, **options})
+            models[partner] = model.to(get_device()).train()
+    return models
+
+
+def bench_step(
+    config: Config,
+    steps: int = 15,
+    amp: bool = False,
+    partners: tuple[str, ...] = VARIANTS,
+) -> dict[str, Any]:
+    """Time training steps, the variants taking turns so that noise hits all alike.
+
+    Args:
+        config: A config of this project.
+        steps: Timed rounds after two of warm-up.
+        amp: bfloat16 autocast.
+        partners: Which partners to compare; the first is the baseline.
+
+    Returns:
+        Per partner the median ``ms``, ``images_per_second``, and the median over rounds
+        of its ``overhead`` against the baseline's step in the same round.
+    """
+    batch = synthetic_batch(config)
+    turns = {
+        name: make_step(model, batch, amp)
+        for name, model in build_variants(config, partners).items()
+    }
+    times: dict[str, list[float]] = {name: [] for name in turns}
+    for round_ in trange(steps + 2, unit="round", disable=None):
+        for name, step in turns.items():
+            begin = time.perf_counter()
+            step()
+            if round_ >= 2:
+                times[name].append(time.perf_counter() - begin)
+    baseline = times[partners[0]]
+    figures: dict[str, Any] = dict(
+        batch=len(batch["inputs"]),
+        image=list(batch["inputs"][0].shape[1:]),
+        steps=steps,
+        amp=amp,
+        threads=torch.get_num_threads(),
+    )
+    for name, seconds in times.items():
+        median = statistics.median(seconds)
+        ratios = [a / b for a, b in zip(seconds, baseline, strict=True)]
+        figures[name] = dict(
+            ms=round(median * 1e3, 1),
+            images_per_second=round(len(batch["inputs"]) / median, 1),
+            overhead=round(statistics.median(ratios) - 1, 4),
+        )
+    return figures
+
+
+def profile_step(config: Config, amp: bool, partner: str, rows: int = 15) -> str:
+    """A table of the operators that one step spends its time in.
+
+    Args:
+        config: A config of this project.
+        amp: bfloat16 autocast.
+        partner: Which variant to profile.
+        rows: Operators listed.
+    """
+    model = build_variants(config, (partner,))[partner]
+    step = make_step(model, synthetic_batch(config), amp)
+    step()
+    with torch.profiler.profile() as profiler:
+        for _ in range(3):
+            step()
+    return profiler.key_averages().table(
+        sort_by="self_cpu_time_total", row_limit=rows, max_name_column_width=40
+    )

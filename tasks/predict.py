@@ -1,0 +1,58 @@
+"""Predict on pictures that belong to no data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmseg.structures import SegDataSample
+from torch import nn
+
+from tasks.pictures import read_image
+
+
+def network_height(config: Config) -> int | None:
+    """Input height in pixels that a config evaluates at, None for any."""
+    for transform in config.test_dataloader.dataset.pipeline:
+        if "size" in transform:
+            return int(transform["size"][0])
+    return None
+
+
+@torch.inference_mode()
+def predict_image(model: nn.Module, path: str | Path, height: int | None) -> Any:
+    """Predict one picture of any size.
+
+    The picture is scaled to the height the network was evaluated at, keeping its
+    aspect; the prediction has the picture's own size.
+
+    Args:
+        model: A task model in evaluation mode.
+        path: Picture file.
+        height: Input height in pixels; the picture's own when None.
+
+    Returns:
+        Data sample with ``pred_sem_seg`` or ``pred_depth_map`` and ``img_path``.
+
+    Raises:
+        DataError: The file is missing or no picture.
+    """
+    image = read_image(path)
+    original = image.shape[:2]
+    if height is not None and height != original[0]:
+        width = max(1, round(original[1] * height / original[0]))
+        area = height < original[0]
+        image = cv2.resize(
+            image,
+            (width, height),
+            interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR,
+        )
+    sample = SegDataSample(
+        metainfo=dict(img_path=str(path), ori_shape=original, img_shape=image.shape[:2])
+    )
+    tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    return model.test_step(dict(inputs=[tensor], data_samples=[sample]))[0]

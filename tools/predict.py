@@ -1,0 +1,45 @@
+"""Predict on pictures."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+
+def main() -> None:
+    from cmim.engine import cli
+
+    parser = cli.make_parser(
+        "Predict classes or depth for pictures; writes an overlay or a coloured depth "
+        "map to look at, and the exact values as PNG (class + 1, or millimetres).",
+        "python tools/predict.py configs/nyud_seg_bireal_small.py "
+        "work_dirs/nyud_seg_bireal_small/last.pth kitchen.jpg --out predictions",
+    )
+    cli.add_config_options(parser)
+    parser.add_argument("checkpoint", help="WORK_DIR/last.pth of a training run")
+    parser.add_argument("images", nargs="+", help="picture files of any size")
+    parser.add_argument("--out", default="predictions", help="folder to write into")
+    args = parser.parse_args()
+
+    from tqdm import tqdm
+
+    from cmim.engine.config import load_config
+    from cmim.engine.evaluate import load_task_model
+    from tasks.pictures import PredictionWriter
+    from tasks.predict import network_height, predict_image
+
+    config = load_config(args.config, args.cfg_options)
+    model = load_task_model(config, args.checkpoint)
+    writer = PredictionWriter(args.out)
+    height = network_height(config)
+    written = []
+    for path in tqdm(args.images, unit="image", disable=None):
+        written += writer(predict_image(model, path, height))
+    for path in written:
+        print(path)
+
+
+if __name__ == "__main__":
+    from cmim.engine.cli import run_tool
+
+    run_tool(main)
