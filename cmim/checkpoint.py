@@ -44,12 +44,13 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
+        # torch's own text advises to switch the protection off: not quoted.
         raise CheckpointError(
-            f"checkpoint '{path}' is not a plain checkpoint of tensors ({reason}); "
-            "only files that load with torch.load(weights_only=True) are accepted"
+            f"checkpoint '{path}' is not a plain checkpoint of tensors; only files "
+            "that load with torch.load(weights_only=True) are accepted"
         ) from error
-    except (RuntimeError, EOFError, OSError, KeyError) as error:
+    except Exception as error:
+        # The unpickler fails in any way where a damaged stream happens to lead it.
         raise CheckpointError(
             f"checkpoint '{path}' is damaged or half-written; use another copy or "
             "train again"
@@ -59,7 +60,18 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"checkpoint '{path}' holds a {type(checkpoint).__name__}, expected a "
             "dictionary with 'state_dict'"
         )
-    return checkpoint if "state_dict" in checkpoint else {"state_dict": checkpoint}
+    if "state_dict" not in checkpoint:
+        checkpoint = {"state_dict": checkpoint}
+    state = checkpoint["state_dict"]
+    if not isinstance(state, dict) or not all(
+        isinstance(key, str) and isinstance(value, Tensor)
+        for key, value in state.items()
+    ):
+        raise CheckpointError(
+            f"checkpoint '{path}' has no state dict, a dictionary of named tensors; "
+            "save model.state_dict()"
+        )
+    return checkpoint
 
 
 def load_task_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:

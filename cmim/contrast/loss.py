@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from cmim.contrast.memory import ProjectionQueue
 from cmim.contrast.pairs import (
+    IGNORED,
     gather_pixels,
     other_label,
     pick_labels,
@@ -106,7 +107,7 @@ class PixelContrastLoss(nn.Module):
             z_partner = self._project(self.project_partner, partner, positions)
             loss = self._symmetric(z_binary, z_partner, picked)
         if self.queue is not None and self.training:
-            unknown = positions.new_zeros(len(z_partner))
+            unknown = positions.new_full((len(z_partner),), IGNORED)
             self.queue.push(z_partner, unknown if picked is None else picked)
         return loss
 

@@ -105,8 +105,9 @@ def prepare_training(
         _set_precision(config, amp)
     _fit_schedules(config)
     if not torch.cuda.is_available():
-        # torch's SyncBatchNorm works on GPUs only.
+        # torch's SyncBatchNorm and NCCL work on GPUs only.
         config.pop("sync_bn", None)
+        config.env_cfg = {**config.get("env_cfg", {}), "dist_cfg": {"backend": "gloo"}}
     return config
 
 

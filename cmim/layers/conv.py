@@ -14,7 +14,8 @@ class BinaryConv2d(nn.Conv2d):
     The latent real weights are the parameter (named ``weight``, so that plain
     ``nn.Conv2d`` weights load). Borders are padded with true zeros, not with a sign.
     In evaluation without gradients the binary weights are computed once and reused
-    until the latent weights change; the cached tensor is not part of the state.
+    until the latent weights change; the cached tensor is not part of the state. A
+    change in place through ``weight.data`` leaves no trace: call ``eval()`` after it.
 
     Args:
         in_channels: Input channels.
@@ -57,18 +58,25 @@ class BinaryConv2d(nn.Conv2d):
             bias=False,
         )
         self.weight_binarizer = weight_binarizer
-        self._cached: tuple[tuple[int, int], Tensor] | None = None
+        self._cached: tuple[tuple[int, int], Tensor, Tensor] | None = None
 
     def binary_weight(self) -> Tensor:
         """``scale * sign(w)``, ``(O, I, kh, kw)``."""
-        if self.training or torch.is_grad_enabled():
+        weight = self.weight
+        # Inference tensors have no version, so their updates cannot be seen.
+        if self.training or torch.is_grad_enabled() or weight.is_inference():
             self._cached = None
-            return self.weight_binarizer(self.weight)
+            return self.weight_binarizer(weight)
         # data_ptr sees .to(device) and .data = ..., _version sees in-place updates.
-        key = (self.weight.data_ptr(), self.weight._version)
+        key = (weight.data_ptr(), weight._version)
         if self._cached is None or self._cached[0] != key:
-            self._cached = (key, self.weight_binarizer(self.weight))
-        return self._cached[1]
+            # The alias keeps the memory, so that no other weights get its address.
+            self._cached = (key, weight.detach(), self.weight_binarizer(weight))
+        return self._cached[2]
+
+    def train(self, mode: bool = True) -> BinaryConv2d:
+        self._cached = None
+        return super().train(mode)
 
     def forward(self, x: Tensor) -> Tensor:
         return self._conv_forward(x, self.binary_weight(), None)

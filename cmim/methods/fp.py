@@ -1,5 +1,8 @@
 """The full-precision twin: same topology, nothing binarized.
 
+He et al., Deep Residual Learning for Image Recognition, CVPR 2016.
+https://arxiv.org/abs/1512.03385
+
 It is the baseline row of every table and the teacher of CMIM. The non-linearity that
 a binary network gets from its sign functions is a ReLU after each shortcut addition.
 """

@@ -1,0 +1,39 @@
+# make demo, make test: each sets up everything it needs (once) and runs.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+export NO_ALBUMENTATIONS_UPDATE = 1
+
+.PHONY: help setup demo test slow lint clean
+
+help:
+	@echo "make setup   virtual environment in $(VENV) with all dependencies"
+	@echo "make demo    generated rooms: prepare, train, test, picture (minutes)"
+	@echo "make test    tests and doctests"
+	@echo "make slow    the tests that need minutes"
+	@echo "make lint    ruff and mypy"
+	@echo "make clean   remove $(VENV) and caches (data and runs stay)"
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev,analysis]'
+	touch $@
+
+demo: setup
+	$(BIN)/python tools/demo.py
+
+test: setup
+	$(BIN)/python -m pytest -m "not slow"
+
+slow: setup
+	$(BIN)/python -m pytest -m slow
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -1,0 +1,58 @@
+"""Overrides and misspellings."""
+
+from pathlib import Path
+
+import pytest
+
+from cmim.engine.config import ConfigError, load_config, task_model_config
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+BINARY = CONFIGS / "nyud_seg_bireal_small.py"
+
+
+def test_data_root_moves_every_loader():
+    config = load_config(CONFIGS / "rooms_seg_bireal.py", {"data_root": "elsewhere"})
+    for loader in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        assert config[loader].dataset.data_root == "elsewhere"
+
+
+def test_override_may_add_an_option_to_a_component_and_reach_into_lists():
+    config = load_config(
+        BINARY,
+        {"model.queue": 64, "train_dataloader.dataset.pipeline.1.flip": 0.0},
+    )
+    assert config.model.queue == 64
+    assert config.train_dataloader.dataset.pipeline[1].flip == 0.0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"modell.partner": "latent"}, "has no 'modell'"),
+        ({"model.modle.backbone.depth": 34}, "has no 'model.modle'"),
+        ({"max_iters": 5}, "unknown key"),
+        ({"train_dataloader.dataset.pipeline.9.flip": 0}, "pipeline.9"),
+    ],
+)
+def test_override_of_nothing_is_refused(options, said):
+    with pytest.raises(ConfigError, match=said):
+        load_config(BINARY, options)
+
+
+def test_unknown_top_level_key_is_named(tmp_path):
+    path = tmp_path / "typo.py"
+    path.write_text("model = dict()\noptim_wraper = dict()\n_helper = 1\n")
+    with pytest.raises(ConfigError, match="unknown key 'optim_wraper'"):
+        load_config(path)
+
+
+def test_missing_config_lists_its_neighbours():
+    with pytest.raises(ConfigError, match=r"nyud_seg_bireal_small\.py"):
+        load_config(CONFIGS / "nyud_seg_bireal_smal.py")
+
+
+def test_task_model_is_the_config_without_the_wrapper():
+    wrapped = load_config(BINARY)
+    assert task_model_config(wrapped) == wrapped.model.model
+    plain = load_config(CONFIGS / "nyud_seg_fp_small.py")
+    assert task_model_config(plain) == plain.model
