@@ -25,6 +25,9 @@ with read_base():
     from ._base_.schedule_full import optim_wrapper, param_scheduler, train_cfg
 
 train_dataloader.dataset.pipeline[0].update(labels=False)
+# Zoom divides depth and cannot be seen in a crop: its mean must be 1, or the network
+# learns a world that is too near.
+train_dataloader.dataset.pipeline[1].update(scale=(0.87, 1.15))
 test_dataloader.dataset.pipeline[0].update(labels=False)
 model = dict(
     type=CMIM,

@@ -26,6 +26,9 @@ with read_base():
     from ._base_.schedule_small import optim_wrapper, param_scheduler, train_cfg
 
 train_dataloader.dataset.pipeline[0].update(labels=False)
+# Zoom divides depth and cannot be seen in a crop: its mean must be 1, or the network
+# learns a world that is too near.
+train_dataloader.dataset.pipeline[1].update(scale=(0.8, 1.25))
 test_dataloader.dataset.pipeline[0].update(labels=False)
 task_model.backbone.update(method="fp")
 model = task_model

@@ -31,6 +31,9 @@ with read_base():
 
 for _loader in (train_dataloader, val_dataloader, test_dataloader):
     _loader.dataset.pipeline[0].update(labels=False)
+# Zoom divides depth and cannot be seen in a crop: its mean must be 1, or the network
+# learns a world that is too near.
+train_dataloader.dataset.pipeline[1].update(scale=(0.8, 1.25))
 val_evaluator = test_evaluator
 default_hooks.checkpoint.update(best="rmse", rule="less")
 task_model.backbone.update(base_channels=32)

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.model import BaseModel
 from mmseg.structures import SegDataSample
-from torch import nn
 
 from tasks.pictures import read_image
 
@@ -24,7 +24,7 @@ def network_height(config: Config) -> int | None:
 
 
 @torch.inference_mode()
-def predict_image(model: nn.Module, path: str | Path, height: int | None) -> Any:
+def predict_image(model: BaseModel, path: str | Path, height: int | None) -> Any:
     """Predict one picture of any size.
 
     The picture is scaled to the height the network was evaluated at, keeping its

@@ -21,8 +21,8 @@ def load_latent_weights(encoder: nn.Module, path: str | Path) -> None:
         path: File saved with ``torch.save``; read with ``weights_only=True``.
 
     Raises:
-        CheckpointError: No such file, or one that has no weight for some layer or
-            another shape.
+        CheckpointError: No such file, or one that has no weight for some layer,
+            another shape, or weights of layers that the encoder lacks (a deeper net).
     """
     state = read_checkpoint(path)["state_dict"]
     prefix = "backbone."
@@ -36,11 +36,19 @@ def load_latent_weights(encoder: nn.Module, path: str | Path) -> None:
         and (key not in state or state[key].shape != value.shape)
         and not _only_in_method(key)
     ]
+    wrong += [
+        key
+        for key in state
+        if key.endswith((".weight", ".running_mean"))
+        and key not in own
+        and not key.startswith("fc.")
+        and not _only_in_method(key)
+    ]
     if wrong:
         raise CheckpointError(
-            f"init_from '{path}' does not fit this encoder: {len(wrong)} layers are "
-            f"missing or have another shape, the first is '{wrong[0]}'; use weights of "
-            "the same depth and base_channels"
+            f"init_from '{path}' does not fit this encoder: {len(wrong)} weights are "
+            f"missing, superfluous or of another shape, the first is '{wrong[0]}'; use "
+            "weights of the same depth and base_channels"
         )
     fitting = {k: v for k, v in state.items() if k in own and v.shape == own[k].shape}
     encoder.load_state_dict(fitting, strict=False)

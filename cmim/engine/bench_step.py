@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
-from torch import nn
 from tqdm import trange
 
 from cmim.engine.config import ConfigError, task_model_config
@@ -55,7 +55,7 @@ def synthetic_batch(config: Config) -> dict[str, Any]:
     return dict(inputs=inputs, data_samples=samples)
 
 
-def make_step(model: nn.Module, batch: dict[str, Any], amp: bool) -> Callable[[], None]:
+def make_step(model: BaseModel, batch: dict[str, Any], amp: bool) -> Callable[[], None]:
     """A closure that trains one step: preprocessing, forward, backward, AdamW."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     device = next(model.parameters()).device.type
@@ -77,7 +77,7 @@ def make_step(model: nn.Module, batch: dict[str, Any], amp: bool) -> Callable[[]
     return step
 
 
-def build_variants(config: Config, partners: tuple[str, ...]) -> dict[str, nn.Module]:
+def build_variants(config: Config, partners: tuple[str, ...]) -> dict[str, BaseModel]:
     """The config's model with each partner, from the same seed.
 
     The teacher of ``'teacher'`` is an untrained twin, which costs what a trained one

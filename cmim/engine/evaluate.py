@@ -11,16 +11,16 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_main_process
 from mmengine.evaluator import Evaluator
+from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from mmseg.registry import MODELS
-from torch import nn
 from tqdm import tqdm
 
 from cmim.checkpoint import load_task_weights
 from cmim.engine.config import task_model_config
 
 
-def load_task_model(config: Config, checkpoint: str) -> nn.Module:
+def load_task_model(config: Config, checkpoint: str) -> BaseModel:
     """Build the task model of a config and load its weights, ready for inference.
 
     Args:
@@ -40,14 +40,14 @@ def load_task_model(config: Config, checkpoint: str) -> nn.Module:
 
 @torch.inference_mode()
 def evaluate(
-    model: nn.Module,
+    model: BaseModel,
     config: Config,
     on_prediction: Callable[[Any], None] | None = None,
 ) -> dict[str, Any]:
     """Run a model over ``config.test_dataloader`` and compute its metrics.
 
     Args:
-        model: Anything with ``test_step(batch) -> data samples``.
+        model: A task model in evaluation mode.
         config: Gives loader and metrics.
         on_prediction: Called with every predicted data sample.
 

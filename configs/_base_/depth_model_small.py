@@ -3,7 +3,7 @@
 from mmseg.models import DepthEstimator, SegDataPreProcessor
 
 from cmim.encoders import BinaryResNet
-from tasks.depth import DepthHead, DepthL1Loss, DepthMetric
+from tasks.depth import DepthBerHuLoss, DepthHead, DepthMetric
 
 task_model = dict(
     type=DepthEstimator,
@@ -26,7 +26,7 @@ task_model = dict(
         in_channels=384,
         channels=96,
         dilations=(1, 2, 4),
-        loss_decode=dict(type=DepthL1Loss),
+        loss_decode=dict(type=DepthBerHuLoss),
     ),
     test_cfg=dict(mode="whole"),
 )

@@ -34,7 +34,8 @@ class NYUv2Dataset(BaseDataset):
         val_fraction: Share of the training frames to carve, in [0, 1).
         pipeline: Transforms; the first is usually ``LoadFrame``.
         limit: Use the first frames only, for trials.
-        test_mode: Set by mmengine for evaluation loaders.
+        metainfo: Other class names, for tasks that make their own labels.
+        test_mode: Set for evaluation loaders.
 
     Raises:
         DataError: The folder or one of its parts is missing or was left half-written.
@@ -54,6 +55,7 @@ class NYUv2Dataset(BaseDataset):
         val_fraction: float = 0.0,
         pipeline: list | tuple = (),
         limit: int | None = None,
+        metainfo: dict | None = None,
         test_mode: bool = False,
     ) -> None:
         if split not in SPLITS:
@@ -68,7 +70,10 @@ class NYUv2Dataset(BaseDataset):
         self.val_fraction = val_fraction
         self.limit = limit
         super().__init__(
-            data_root=data_root, pipeline=list(pipeline), test_mode=test_mode
+            data_root=data_root,
+            metainfo=metainfo,
+            pipeline=list(pipeline),
+            test_mode=test_mode,
         )
 
     def _join_prefix(self) -> None:

@@ -94,7 +94,7 @@ class DepthHead(BaseDecodeHead):
                 where unknown.
         """
         target = torch.stack([s.gt_depth_map.data for s in batch_data_samples])
-        depth = upsample(seg_logits, tuple(target.shape[2:]))
+        depth = upsample(seg_logits, (target.shape[2], target.shape[3]))
         losses = self.loss_decode
         if not isinstance(losses, nn.ModuleList):
             losses = [losses]

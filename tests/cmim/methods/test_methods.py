@@ -1,0 +1,249 @@
+"""What every registered method promises; a new method gets these tests for free."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cmim.functional.sign import sign
+from cmim.methods import (
+    ActivationBinarizer,
+    Method,
+    WeightBinarizer,
+    available_methods,
+    get_method,
+)
+
+METHODS = [get_method(name) for name in available_methods()]
+every_method = pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+every_weight = pytest.mark.parametrize(
+    "method", [m for m in METHODS if m.weight], ids=lambda m: m.name
+)
+every_activation = pytest.mark.parametrize(
+    "method", [m for m in METHODS if m.activation], ids=lambda m: m.name
+)
+FLOATS = [torch.float32, torch.float64, torch.bfloat16]
+every_float = pytest.mark.parametrize("dtype", FLOATS, ids=str)
+
+
+def latent_weights(dtype: torch.dtype = torch.float32) -> Tensor:
+    """Five filters with zeros of both signs, +-1, and one far out of the window."""
+    torch.manual_seed(0)
+    weight = torch.randn(5, 3, 3, 2)
+    weight[0, 0, :, 0] = torch.tensor([0.0, -0.0, 1.0])
+    weight[1, 0, :, 0] = torch.tensor([-1.0, 2.5, -2.5])
+    weight[4] *= 100
+    return weight.to(dtype)
+
+
+def activation_of(method: Method, channels: int) -> ActivationBinarizer:
+    """The binarizer with learned values, if it has any, away from their start."""
+    torch.manual_seed(0)
+    assert method.activation is not None
+    binarizer = method.activation(channels)
+    for parameter in binarizer.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return binarizer
+
+
+def test_names_are_sorted_and_hold_the_twin_and_bireal():
+    assert available_methods() == sorted(set(available_methods()))
+    assert {"fp", "bireal"} <= set(available_methods())
+
+
+@pytest.mark.parametrize("name", available_methods())
+def test_method_has_the_name_of_its_file(name):
+    assert get_method(name).name == name
+    assert get_method({"name": name}).name == name
+
+
+@pytest.mark.parametrize("name", available_methods())
+def test_docstrings_and_paper_cite_a_source(name):
+    module = importlib.import_module(f"cmim.methods.{name}")
+    assert "https://" in (module.__doc__ or "")
+    assert "https://" in get_method(name).paper
+    assert module.METHOD.__doc__
+
+
+@every_method
+def test_full_precision_part_is_named(method):
+    assert method.full_precision
+    assert method.is_binary == (method.name != "fp")
+
+
+@every_method
+def test_every_call_makes_new_modules(method):
+    """Layers must not share learned thresholds."""
+    makers = [lambda: method.nonlinearity(4)]
+    if method.weight is not None:
+        makers.append(method.weight)
+    if method.activation is not None:
+        makers.append(lambda: method.activation(4))
+    for make in makers:
+        assert isinstance(make(), nn.Module)
+        assert make() is not make()
+
+
+@pytest.mark.parametrize("name", ["bi-real", "Bireal", "method", "binarizer", None])
+def test_unknown_method_is_one_sentence_with_the_names(name):
+    with pytest.raises(ValueError, match="is unknown; choose from") as error:
+        get_method(name)
+    known = ", ".join(available_methods())
+    assert str(error.value) == f"method {name!r} is unknown; choose from {known}"
+
+
+def test_missing_name_is_refused():
+    with pytest.raises(ValueError, match="method None is unknown"):
+        get_method({"magnitude_aware": True})
+
+
+def test_unknown_option_is_one_sentence_with_the_options():
+    with pytest.raises(ValueError, match="option") as error:
+        get_method({"name": "bireal", "clip": 1, "magnitude": True})
+    assert str(error.value) == (
+        "method 'bireal' has no option 'clip', 'magnitude'; it accepts magnitude_aware"
+    )
+    with pytest.raises(ValueError, match=r"'fp' has no option 'bits'; .* no options"):
+        get_method({"name": "fp", "bits": 1})
+
+
+def test_options_are_left_in_the_callers_dictionary():
+    options = {"name": "bireal", "magnitude_aware": True}
+    get_method(options)
+    assert options == {"name": "bireal", "magnitude_aware": True}
+
+
+@every_weight
+@every_float
+def test_weight_is_exactly_scale_times_sign(method, dtype):
+    binarizer, weight = method.weight().to(dtype), latent_weights(dtype)
+    codes, scale = binarizer.sign(weight), binarizer.scale(weight)
+    binary = binarizer(weight)
+    assert isinstance(binarizer, WeightBinarizer)
+    assert (codes.abs() == 1).all()
+    assert codes.shape == binary.shape == weight.shape
+    assert scale.shape == (5, 1, 1, 1)
+    assert codes.dtype == scale.dtype == binary.dtype == dtype
+    assert torch.equal(binary, scale * codes)
+    assert (scale > 0).all()
+
+
+@every_weight
+def test_weight_factors_carry_no_gradient_and_the_product_does(method):
+    binarizer, weight = method.weight(), latent_weights().requires_grad_()
+    assert not binarizer.sign(weight).requires_grad
+    assert not binarizer.scale(weight).requires_grad
+    generator = torch.Generator().manual_seed(1)
+    binarizer(weight).backward(torch.randn(weight.shape, generator=generator))
+    assert weight.grad.isfinite().all()
+    assert weight.grad.abs().sum() > 0
+
+
+@every_weight
+def test_latent_weights_are_left_alone(method):
+    weight = latent_weights()
+    method.weight()(weight)
+    assert torch.equal(weight, latent_weights())
+
+
+@every_activation
+@every_float
+def test_codes_are_plus_and_minus_one_in_any_shape(method, dtype):
+    binarizer = activation_of(method, 4).to(dtype)
+    assert isinstance(binarizer, ActivationBinarizer)
+    for shape in [(2, 4), (2, 4, 5), (3, 4, 5, 3)]:
+        x = torch.randn(shape).to(dtype)
+        codes = binarizer(x)
+        assert codes.shape == x.shape
+        assert codes.dtype == dtype
+        assert (codes.abs() == 1).all()
+        assert codes.unique().numel() == 2
+
+
+@every_activation
+def test_code_is_plus_one_from_the_threshold_on(method):
+    binarizer = activation_of(method, 4)
+    threshold = binarizer.threshold().detach()
+    assert threshold.shape in [(), (4,)]
+    cut = threshold.expand(4).view(1, 4, 1, 1)
+    below = cut.nextafter(torch.full_like(cut, -torch.inf))
+    assert torch.equal(binarizer(cut), torch.ones_like(cut))
+    assert torch.equal(binarizer(below), -torch.ones_like(cut))
+    x = torch.randn(2, 4, 9, 9)
+    assert torch.equal(binarizer(x) > 0, x >= cut)
+
+
+@every_activation
+def test_gradient_reaches_activations_and_learned_thresholds(method):
+    binarizer, x = activation_of(method, 4), torch.randn(2, 4, 9, 9, requires_grad=True)
+    binarizer(x).backward(torch.randn(x.shape))
+    for name, tensor in [("input", x), *binarizer.named_parameters()]:
+        assert tensor.grad is not None, name
+        assert tensor.grad.isfinite().all(), name
+        assert tensor.grad.abs().sum() > 0, name
+
+
+@every_activation
+def test_nan_is_not_hidden_behind_a_code(method):
+    x = torch.randn(1, 4, 3, 3)
+    x[0, 1, 2, 2] = torch.nan
+    assert activation_of(method, 4)(x)[0, 1, 2, 2].isnan()
+
+
+@every_method
+def test_modules_survive_a_deep_copy_and_a_state_dict(method):
+    modules = nn.ModuleList([method.nonlinearity(4)])
+    fresh = nn.ModuleList([method.nonlinearity(4)])
+    if method.activation is not None:
+        modules.append(activation_of(method, 4))
+        fresh.append(method.activation(4))
+    fresh.load_state_dict(modules.state_dict())
+    x = torch.randn(2, 4, 5, 5)
+    for module, loaded in zip(modules, fresh, strict=True):
+        assert torch.equal(loaded(x), module(x))
+        assert torch.equal(copy.deepcopy(module)(x), module(x))
+
+
+@every_method
+def test_nonlinearity_keeps_shape_and_dtype(method):
+    module = method.nonlinearity(4).double()
+    x = torch.randn(2, 4, 5, 3, dtype=torch.float64)
+    assert module(x).shape == x.shape
+    assert module(x).dtype == x.dtype
+
+
+@pytest.mark.parametrize("magnitude_aware", [False, True])
+def test_bireal_gradients_follow_the_paper(magnitude_aware):
+    method = get_method({"name": "bireal", "magnitude_aware": magnitude_aware})
+    weight = latent_weights(torch.float64).requires_grad_()
+    upstream = torch.randn(weight.shape, dtype=torch.float64)
+    method.weight()(weight).backward(upstream)
+    alpha = weight.detach().abs().flatten(1).mean(1).view(5, 1, 1, 1)
+    window = (weight.detach().abs() <= 1).double()
+    expected = upstream * window * (alpha if magnitude_aware else 1)
+    torch.testing.assert_close(weight.grad, expected, rtol=1e-14, atol=0)
+
+    x = torch.randn(2, 4, 5, 5, dtype=torch.float64, requires_grad=True)
+    method.activation(4)(x).backward(torch.ones_like(x))
+    expected = (2 - 2 * x.detach().abs()).clamp(min=0)
+    torch.testing.assert_close(x.grad, expected, rtol=1e-14, atol=0)
+
+
+def test_bireal_is_sign_times_mean_magnitude_without_a_threshold():
+    method, weight = get_method("bireal"), latent_weights()
+    assert torch.equal(method.weight().sign(weight), sign(weight))
+    alpha = weight.abs().flatten(1).mean(1)
+    torch.testing.assert_close(method.weight().scale(weight).flatten(), alpha)
+    assert method.activation(4).threshold() == 0
+    assert not get_method("bireal").weight().magnitude_aware
+
+
+def test_full_precision_binarizes_nothing_and_rectifies():
+    method = get_method("fp")
+    assert method.weight is None
+    assert method.activation is None
+    assert method.nonlinearity(2)(torch.tensor([-1.0, 2.0])).tolist() == [0.0, 2.0]
