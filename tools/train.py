@@ -41,6 +41,8 @@ def main() -> None:
     cli.add_json_option(parser)
     args = parser.parse_args()
 
+    from mmengine.dist import is_main_process
+
     from cmim.engine.config import load_config
     from cmim.engine.record import write_json
     from cmim.engine.train import prepare_training, train
@@ -58,6 +60,8 @@ def main() -> None:
             type="Visualizer", vis_backends=[dict(type="TensorboardVisBackend")]
         )
     figures = train(config, final_test=not args.no_test)
+    if not is_main_process():
+        return
     if args.json:
         write_json(args.json, figures)
     test = figures.pop("test", {})

@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from cmim.contrast.pairs import IGNORED
+
+
+def gather_ranks(x: Tensor) -> Tensor:
+    """Join a tensor of equal shape from all processes, in rank order, no gradient.
+
+    Args:
+        x: ``(B, ...)``.
+
+    Returns:
+        ``(world size * B, ...)``; ``x`` itself in a single process.
+    """
+    if not (dist.is_available() and dist.is_initialized()):
+        return x
+    parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, x.contiguous())
+    return torch.cat(parts)
 
 
 class ProjectionQueue(nn.Module):
@@ -46,10 +63,13 @@ class ProjectionQueue(nn.Module):
     def push(self, rows: Tensor, labels: Tensor) -> None:
         """Overwrite the oldest rows.
 
+        Rows of all processes go in, so the queue is the same on every rank.
+
         Args:
             rows: ``(B, C)``; of more than ``size`` rows the last ones are kept.
             labels: ``(B,)`` int64.
         """
+        rows, labels = gather_ranks(rows), gather_ranks(labels)
         rows, labels = rows[-self.size :], labels[-self.size :]
         # Index arithmetic stays on the device: no synchronisation.
         places = (self.cursor + torch.arange(len(rows), device=rows.device)) % self.size

@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.dist import master_only
-from mmengine.model import is_model_wrapper
+from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.runner import Runner
+from torch import nn
 
 from cmim.checkpoint import CheckpointError, load_strictly, read_checkpoint
 
@@ -21,6 +23,21 @@ class CMIMRunner(Runner):
     state, optimizer, schedules, the step number and the seed (the random state of a
     step is a function of these two, see :class:`cmim.hooks.SeedSteps`).
     """
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """As in mmengine, which can start several processes on GPUs only."""
+        if self.distributed and not torch.cuda.is_available():
+            torch.distributed.init_process_group("gloo")
+        super().setup_env(env_cfg)
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        """As in mmengine, and distributed training on CPUs."""
+        if self.distributed and not torch.cuda.is_available():
+            unused = self.cfg.get("find_unused_parameters", False)
+            return MMDistributedDataParallel(
+                module=model, broadcast_buffers=False, find_unused_parameters=unused
+            )
+        return super().wrap_model(model_wrapper_cfg, model)
 
     @master_only
     def save_checkpoint(self, out_dir: str, filename: str, **kwargs: Any) -> None:

@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+from mmengine.dist import all_reduce_params, get_world_size
 from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
 from mmengine.registry import HOOKS
+from torch import nn
 
 RULES = {"greater": 1.0, "less": -1.0}
 
@@ -71,6 +73,7 @@ class SaveCheckpoint(Hook):
             self._save(runner)
 
     def _save(self, runner: Any) -> None:
+        _share_statistics(runner.model)
         folder = Path(runner.work_dir)
         meta = dict(epoch=runner.epoch, iter=runner.iter + 1)
         runner.save_checkpoint(str(folder), "new.pth", meta=meta, by_epoch=False)
@@ -105,3 +108,18 @@ class SaveCheckpoint(Hook):
             by_epoch=False,
         )
         runner.logger.info(f"best.pth: {self.best} {score:.4f} at step {runner.iter}")
+
+
+def _share_statistics(model: nn.Module) -> None:
+    """Average batch-norm statistics over processes, so that ranks test one model.
+
+    Without it (and without ``sync_bn``) each rank would evaluate with the statistics of
+    its own share of the data, and the checkpoint would hold those of rank 0.
+    """
+    if get_world_size() > 1:
+        norms = [
+            m for m in model.modules() if isinstance(m, nn.modules.batchnorm._NormBase)
+        ]
+        means = [m.running_mean for m in norms if m.running_mean is not None]
+        variances = [m.running_var for m in norms if m.running_var is not None]
+        all_reduce_params(means + variances, op="mean")

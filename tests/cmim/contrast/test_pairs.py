@@ -66,11 +66,9 @@ def test_positions_repeat_with_the_seed_and_differ_between_images():
     assert set(first[0].tolist()) != set(first[1].tolist())
 
 
-@pytest.mark.parametrize(
-    "memory_format", [torch.contiguous_format, torch.channels_last]
-)
-def test_gather_pixels_equals_a_loop(memory_format):
-    features = torch.randn(3, 4, 5, 7).contiguous(memory_format=memory_format)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_gather_pixels_equals_a_loop(layout):
+    features = torch.randn(3, 4, 5, 7).contiguous(memory_format=layout)
     positions = sample_positions(3, 5, 7, 6, CPU)
     naive = [
         features[n, :, p // 7, p % 7]

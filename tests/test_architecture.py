@@ -1,0 +1,158 @@
+"""Which way imports point between the rooms, and what every file keeps to."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = [p for room in ("cmim", "tasks", "tools") for p in (ROOT / room).rglob("*.py")]
+every_file = pytest.mark.parametrize(
+    "path", FILES, ids=lambda p: p.relative_to(ROOT).as_posix()
+)
+
+# Room -> rooms of cmim it may import, besides itself.
+LOWER = {"functional", "methods", "layers", "encoders", "contrast", "models"}
+LOWER |= {"checkpoint", "distill", "analysis", "deploy"}
+ALLOWED: dict[str, set[str]] = {
+    "functional": set(),
+    "checkpoint": set(),
+    "methods": {"functional"},
+    "layers": {"functional", "methods"},
+    "encoders": {"functional", "methods", "layers", "checkpoint"},
+    "contrast": {"functional", "methods"},
+    "models": {"contrast", "checkpoint", "distill"},
+    "distill": {"functional", "methods", "checkpoint"},
+    "analysis": LOWER - {"analysis", "deploy"},
+    "deploy": LOWER - {"deploy"},
+    "hooks": LOWER,
+    "engine": LOWER | {"hooks"},
+}
+VAGUE_NAMES = {"utils", "util", "helpers", "helper", "misc", "common"}
+
+
+def imported_modules(source: str, package: str) -> Iterator[str]:
+    """Absolute names of all imported modules, also inside functions.
+
+    ``from a import b`` gives ``a.b``: b may be a module.
+    """
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")
+            kept = parents[: len(parents) - node.level + 1] if node.level else []
+            base = [*kept, *([node.module] if node.module else [])]
+            yield from (".".join([*base, alias.name]) for alias in node.names)
+
+
+def imports_of(path: Path) -> list[str]:
+    package = ".".join(path.relative_to(ROOT).parent.parts)
+    return list(imported_modules(path.read_text(encoding="utf-8"), package))
+
+
+def room_of(module: str) -> str | None:
+    """``functional`` of ``cmim.functional.sign``; None outside the package."""
+    top, _, rest = module.partition(".")
+    return rest.split(".")[0] if top == "cmim" and rest else None
+
+
+def files_of(room: str) -> list[Path]:
+    single = ROOT / "cmim" / f"{room}.py"
+    return [single] if single.exists() else list((ROOT / "cmim" / room).rglob("*.py"))
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import cmim.engine.train as t, os", ["cmim.engine.train", "os"]),
+        ("from cmim import hooks", ["cmim.hooks"]),
+        ("from .sign import sign", ["cmim.functional.sign.sign"]),
+        ("from . import sign", ["cmim.functional.sign"]),
+        ("from ..methods import x", ["cmim.methods.x"]),
+        ("def f():\n    if x:\n        import tasks.depth", ["tasks.depth"]),
+        ("'import cmim'  # import os", []),
+    ],
+)
+def test_the_reader_of_imports_sees_every_form(source, expected):
+    assert list(imported_modules(source, "cmim.functional")) == expected
+
+
+def test_there_is_something_to_check():
+    assert {"cmim", "tasks", "tools"} == {p.relative_to(ROOT).parts[0] for p in FILES}
+    assert "torch.Tensor" in imports_of(ROOT / "cmim" / "functional" / "sign.py")
+
+
+def test_every_room_has_its_place_in_the_map():
+    rooms = {
+        p.stem
+        for p in (ROOT / "cmim").iterdir()
+        if p.suffix == ".py" or (p / "__init__.py").exists()
+    }
+    assert rooms - {"__init__"} <= set(ALLOWED)
+
+
+def test_the_map_has_no_circle():
+    """Sorting the rooms by who imports whom succeeds."""
+    waiting = dict(ALLOWED)
+    while waiting:
+        ready = {room for room, lower in waiting.items() if not lower & set(waiting)}
+        assert ready, f"circle among {sorted(waiting)}"
+        waiting = {room: lower for room, lower in waiting.items() if room not in ready}
+
+
+@pytest.mark.parametrize("room", sorted(ALLOWED))
+def test_rooms_import_downwards_only(room):
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {module}"
+        for path in files_of(room)
+        for module in imports_of(path)
+        if room_of(module) not in {None, "__version__", room, *ALLOWED[room]}
+    ]
+    assert not wrong
+
+
+def test_functional_imports_torch_only():
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {module}"
+        for path in files_of("functional")
+        for module in imports_of(path)
+        if module.split(".")[0] not in {"torch", "cmim", *sys.stdlib_module_names}
+    ]
+    assert not wrong
+
+
+@every_file
+def test_packages_import_downwards_only(path):
+    """cmim <- tasks <- configs <- tools."""
+    upwards = {
+        "cmim": {"tasks", "configs", "tools", "tests"},
+        "tasks": {"configs", "tools", "tests"},
+        "tools": {"tests"},
+    }[path.relative_to(ROOT).parts[0]]
+    tops = {module.split(".")[0] for module in imports_of(path)}
+    assert not tops & upwards
+
+
+@every_file
+def test_file_is_short_and_says_what_it_is(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 300
+    assert ast.get_docstring(ast.parse(text)), "a file begins with its docstring"
+
+
+@every_file
+def test_name_is_an_idea(path):
+    assert path.stem not in VAGUE_NAMES
+    assert path.parent.name not in VAGUE_NAMES
+
+
+def test_test_files_have_unique_base_names():
+    """pytest imports them by base name, since the folders are no packages."""
+    names = [p.name for p in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+    assert not list((ROOT / "tests").rglob("__init__.py"))
