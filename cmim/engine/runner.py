@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.device import get_device
 from mmengine.dist import master_only
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.runner import Runner
@@ -38,6 +39,14 @@ class CMIMRunner(Runner):
                 module=model, broadcast_buffers=False, find_unused_parameters=unused
             )
         return super().wrap_model(model_wrapper_cfg, model)
+
+    def _log_env(self, env_cfg: dict) -> None:
+        """One line: config, versions and seed lie in the run's folder as files."""
+        self.logger.info(f"{self.work_dir}: seed {self.seed}, device {get_device()}")
+
+    def get_hooks_info(self) -> str:
+        """Names of the hooks in order, on one line."""
+        return ", ".join(type(hook).__name__ for hook in self.hooks)
 
     @master_only
     def save_checkpoint(self, out_dir: str, filename: str, **kwargs: Any) -> None:
