@@ -14,12 +14,13 @@ from tqdm import tqdm
 from tasks.datasets.errors import DataError
 
 _NYU = "http://horatio.cs.nyu.edu/mit/silberman"
-_RCNN_DEPTH = "https://raw.githubusercontent.com/s-gupta/rcnn-depth/master"
+# The copy of the class mapping that most published code uses.
+_META = "https://raw.githubusercontent.com/ankurhanda/nyuv2-meta-data/master"
 #: File name and official address of what the preparation of NYUD-v2 needs.
 NYUD_FILES = {
     "nyu_depth_v2_labeled.mat": f"{_NYU}/nyu_depth_v2/nyu_depth_v2_labeled.mat",
     "splits.mat": f"{_NYU}/indoor_seg_sup/splits.mat",
-    "classMapping40.mat": f"{_RCNN_DEPTH}/metadata/classMapping40.mat",
+    "classMapping40.mat": f"{_META}/classMapping40.mat",
 }
 _BLOCK_BYTES = 1 << 20
 _RANGE_NOT_SATISFIABLE = 416
