@@ -127,7 +127,12 @@ class PixelContrastLoss(nn.Module):
             scores = torch.cat([scores, z_binary @ past.T / self.temperature], dim=1)
             allowed = self._with_queue(labels, len(z_binary), allowed)
         forward = info_nce(scores, allowed)
-        return (forward.mean() + backward.mean()) / 2
+        both = (forward + backward) / 2
+        if labels is None:
+            return both.mean()
+        # Pixels of unknown label take no part, in the mean neither.
+        known = (labels != IGNORED).to(both.dtype)
+        return (both * known).sum() / known.sum().clamp(min=1)
 
     def _with_queue(
         self, labels: Tensor | None, anchors: int, allowed: Tensor | None

@@ -82,12 +82,12 @@ class BinaryResNet(BaseModule):
             raise ValueError(
                 f"out_indices {tuple(out_indices)}: choose from 0, 1, 2, 3"
             )
-        self.method = get_method(method)
+        chosen = get_method(method)
         self.out_indices = tuple(out_indices)
         self.init_from = init_from
         self.conv1 = nn.Conv2d(3, base_channels, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(base_channels)
-        self.nonlinearity = self.method.nonlinearity(base_channels)
+        self.nonlinearity = chosen.nonlinearity(base_channels)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         channels = base_channels
         for i, (stride, dilation) in enumerate(STAGES[output_stride]):
@@ -96,7 +96,7 @@ class BinaryResNet(BaseModule):
                 width = base_channels * 2**i
                 blocks.append(
                     BasicBlock(
-                        self.method,
+                        chosen,
                         channels,
                         width,
                         stride=stride if j == 0 else 1,

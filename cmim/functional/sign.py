@@ -67,6 +67,9 @@ def ste_sign(x: Tensor, clip_value: float = 1.0) -> Tensor:
         x: Floating tensor of any shape.
         clip_value: Half-width c > 0 of the gradient window, in the units of x.
 
+    Raises:
+        ValueError: If ``clip_value <= 0``.
+
     References:
         Hubara et al., Binarized Neural Networks, NeurIPS 2016.
         https://arxiv.org/abs/1602.02830
@@ -77,6 +80,8 @@ def ste_sign(x: Tensor, clip_value: float = 1.0) -> Tensor:
         >>> y.tolist(), x.grad.tolist()
         ([-1.0, -1.0, 1.0, 1.0], [0.0, 1.0, 1.0, 1.0])
     """
+    if clip_value <= 0:
+        raise ValueError(f"clip_value must be positive, got {clip_value}")
     return _SteSign.apply(x, clip_value)
 
 

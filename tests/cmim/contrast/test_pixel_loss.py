@@ -57,9 +57,12 @@ def project(layer: torch.nn.Linear, features: Tensor, positions: Tensor) -> list
 def naive_nce(
     anchors: list, candidates: list, labels: list, others: list, tau: float
 ) -> float:
-    """Mean over the anchors; candidate i is the positive of anchor i."""
-    total = 0.0
+    """Mean over the anchors that take part; candidate i is the positive of anchor i."""
+    total, taking_part = 0.0, 0
     for i, anchor in enumerate(anchors):
+        if labels[i] == IGNORED:
+            continue
+        taking_part += 1
         positive = math.exp(float(anchor @ candidates[i]) / tau)
         negatives = 0.0
         for j, candidate in enumerate(candidates):
@@ -69,7 +72,7 @@ def naive_nce(
             if j != i:
                 negatives += math.exp(float(anchor @ candidate) / tau)
         total -= math.log(positive / (positive + negatives))
-    return total / len(anchors)
+    return total / max(taking_part, 1)
 
 
 def naive_loss(
