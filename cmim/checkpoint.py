@@ -2,8 +2,8 @@
 
 A checkpoint is a ``torch.save`` file with ``state_dict`` (the task model's weights,
 named the same with and without the CMIM wrapper, plus the loss state under
-``contrast.``) and, for resuming, ``optimizer``, ``param_schedulers``, ``message_hub``
-and ``meta``.
+``contrast.``), ``structure`` (what its layers are, see :func:`structure`) and, for
+resuming, ``optimizer``, ``param_schedulers``, ``message_hub`` and ``meta``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,65 @@ import torch
 from torch import Tensor, nn
 
 CONTRAST_PREFIX = "contrast."
+# What a layer computes apart from its weights, where the class does not say it.
+_CONV_OPTIONS = ("stride", "padding", "dilation", "groups")
 
 
 class CheckpointError(ValueError):
     """A checkpoint that is missing, damaged, unsafe or of another model."""
+
+
+def structure(model: nn.Module) -> dict[str, str]:
+    """What the layers of a task model are, by name.
+
+    A binary network and its full-precision twin have the same weight names and shapes;
+    this tells them apart.
+
+    Args:
+        model: Task model, or the CMIM wrapper around it.
+
+    Examples:
+        >>> structure(nn.Sequential(nn.Conv2d(1, 1, 3), nn.ReLU()))["0"]
+        'Conv2d stride=(1, 1) padding=(0, 0) dilation=(1, 1) groups=1'
+    """
+    task_model = getattr(model, "model", model)
+    layers = {}
+    for name, module in task_model.named_modules():
+        if name.startswith(("data_preprocessor", "decode_head.loss_decode")):
+            continue
+        words = [type(module).__name__]
+        if isinstance(module, nn.Conv2d):
+            words += [f"{key}={getattr(module, key)}" for key in _CONV_OPTIONS]
+        elif type(module).__module__.startswith("cmim."):
+            words.append(module.extra_repr())
+        layers[name] = " ".join(words).strip()
+    return layers
+
+
+def check_structure(
+    model: nn.Module, checkpoint: dict[str, Any], path: str | Path
+) -> None:
+    """Refuse a checkpoint whose layers are of another kind.
+
+    Args:
+        model: Task model, or the CMIM wrapper around it.
+        checkpoint: As read; foreign ones without ``structure`` pass.
+        path: Where it comes from, for the message.
+
+    Raises:
+        CheckpointError: Naming the first layer that differs.
+    """
+    saved = checkpoint.get("structure")
+    own = structure(model)
+    if saved is None or saved == own:
+        return
+    for name in (*own, *saved):
+        ours, theirs = own.get(name, "missing"), saved.get(name, "missing")
+        if ours != theirs:
+            raise CheckpointError(
+                f"checkpoint '{path}' is of another model: '{name}' is {theirs} there "
+                f"and {ours} in this config; use the config it was trained with"
+            )
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -38,8 +93,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(
-            f"checkpoint '{path}' does not exist; training writes it as "
-            "WORK_DIR/last.pth"
+            f"checkpoint '{path}' does not exist; training writes WORK_DIR/last.pth"
         )
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
@@ -94,6 +148,7 @@ def load_task_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
         if not key.startswith(CONTRAST_PREFIX)
     }
     load_strictly(model, state, path)
+    check_structure(model, checkpoint, path)
     return checkpoint
 
 

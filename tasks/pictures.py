@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -65,26 +66,35 @@ def colour_depth(
     return colours
 
 
-def overlay_classes(image: np.ndarray, classes: np.ndarray) -> np.ndarray:
+def overlay_classes(
+    image: np.ndarray,
+    classes: np.ndarray,
+    names: Sequence[str] = NYU40_CLASSES,
+    palette: Sequence[Sequence[int]] = NYU40_PALETTE,
+) -> np.ndarray:
     """Blend a class map over its image and name the largest classes beside it.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB.
         classes: ``(H, W)`` integers, 255 void.
+        names: Name of each class.
+        palette: RGB triple of each class.
 
     Returns:
         ``(H, W + legend, 3)`` uint8.
     """
-    blended = cv2.addWeighted(image, 0.45, colour_classes(classes), 0.55, 0)
+    colours = colour_classes(classes, palette)
+    blended = cv2.addWeighted(image, 0.45, colours, 0.55, 0)
     height = image.shape[0]
     legend = np.full((height, max(150, height // 4), 3), 255, np.uint8)
     ids, counts = np.unique(classes[classes != VOID], return_counts=True)
     row = 22
-    for k in ids[np.argsort(-counts)][: max(1, height // row - 1)]:
-        top = 6 + row * int(np.where(ids[np.argsort(-counts)] == k)[0][0])
-        colour = tuple(int(c) for c in NYU40_PALETTE[k])
+    largest = ids[np.argsort(-counts)][: max(1, height // row - 1)]
+    for place, k in enumerate(largest):
+        top = 6 + row * place
+        colour = tuple(int(c) for c in palette[k])
         cv2.rectangle(legend, (6, top), (20, top + 14), colour, -1)
-        _write(legend, NYU40_CLASSES[k], (26, top + 12))
+        _write(legend, names[k], (26, top + 12))
     return np.hstack([blended, legend])
 
 
@@ -172,13 +182,20 @@ class PredictionWriter:
     ``NAME_labels.png`` uint8, 0 void, class + 1 (as ``labels40``); ``NAME_depth.png``
     uint16 millimetres; ``NAME_overlay.png`` and ``NAME_depth_colour.png`` to look at.
 
+    Pictures of equal name from several folders get a number: ``NAME_2_labels.png``.
+
     Args:
         folder: Target folder, made when missing.
+        classes: Class names for the legend.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(
+        self, folder: str | Path, classes: Sequence[str] = NYU40_CLASSES
+    ) -> None:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.classes = classes
+        self._seen: Counter[str] = Counter()
 
     def __call__(self, sample: Any) -> list[Path]:
         """Write one predicted sample (it knows its ``img_path``).
@@ -187,11 +204,15 @@ class PredictionWriter:
             The pictures to look at.
         """
         name = Path(sample.img_path).stem
+        self._seen[name] += 1
+        if self._seen[name] > 1:
+            name = f"{name}_{self._seen[name]}"
         pictures = []
         if "pred_sem_seg" in sample:
             classes = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
             write_image(self.folder / f"{name}_labels.png", classes + np.uint8(1))
-            picture = overlay_classes(read_image(sample.img_path), classes)
+            image = read_image(sample.img_path)
+            picture = overlay_classes(image, classes, self.classes)
             pictures.append(self.folder / f"{name}_overlay.png")
             write_image(pictures[-1], picture)
         if "pred_depth_map" in sample:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmseg.structures import SegDataSample
 
+from tasks.datasets.nyu40 import NYU40_CLASSES
 from tasks.pictures import read_image
 
 
@@ -21,6 +23,12 @@ def network_height(config: Config) -> int | None:
         if "size" in transform:
             return int(transform["size"][0])
     return None
+
+
+def class_names(config: Config) -> Sequence[str]:
+    """Class names of a config's test data, the 40 classes of NYUv2 by default."""
+    metainfo = config.test_dataloader.dataset.get("metainfo") or {}
+    return metainfo.get("classes", NYU40_CLASSES)
 
 
 @torch.inference_mode()

@@ -34,7 +34,7 @@ def train_and_test(task: str, data: str, work_dir: str, extra: list[str]) -> dic
     folder = f"{work_dir}/{task}"
     options = ["--cfg-options", f"data_root={data}"]
     run(
-        *("tools/train.py", config, "--work-dir", folder, "--no-test"),
+        *("tools/train.py", config, "--work-dir", folder, "--no-test", "--overwrite"),
         *options,
         *extra,
     )

@@ -57,6 +57,7 @@ def main() -> int:
         "megabytes": round(megabytes, 3),
     }
     if arguments.json:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
     print(
         f"{arguments.out}: {figures['frames']} frames of {size[0]} x {size[1]} pixels, "

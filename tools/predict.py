@@ -26,11 +26,11 @@ def main() -> None:
     from cmim.engine.config import load_config
     from cmim.engine.evaluate import load_task_model
     from tasks.pictures import PredictionWriter
-    from tasks.predict import network_height, predict_image
+    from tasks.predict import class_names, network_height, predict_image
 
     config = load_config(args.config, args.cfg_options)
     model = load_task_model(config, args.checkpoint)
-    writer = PredictionWriter(args.out)
+    writer = PredictionWriter(args.out, class_names(config))
     height = network_height(config)
     written = []
     for path in tqdm(args.images, unit="image", disable=None):

@@ -29,10 +29,13 @@ def main() -> None:
     from cmim.engine.evaluate import evaluate, load_task_model
     from cmim.engine.record import write_json
     from tasks.pictures import PredictionWriter
+    from tasks.predict import class_names
 
     config = load_config(args.config, args.cfg_options)
     model = load_task_model(config, args.checkpoint)
-    writer = PredictionWriter(args.save_predictions) if args.save_predictions else None
+    writer = None
+    if args.save_predictions:
+        writer = PredictionWriter(args.save_predictions, class_names(config))
     figures = evaluate(model, config, writer)
     if args.json:
         write_json(args.json, figures)

@@ -20,6 +20,9 @@ def main() -> None:
     parser.add_argument(
         "--resume", action="store_true", help="continue the run in its folder"
     )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="start afresh in a folder with a run"
+    )
     parser.add_argument("--seed", type=int, help="seed of the run (default 0)")
     parser.add_argument(
         "--amp",
@@ -54,6 +57,7 @@ def main() -> None:
         seed=args.seed,
         amp=args.amp,
         launcher=args.launcher,
+        overwrite=args.overwrite,
     )
     if args.tensorboard:
         config.visualizer = dict(

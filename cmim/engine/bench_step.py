@@ -39,6 +39,7 @@ def synthetic_batch(config: Config) -> dict[str, Any]:
     if not sizes:
         raise ConfigError("the training pipeline names no crop_size to benchmark at")
     height, width = sizes[0]
+    count = task_model_config(config).get("decode_head", {}).get("num_classes", 40)
     generator = torch.Generator().manual_seed(0)
     inputs, samples = [], []
     for _ in range(loader.batch_size):
@@ -47,7 +48,7 @@ def synthetic_batch(config: Config) -> dict[str, Any]:
         sample = SegDataSample(
             metainfo=dict(img_shape=(height, width), ori_shape=(height, width))
         )
-        classes = torch.randint(0, 40, (1, height, width), generator=generator)
+        classes = torch.randint(0, count, (1, height, width), generator=generator)
         depth = 0.5 + 9 * torch.rand((1, height, width), generator=generator)
         sample.gt_sem_seg = PixelData(data=classes)
         sample.set_data(dict(gt_depth_map=PixelData(data=depth)))

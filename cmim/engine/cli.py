@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import traceback
 import warnings
@@ -30,11 +31,21 @@ def run_tool(main: Callable[[], None]) -> None:
     except USER_ERRORS as error:
         if os.environ.get("CMIM_TRACEBACK"):
             traceback.print_exc()
-        sentence = " ".join(str(error).split()) or type(error).__name__
-        print(f"error: {sentence}", file=sys.stderr)
+        print(f"error: {_sentence(error)}", file=sys.stderr)
         sys.exit(2)
+    except subprocess.CalledProcessError as error:
+        # The tool that was called has said why.
+        sys.exit(error.returncode)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    if "Original Traceback" in text:
+        # A loader worker's error arrives with its traceback: the last line says it.
+        text = text.rstrip().splitlines()[-1].split(": ", 1)[-1]
+    return " ".join(text.split()) or type(error).__name__
 
 
 def make_parser(description: str, example: str) -> argparse.ArgumentParser:

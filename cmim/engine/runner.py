@@ -13,7 +13,12 @@ from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from cmim.checkpoint import CheckpointError, load_strictly, read_checkpoint
+from cmim.checkpoint import (
+    CheckpointError,
+    check_structure,
+    load_strictly,
+    read_checkpoint,
+)
 
 
 class CMIMRunner(Runner):
@@ -75,6 +80,8 @@ class CMIMRunner(Runner):
         checkpoint = read_checkpoint(filename)
         model = self.model.module if is_model_wrapper(self.model) else self.model
         load_strictly(model, checkpoint["state_dict"], filename)
+        check_structure(model, checkpoint, filename)
+        self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         self._has_loaded = True
         self.logger.info(f"Loaded checkpoint {filename}")
         return checkpoint

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import json
+import shlex
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,11 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
 
+from cmim.checkpoint import read_checkpoint
 from cmim.engine.config import ConfigError
 from cmim.engine.evaluate import evaluate
 from cmim.engine.record import peak_memory_gb, versions, write_json
-from cmim.engine.runner import CMIMRunner
+from cmim.engine.runner import CMIMRunner, last_whole_checkpoint
 from cmim.hooks import RecordTiming
 
 AMP_TYPES = ("bfloat16", "float16")
@@ -40,7 +43,7 @@ def train(config: Config, final_test: bool = True) -> dict[str, Any]:
         write_json(
             folder / "run.json",
             dict(
-                command=" ".join(sys.argv),
+                commands=[*earlier_commands(folder, config), shlex.join(sys.argv)],
                 config=str(config.filename),
                 seed=runner.seed,
                 threads=torch.get_num_threads(),
@@ -48,19 +51,14 @@ def train(config: Config, final_test: bool = True) -> dict[str, Any]:
                 versions=versions(),
             ),
         )
-    begin = time.perf_counter()
     runner.train()
-    figures: dict[str, Any] = dict(
-        seed=runner.seed,
-        steps=runner.iter,
-        minutes=round((time.perf_counter() - begin) / 60, 2),
-    )
+    figures: dict[str, Any] = dict(seed=runner.seed, steps=runner.iter)
     for hook in runner.hooks:
         if isinstance(hook, RecordTiming):
             figures.update(hook.figures())
     if final_test and config.get("test_dataloader") is not None:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        # The loader workers of training would hold their caches during the test.
+        _end_workers(runner)
         model.eval()
         figures["test"] = evaluate(model, config)
     figures["peak_memory_gb"] = peak_memory_gb()
@@ -72,6 +70,16 @@ def train(config: Config, final_test: bool = True) -> dict[str, Any]:
     return figures
 
 
+def _end_workers(runner: CMIMRunner) -> None:
+    """End the training loader's processes: their caches are not needed any more.
+
+    Only ended processes are counted in the peak memory.
+    """
+    runner.train_loop.dataloader_iterator = None
+    runner.train_dataloader._iterator = None
+    gc.collect()
+
+
 def prepare_training(
     config: Config,
     work_dir: str | None = None,
@@ -79,6 +87,7 @@ def prepare_training(
     seed: int | None = None,
     amp: str | None = None,
     launcher: str = "none",
+    overwrite: bool = False,
 ) -> Config:
     """Complete a config with what the command line says.
 
@@ -90,14 +99,24 @@ def prepare_training(
         amp: ``'bfloat16'`` (any device), ``'float16'`` (GPU, with loss scaling)
             or None for what the config says.
         launcher: As in mmengine: ``'none'``, ``'pytorch'``, ``'slurm'``, ``'mpi'``.
+        overwrite: Start afresh in a folder that holds a run.
 
     Raises:
-        ConfigError: Unknown precision, or float16 without a GPU.
+        ConfigError: Unknown precision, float16 without a GPU, a folder that holds a
+            run already, or a resumed run with another seed or number of steps.
     """
     name = Path(config.filename).stem
     config.work_dir = work_dir or config.get("work_dir") or f"work_dirs/{name}"
     config.resume = resume
     config.launcher = launcher
+    earlier = last_whole_checkpoint(config.work_dir)
+    if earlier is not None and resume:
+        seed = _check_resumption(config, earlier, seed)
+    elif earlier is not None and not overwrite:
+        raise ConfigError(
+            f"'{config.work_dir}' holds a run already; continue it with --resume, "
+            "choose another folder with --work-dir, or start afresh with --overwrite"
+        )
     randomness = dict(config.get("randomness") or {})
     chosen = seed if seed is not None else randomness.get("seed")
     config.randomness = {**randomness, "seed": 0 if chosen is None else chosen}
@@ -109,6 +128,32 @@ def prepare_training(
         config.pop("sync_bn", None)
         config.env_cfg = {**config.get("env_cfg", {}), "dist_cfg": {"backend": "gloo"}}
     return config
+
+
+def _check_resumption(config: Config, earlier: Path, seed: int | None) -> int | None:
+    """The seed of the run to continue; refuses what would make it another run."""
+    meta = read_checkpoint(earlier)["meta"]
+    if seed is not None and seed != meta["seed"]:
+        raise ConfigError(
+            f"'{earlier}' was trained with seed {meta['seed']}, not {seed}; leave "
+            "--seed out to continue it"
+        )
+    steps = meta.get("max_iters", config.train_cfg.max_iters)
+    if steps != config.train_cfg.max_iters:
+        raise ConfigError(
+            f"'{earlier}' was started for {steps} steps, not "
+            f"{config.train_cfg.max_iters}: its schedule would not fit; resume with "
+            f"train_cfg.max_iters={steps}, or start another run"
+        )
+    return meta["seed"]
+
+
+def earlier_commands(folder: Path, config: Config) -> list[str]:
+    """Commands that brought a resumed run to where it is, the first one first."""
+    record = folder / "run.json"
+    if not config.get("resume") or not record.is_file():
+        return []
+    return list(json.loads(record.read_text()).get("commands", []))
 
 
 def _fit_schedules(config: Config) -> None:

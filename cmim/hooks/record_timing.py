@@ -30,6 +30,8 @@ class RecordTiming(Hook):
         self._mark: float | None = None
         self._started = 0.0
         self._steps = 0
+        self._before = 0.0
+        self._begin = time.perf_counter()
 
     def before_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None
@@ -56,11 +58,35 @@ class RecordTiming(Hook):
     def after_val(self, runner: Any) -> None:
         self._mark = None
 
+    def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+        checkpoint["timing"] = dict(
+            images=self.images,
+            seconds=self.seconds,
+            waited=self.waited,
+            elapsed=self._elapsed(),
+        )
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+        # A resumed run goes on counting.
+        timing = checkpoint.get("timing", {})
+        self.images = timing.get("images", 0)
+        self.seconds = timing.get("seconds", 0.0)
+        self.waited = timing.get("waited", 0.0)
+        self._before = timing.get("elapsed", 0.0)
+
+    def before_train(self, runner: Any) -> None:
+        self._begin = time.perf_counter()
+
+    def _elapsed(self) -> float:
+        return self._before + time.perf_counter() - self._begin
+
     def figures(self) -> dict[str, float]:
-        """``images_per_second`` and ``data_wait_share`` of this process."""
+        """``minutes``, ``images_per_second`` and ``data_wait_share`` of the run."""
+        minutes = dict(minutes=round(self._elapsed() / 60, 2))
         if not self.seconds:
-            return {}
+            return minutes
         return dict(
+            **minutes,
             images_per_second=round(self.images / self.seconds, 2),
             data_wait_share=round(self.waited / self.seconds, 4),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 from mmengine.dist import all_reduce_params, get_world_size
 from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
+from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from torch import nn
+
+from cmim.checkpoint import structure
 
 RULES = {"greater": 1.0, "less": -1.0}
 
@@ -54,6 +58,11 @@ class SaveCheckpoint(Hook):
                 "the test split must not select a checkpoint: give val_dataloader "
                 "split='val' with val_fraction, or set best=None"
             )
+        due = runner.iter % runner.val_interval == 0 or runner.iter == runner.max_iters
+        if runner.iter and due:
+            # The checkpoint is written before its step is validated: a run killed in
+            # between does that validation now.
+            runner.val_loop.run()
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         # The log history is a class that only an unsafe load could restore, and no
@@ -63,6 +72,9 @@ class SaveCheckpoint(Hook):
         checkpoint["message_hub"] = dict(
             log_scalars={}, runtime_info=info, resumed_keys={}
         )
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        checkpoint["structure"] = structure(model)
+        checkpoint["meta"]["max_iters"] = runner.max_iters
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
@@ -95,7 +107,8 @@ class SaveCheckpoint(Hook):
         hub: MessageHub = runner.message_hub
         known = hub.runtime_info.get("best_score")
         sign = RULES[self.rule]
-        if known is not None and sign * score <= sign * known:
+        # A diverged model (NaN) is never better, nor is it to be beaten.
+        if math.isnan(score) or (known is not None and sign * score <= sign * known):
             return
         hub.update_info("best_score", score)
         meta = dict(epoch=runner.epoch, iter=runner.iter)

@@ -111,6 +111,9 @@ class BasicBlock(nn.Module):
                 in_channels, out_channels, stride, average=shortcuts == "per_conv"
             )
 
+    def extra_repr(self) -> str:
+        return f"shortcuts={self.shortcuts}"
+
     def forward(self, x: Tensor) -> Tensor:
         shortcut = self.downsample(x)
         out = self.bn1(self.conv1(self.binarize1(x)))

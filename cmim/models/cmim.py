@@ -46,9 +46,9 @@ class CMIM(BaseModel):
             paper's text). ``'teacher'``: the same module of the trained
             full-precision twin (as in the paper's released code). ``'none'``: no loss.
         teacher: Checkpoint of the full-precision twin, for ``partner='teacher'``.
-        taps: Glob patterns of module names, shallow to deep. For ``'latent'`` they
-            must select activation binarizers. Default: the last binarizer of the
-            encoder for ``'latent'``, its last two stages for ``'teacher'``.
+        taps: Glob pattern or patterns of module names, shallow to deep; activation
+            binarizers for ``'latent'``. Default: the last binarizer of the encoder for
+            ``'latent'``, its last two stages for ``'teacher'``.
         weight: lambda >= 0. Default 0.3 for ``'latent'``, 0.5 for ``'teacher'``.
         beta: >= 1; above 1 deeper layers weigh more.
         negatives: ``'all'`` other pixels, or only those with ``'other_class'`` (not
@@ -98,7 +98,11 @@ class CMIM(BaseModel):
         self.beta = beta
         self.negatives = negatives or preset["negatives"]
         self._check_options()
-        self._taps = self._make_taps(preset["taps"] if taps is None else taps)
+        if isinstance(taps, str):
+            taps = (taps,)
+        # Without a partner there is nothing to tap, whatever the config lists.
+        wanted = preset["taps"] if taps is None or partner == "none" else taps
+        self._taps = self._make_taps(wanted)
         # Kept out of the modules: its weights are neither trained nor saved here.
         self.__dict__["_teacher"] = (
             load_teacher(model, teacher) if partner == "teacher" else None
@@ -106,7 +110,7 @@ class CMIM(BaseModel):
         self.contrast = nn.ModuleDict()
         # Forked: the task model must start from the same weights with and without
         # the loss, or comparisons of the two would measure initialisations as well.
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             for name, channels in self._tap_channels().items():
                 self.contrast[name.replace(".", "-")] = PixelContrastLoss(
                     channels,
@@ -199,10 +203,18 @@ class CMIM(BaseModel):
     def _labels(self, data_samples: list) -> Tensor | None:
         if self.negatives == "all":
             return None
+        has_classes = all("gt_sem_seg" in sample for sample in data_samples)
+        has_depth = all("gt_depth_map" in sample for sample in data_samples)
         classes = self.negatives == "other_class" or (
-            self.negatives == "other_label"
-            and all("gt_sem_seg" in sample for sample in data_samples)
+            self.negatives == "other_label" and has_classes
         )
+        if not (has_classes if classes else has_depth):
+            missing = "labels" if classes else "depth"
+            raise ValueError(
+                f"negatives {self.negatives!r} needs {missing} in the training data: "
+                f"set train_dataloader.dataset.pipeline.0.{missing}=True, or "
+                "model.negatives=all"
+            )
         if classes:
             maps = torch.stack([s.gt_sem_seg.data[0] for s in data_samples])
             return maps.masked_fill(maps == 255, IGNORED)

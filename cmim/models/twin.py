@@ -12,7 +12,7 @@ from cmim.checkpoint import load_task_weights
 
 
 def full_precision_twin(model: dict) -> dict:
-    """Config of the same task model with a full-precision encoder.
+    """Config of the same task model in full precision, head included.
 
     Args:
         model: Config of a task model with a ``backbone`` that takes ``method``.
@@ -26,6 +26,8 @@ def full_precision_twin(model: dict) -> dict:
     """
     twin = copy.deepcopy(model)
     twin["backbone"]["method"] = "fp"
+    if "method" in twin.get("decode_head", {}):
+        twin["decode_head"]["method"] = "fp"
     return twin
 
 

@@ -22,8 +22,9 @@ default_hooks = dict(
 )
 custom_hooks = [dict(type=SeedSteps), dict(type=RecordTiming)]
 log_processor = dict(type=LogProcessor, by_epoch=False, window_size=50)
-# Two ways to lose reproducibility are closed here: cuDNN's choice of algorithms, and
-# statistics of each GPU's share of the batch (sync_bn is dropped on CPUs).
+# cuDNN's timing-dependent choice of algorithms is off; for bit-equal runs on a GPU also
+# set randomness.deterministic=True. sync_bn: no accuracy lost to each GPU's own
+# batch-norm statistics (dropped on CPUs).
 env_cfg = dict(cudnn_benchmark=False, dist_cfg=dict(backend="nccl"))
 sync_bn = "torch"
 randomness = dict(seed=0)

@@ -16,7 +16,7 @@ from tasks.datasets.errors import DataError
 _NYU = "http://horatio.cs.nyu.edu/mit/silberman"
 # The copy of the class mapping that most published code uses.
 _META = "https://raw.githubusercontent.com/ankurhanda/nyuv2-meta-data/master"
-#: File name and official address of what the preparation of NYUD-v2 needs.
+#: File name and address of what the preparation of NYUD-v2 needs.
 NYUD_FILES = {
     "nyu_depth_v2_labeled.mat": f"{_NYU}/nyu_depth_v2/nyu_depth_v2_labeled.mat",
     "splits.mat": f"{_NYU}/indoor_seg_sup/splits.mat",

@@ -270,4 +270,5 @@ def _report(
 
 def write_report(path: Path, report: dict[str, Any]) -> None:
     """Write the figures of a run as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")

@@ -5,6 +5,7 @@ camera, same 40 classes, same files. A small network learns something on them,
 but no figure measured on them says anything about real rooms.
 """
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -158,14 +159,17 @@ def write_rooms(
         progress: Whether to show a bar.
 
     Raises:
-        ValueError: If there are too few frames for two splits.
+        ValueError: If there are too few frames for two splits, or the folder holds
+            a labelled file that was not generated.
     """
     _check_split(frames, test_fraction)
     folder.mkdir(parents=True, exist_ok=True)
+    target = folder / "nyu_depth_v2_labeled.mat"
+    _keep_official(target)
     matlab.save_mat5(folder / "splits.mat", _split_scenes(frames, test_fraction, seed))
     label_map = draw_label_map(seed)
     _write_mapping(folder / "classMapping40.mat", label_map)
-    path = folder / "nyu_depth_v2_labeled.mat"
+    path = target.with_name(f"{target.name}.part")
     with h5py.File(path, "w", userblock_size=matlab.USER_BLOCK_BYTES) as file:
         arrays = _create_arrays(file, frames, size)
         scenes = []
@@ -176,6 +180,22 @@ def write_rooms(
         matlab.create_cells(file, "names", _raw_names(label_map))
         matlab.create_cells(file, "scenes", scenes)
     matlab.write_user_block(path)
+    os.replace(path, target)
+
+
+def _keep_official(target: Path) -> None:
+    """Refuse to replace a labelled file without normals: it was not generated."""
+    if not target.exists():
+        return
+    try:
+        with h5py.File(target) as file:
+            generated = "normals" in file
+    except OSError:
+        generated = False
+    if not generated:
+        raise ValueError(
+            f"'{target}' exists and was not generated here; choose another folder"
+        )
 
 
 def _check_split(frames: int, test_fraction: float) -> None:

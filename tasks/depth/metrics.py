@@ -109,6 +109,8 @@ def depth_sums(
             f"{tuple(target.shape)}: resize the prediction to the ground truth"
         )
     low, high = depth_range
+    if pred.device.type == "mps":  # has no float64
+        pred = pred.cpu()
     target = target.to(device=pred.device, dtype=torch.float64)
     valid = torch.isfinite(target) & (target >= low) & (target <= high)
     target = target[valid]

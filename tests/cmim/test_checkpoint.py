@@ -79,7 +79,7 @@ def test_task_weights_leave_the_state_of_the_loss_out(path):
 
 
 def test_missing_file_says_where_training_writes_it(tmp_path):
-    assert "does not exist; training writes it" in refusal(tmp_path / "none.pth")
+    assert "does not exist; training writes" in refusal(tmp_path / "none.pth")
     assert "does not exist" in refusal(tmp_path)
 
 

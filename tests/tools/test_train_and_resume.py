@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -186,3 +187,51 @@ def test_misuse_is_one_sentence_and_a_failure(words, said, whole_run, tmp_path):
     assert len(errors) == 1
     assert said in errors[0]
     assert "Traceback" not in done.stderr
+
+
+def test_a_folder_with_a_run_is_kept(rooms, whole_run):
+    before = (whole_run / "last.pth").read_bytes()
+    done = run(command(rooms, whole_run))
+    assert done.returncode == 2
+    assert "holds a run already" in done.stderr
+    assert (whole_run / "last.pth").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("extra", "option", "said"),
+    [
+        (["--resume", "--seed", "5"], None, "was trained with seed 0, not 5"),
+        (["--resume"], "train_cfg.max_iters=60", "started for 30 steps, not 60"),
+    ],
+)
+def test_a_run_is_resumed_as_it_was_started(rooms, whole_run, extra, option, said):
+    words = command(rooms, whole_run, *extra)
+    done = run([*words, option] if option else words)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_the_twin_s_config_is_told_from_its_own(rooms, whole_run):
+    words = [
+        *(sys.executable, "tools/test.py", "configs/rooms_seg_bireal.py"),
+        *(str(whole_run / "last.pth"), "--cfg-options", f"data_root={rooms}", *TINY),
+    ]
+    done = run([*words, "model.model.backbone.method=fp"])
+    assert done.returncode == 2
+    assert "is of another model" in done.stderr
+
+
+def test_a_damaged_file_is_named_by_the_tool(rooms, whole_run, tmp_path):
+    folder = shutil.copytree(rooms, tmp_path / "rooms")
+    name = (folder / "test.txt").read_text().split()[0]
+    (folder / "labels40" / f"{name}.png").write_bytes(b"torn")
+    words = [
+        *(sys.executable, "tools/test.py", "configs/rooms_seg_bireal.py"),
+        *(str(whole_run / "last.pth"), "--cfg-options", f"data_root={folder}", *TINY),
+    ]
+    done = run(words)
+    assert done.returncode == 2
+    errors = [x for x in done.stderr.splitlines() if "error:" in x]
+    assert len(errors) == 1
+    assert f"{name}.png' is damaged" in errors[0]
+    assert "Traceback" not in errors[0]

@@ -11,7 +11,7 @@ from mmseg.registry import MODELS
 import cmim.encoders  # noqa: F401 - registers the encoder
 import tasks.depth
 import tasks.segmentation  # noqa: F401
-from cmim.checkpoint import load_task_weights
+from cmim.checkpoint import CheckpointError, load_task_weights, structure
 from cmim.engine.bench_step import synthetic_batch
 from cmim.models import CMIM, full_precision_twin
 
@@ -38,10 +38,11 @@ def task_model(head: str = "DeepLabHead", method: str = "bireal") -> dict:
 def batch(height: int = 32, width: int = 48, size: int = 2) -> dict:
     config = Config(
         dict(
+            model=dict(decode_head=dict(num_classes=40)),
             train_dataloader=dict(
                 batch_size=size,
                 dataset=dict(pipeline=[dict(crop_size=(height, width))]),
-            )
+            ),
         )
     )
     return synthetic_batch(config)
@@ -197,3 +198,39 @@ def test_wrong_options_are_said(options, said):
 def test_latent_needs_a_binarizer():
     with pytest.raises(ValueError, match="choose a binary method"):
         CMIM(task_model(method="fp"), "latent")
+
+
+@pytest.mark.parametrize(
+    ("head", "negatives", "gone", "said"),
+    [
+        ("DeepLabHead", "other_depth", "gt_depth_map", "needs depth"),
+        ("DepthHead", "other_class", "gt_sem_seg", "needs labels"),
+    ],
+)
+def test_negatives_without_their_data_are_said(head, negatives, gone, said):
+    model = CMIM(task_model(head), "latent", negatives=negatives)
+    data = model.data_preprocessor(batch(), True)
+    for sample in data["data_samples"]:
+        delattr(sample, gone)
+    with pytest.raises(ValueError, match=said):
+        model(**data, mode="loss")
+
+
+def test_one_pattern_may_be_a_string_and_none_taps_nothing():
+    assert CMIM(task_model(), "latent", taps="backbone.layer4.*.binarize2").contrast
+    assert not CMIM(task_model(), "none", taps="backbone.layer4").contrast
+
+
+def test_the_twin_of_a_binary_head_is_full_precision_too():
+    model = task_model()
+    model.decode_head.method = "bireal"
+    twin = full_precision_twin(model)
+    assert (twin.backbone.method, twin.decode_head.method) == ("fp", "fp")
+
+
+def test_a_binary_checkpoint_is_no_teacher(tmp_path):
+    student = MODELS.build(task_model())
+    saved = {"state_dict": student.state_dict(), "structure": structure(student)}
+    torch.save(saved, tmp_path / "student.pth")
+    with pytest.raises(CheckpointError, match="is of another model"):
+        CMIM(task_model(), "teacher", teacher=str(tmp_path / "student.pth"))
