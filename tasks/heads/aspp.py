@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cmim.layers.conv import make_activation, make_conv
+from cmim.layers.conv import make_activation, make_conv, make_output_scale
 from cmim.methods import Method, get_method
 
 
@@ -37,11 +37,13 @@ class AtrousBranch(nn.Module):
         super().__init__()
         self.binarize = make_activation(method, channels)
         self.conv = make_conv(method, channels, channels, 3, dilation=dilation)
+        self.scale = make_output_scale(method, self.conv)
         self.bn = nn.BatchNorm2d(channels)
         self.nonlinearity = method.nonlinearity(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.nonlinearity(x + self.bn(self.conv(self.binarize(x))))
+        out = self.scale(self.conv(self.binarize(x)), x)
+        return self.nonlinearity(x + self.bn(out))
 
 
 class ASPP(nn.Module):
