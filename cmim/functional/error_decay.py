@@ -22,7 +22,7 @@ def error_decay_slope(
         t_max: t at the end, > 0.
 
     References:
-        Qin et al., IR-Net, CVPR 2020, Eq. 11. https://arxiv.org/abs/1909.10788
+        Qin et al., IR-Net, CVPR 2020. https://arxiv.org/abs/1909.10788
 
     Examples:
         >>> [round(v.item(), 4) for v in error_decay_slope(torch.tensor(0.5))]
@@ -60,7 +60,7 @@ def error_decay_sign(x: Tensor, t: Tensor, k: Tensor) -> Tensor:
         k: Height, scalar tensor; a constant of the step.
 
     References:
-        Qin et al., IR-Net, CVPR 2020, Eq. 10 and 12. https://arxiv.org/abs/1909.10788
+        Qin et al., IR-Net, CVPR 2020. https://arxiv.org/abs/1909.10788
 
     Examples:
         >>> x = torch.tensor([-0.1, 0.0], requires_grad=True)

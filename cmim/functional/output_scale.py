@@ -30,7 +30,7 @@ def box_mean_abs(
         ``(N, 1, H', W')``; in bfloat16 under autocast.
 
     References:
-        Rastegari et al., XNOR-Net, ECCV 2016, Eq. 11. https://arxiv.org/abs/1603.05279
+        Rastegari et al., XNOR-Net, ECCV 2016. https://arxiv.org/abs/1603.05279
 
     Examples:
         >>> import torch

@@ -20,7 +20,7 @@ def rprelu(x: Tensor, shift: Tensor, slope: Tensor, offset: Tensor) -> Tensor:
         offset: ``(C,)``, zeta.
 
     References:
-        Liu et al., ReActNet, ECCV 2020, Eq. 2 (which subtracts gamma).
+        Liu et al., ReActNet, ECCV 2020 (which subtracts gamma).
         https://arxiv.org/abs/2003.03488
 
     Examples:

@@ -146,9 +146,9 @@ def identity_sign(x: Tensor, scale: Tensor | float = 1.0) -> Tensor:
         scale: Broadcastable to x; a constant of the step.
 
     References:
-        Courbariaux et al., BinaryConnect, NeurIPS 2015, Alg. 1.
+        Courbariaux et al., BinaryConnect, NeurIPS 2015.
         https://arxiv.org/abs/1511.00363
-        Zhou et al., DoReFa-Net, 2016, Eq. 7-8. https://arxiv.org/abs/1606.06160
+        Zhou et al., DoReFa-Net, 2016. https://arxiv.org/abs/1606.06160
 
     Examples:
         >>> x = torch.tensor([-9.0, 0.0], requires_grad=True)
@@ -167,7 +167,7 @@ def shifted_approx_sign(x: Tensor, shift: Tensor) -> Tensor:
         shift: Broadcastable to x, without more dimensions; gets the summed gradient.
 
     References:
-        Liu et al., ReActNet, ECCV 2020, Eq. 1. https://arxiv.org/abs/2003.03488
+        Liu et al., ReActNet, ECCV 2020. https://arxiv.org/abs/2003.03488
 
     Examples:
         >>> x = torch.tensor([-0.5, -0.5], requires_grad=True)
@@ -189,7 +189,7 @@ def unit_step(x: Tensor) -> Tensor:
     One half maps to 1 (rounding half to even gives 0); NaN stays NaN.
 
     References:
-        Zhou et al., DoReFa-Net, 2016, Eq. 5-6 and 11 with k = 1.
+        Zhou et al., DoReFa-Net, 2016.
         https://arxiv.org/abs/1606.06160
 
     Examples:
@@ -209,7 +209,7 @@ def stochastic_codes(x: Tensor) -> Tensor:
     Draws from torch's generator of x's device, and has no gradient rule of its own.
 
     References:
-        Courbariaux et al., BinaryConnect, NeurIPS 2015, Eq. 2-3.
+        Courbariaux et al., BinaryConnect, NeurIPS 2015.
         https://arxiv.org/abs/1511.00363
 
     Examples:

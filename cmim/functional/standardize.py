@@ -46,7 +46,7 @@ def power_of_two_scale(standardized: Tensor) -> Tensor:
         ``(O, 1, ...)``; 0 for a filter of zeros. Multiplying by it is a bit shift.
 
     References:
-        Qin et al., IR-Net, CVPR 2020, Eq. 7-8. https://arxiv.org/abs/1909.10788
+        Qin et al., IR-Net, CVPR 2020. https://arxiv.org/abs/1909.10788
 
     Examples:
         >>> power_of_two_scale(torch.tensor([[1.3, -1.3], [0.1, 0.1]])).tolist()
@@ -93,7 +93,7 @@ def rectified_clamp(standardized: Tensor, tau: Tensor) -> Tensor:
         tau: Scalar tensor in (0.5, 1).
 
     References:
-        Xu et al., ReCU, ICCV 2021, Eq. 8-9. https://arxiv.org/abs/2103.12369
+        Xu et al., ReCU, ICCV 2021. https://arxiv.org/abs/2103.12369
 
     Examples:
         >>> w = torch.tensor([[0.5, -1.0, 1.5]])

@@ -76,7 +76,7 @@ def mean_abs_per_layer(weight: Tensor) -> Tensor:
         ``(O, 1, ...)``, broadcastable against ``weight``.
 
     References:
-        Zhou et al., DoReFa-Net, 2016, Eq. 7. https://arxiv.org/abs/1606.06160
+        Zhou et al., DoReFa-Net, 2016. https://arxiv.org/abs/1606.06160
 
     Examples:
         >>> mean_abs_per_layer(torch.tensor([[1.0, -3.0], [0.0, 0.0]])).tolist()
@@ -114,7 +114,7 @@ def product_sign(weight: Tensor, scale: Tensor) -> Tensor:
         scale: ``(O, 1, ...)``, for example :func:`mean_abs_per_filter`.
 
     References:
-        Rastegari et al., XNOR-Net, ECCV 2016, Sec. 3.1.
+        Rastegari et al., XNOR-Net, ECCV 2016.
         https://arxiv.org/abs/1603.05279
 
     Examples:

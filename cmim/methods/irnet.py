@@ -6,17 +6,20 @@ Accurate Binary Neural Networks, CVPR 2020. https://arxiv.org/abs/1909.10788
 Forward: activations ``sign(a)``; weights (Libra-PB) ``w^ = (w - mean)/std`` per filter,
 then ``sign(w^) 2^s`` with ``s = round(log2 mean|w^|)``: the scale is a bit shift.
 Backward (EDE, error decay estimator): ``k t (1 - tanh^2(t x))`` for both, with
-``t = t_min (t_max/t_min)^p`` and ``k = max(1/t, 1)`` at training progress p; for weights
-times ``2^s``, and on through mean and standard deviation.
+``t = t_min (t_max/t_min)^p`` and ``k = max(1/t, 1)`` at training progress p; for
+weights times ``2^s``, and on through mean and standard deviation.
 
 Full precision: stem, 1x1 down-sampling shortcuts, batch-norm, hard tanh after each
 addition, classifier.
 
 ``t_min`` is 0.1 in the paper and in the released VGG and 1w32a code, 0.001 in the
-released ResNet-20 1w1a code. That code moves t once an epoch, here it moves each step. A
-filter of equal weights has scale 0 here and is NaN there.
+released ResNet-20 1w1a code. That code moves t once an epoch, here it moves each step.
+A filter of zeros has scale 0 here and is NaN there.
 
-Checked: see ``CHECKED``.
+Checked: one 3x3 layer against ``IRConv2d`` of github.com/htqin/IR-Net (ResNet20/1w1a),
+commit f63a590, at progress 0, 0.5 and 0.8 and both values of t_min: output equal; input
+and weight gradients at most 5.7e-14 apart in float64 (of values up to 253), 1.3e-5 in
+float32 (of 106): order of summation. At exact zeros it gives 0, here +1.
 """
 
 from __future__ import annotations
@@ -30,8 +33,6 @@ from cmim.functional.standardize import power_of_two_scale, standardize_filters
 from cmim.methods.binarizer import ActivationBinarizer, WeightBinarizer
 from cmim.methods.method import Method
 from cmim.methods.schedule import Scheduled
-
-CHECKED = ""
 
 
 class IrActivation(Scheduled, ActivationBinarizer):
@@ -126,5 +127,5 @@ def METHOD(t_min: float = 0.1, t_max: float = 10.0) -> Method:
         activation=lambda channels: IrActivation(t_min, t_max),
         nonlinearity=lambda channels: nn.Hardtanh(),
         full_precision="stem, down-sampling shortcuts, batch-norm, classifier",
-        checked=CHECKED,
+        checked="IR-Net (ResNet20/1w1a), output and gradients: 5.7e-14",
     )

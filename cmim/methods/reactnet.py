@@ -16,7 +16,12 @@ The paper trains in two steps: activations binary and weights real (``step=1``),
 both binary from the first step's weights (``step=2`` with ``init_from``). Its
 distributional loss is not part of this module.
 
-Checked: see ``CHECKED``.
+Checked: one 3x3 layer with random thresholds, and RPReLU, against ``BinaryActivation``,
+``HardBinaryConv``, ``LearnableBias`` and ``PReLU`` of github.com/liuzechun/ReActNet
+(``resnet/2_step2``), commit a6cd08d: RPReLU and its gradients equal; the layer's
+output, gradients of input, weights and thresholds at most 2.9e-14 apart in float64 (of
+values up to 300), 4.6e-5 in float32 (of 251): order of summation. At zeros it gives 0,
+here +1.
 """
 
 from __future__ import annotations
@@ -29,8 +34,6 @@ from cmim.functional.sign import shifted_approx_sign
 from cmim.methods.binarizer import ActivationBinarizer
 from cmim.methods.bireal import BiRealWeight
 from cmim.methods.method import Method
-
-CHECKED = ""
 
 
 class RSign(ActivationBinarizer):
@@ -110,5 +113,5 @@ def METHOD(step: int = 2) -> Method:
         nonlinearity=RPReLU,
         full_precision="stem, down-sampling shortcuts, batch-norm, RPReLU, classifier"
         + (", weights" if step == 1 else ""),
-        checked=CHECKED,
+        checked="ReActNet (resnet/2_step2), output and gradients: 2.9e-14",
     )

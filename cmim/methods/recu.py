@@ -1,22 +1,26 @@
 r"""ReCU: latent weights clamped at a quantile, so that dead ones learn again.
 
-Xu, Lin, Liu, Chen, Shao, Gao, Tian, Ji, ReCU: Reviving the Dead Weights in Binary Neural
-Networks, ICCV 2021. https://arxiv.org/abs/2103.12369
+Xu, Lin, Liu, Chen, Shao, Gao, Tian, Ji, ReCU: Reviving the Dead Weights in Binary
+Neural Networks, ICCV 2021. https://arxiv.org/abs/2103.12369
 
-Forward: activations ``sign(a)``; weights ``sign(w - mean)`` per filter; the output times
-a learned factor per channel.
+Forward: activations ``sign(a)``; weights ``sign(w - mean)`` per filter; the output
+times a learned factor per channel.
 Backward: activations Bi-Real's ``max(0, 2 - 2|a/s|)`` with s the sample's standard
 deviation, in training, and on through s; weights the identity, through the clamp
-``1{|w^| <= Q}`` of ``w^ = 2 sqrt(2) (w - mean)/sqrt(var + 1e-5)`` and the standardisation.
+``1{|w^| <= Q}`` and the standardisation ``w^ = 2 sqrt(2) (w - mean)/sqrt(var + 1e-5)``.
 ``Q = -mean|w^| ln(2 - 2 tau)``, mean over the layer, with tau from 0.85 to 0.99
 exponentially over training.
 
-Full precision: stem, 1x1 down-sampling shortcuts, batch-norm, learned output scale, hard
-tanh after each addition, classifier.
+Full precision: stem, 1x1 down-sampling shortcuts, batch-norm, learned output scale,
+hard tanh after each addition, classifier.
 
 The released code moves tau once an epoch, here it moves each step.
 
-Checked: see ``CHECKED``.
+Checked: one 3x3 layer against ``BinarizeConv2d`` of github.com/z-hXu/ReCU (``cifar``
+and ``imagenet``), commit 9a73bed, at progress 0, 0.5 and 1, in training and evaluation:
+output and gradient of the learned scale equal; input and weight gradients at most
+2.8e-14 apart in float64 (of values up to 155), 1.5e-5 in float32 (of 110): order of
+summation. At exact zeros it gives 0, here +1.
 """
 
 from __future__ import annotations
@@ -36,9 +40,7 @@ from cmim.methods.method import Method
 from cmim.methods.output_scale import ChannelScale
 from cmim.methods.schedule import Scheduled
 
-CHECKED = ""
-# Standard deviation of a Laplace distribution is sqrt(2) times its width; the released
-# code halves the divisor once more.
+# Standard deviation of a Laplace distribution of width 2, as in the released code.
 WEIGHT_SCALE = 2 * 2**0.5
 
 
@@ -123,5 +125,5 @@ def METHOD(tau_min: float = 0.85, tau_max: float = 0.99) -> Method:
         full_precision="stem, down-sampling shortcuts, batch-norm, output scale, "
         "classifier",
         output_scale=lambda conv: ChannelScale(conv.out_channels),
-        checked=CHECKED,
+        checked="ReCU (cifar, imagenet), output and gradients: 2.8e-14",
     )

@@ -10,7 +10,7 @@ class Scheduled(nn.Module):
     """A module with a training progress between 0 and 1.
 
     :class:`cmim.hooks.SetProgress` writes it before each training step. It is a buffer
-    on the model's device: it lies in every checkpoint, and setting it waits for nothing.
+    on the model's device, so it lies in every checkpoint and writing it does not wait.
 
     Examples:
         >>> module = Scheduled()

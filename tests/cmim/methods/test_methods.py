@@ -72,6 +72,7 @@ def test_docstrings_and_paper_cite_a_source(name):
 @every_method
 def test_full_precision_part_is_named(method):
     assert method.full_precision
+    assert method.checked
     assert method.is_binary == (method.name != "fp")
 
 
@@ -141,6 +142,13 @@ def test_weight_factors_carry_no_gradient_and_the_product_does(method):
     binarizer(weight).backward(torch.randn(weight.shape, generator=generator))
     assert weight.grad.isfinite().all()
     assert weight.grad.abs().sum() > 0
+
+
+@every_weight
+def test_nan_weights_are_not_hidden_behind_a_code(method):
+    weight = latent_weights()
+    weight[2, 1, 0, 0] = torch.nan
+    assert method.weight()(weight)[2, 1, 0, 0].isnan()
 
 
 @every_weight
