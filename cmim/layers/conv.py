@@ -28,7 +28,8 @@ class BinaryConv2d(nn.Conv2d):
 
     Shape:
         ``(N, I, H, W)`` to ``(N, O, H', W')``; the input is expected to be binary
-        already (see :class:`cmim.methods.ActivationBinarizer`).
+        already (see :class:`cmim.methods.ActivationBinarizer`), except where a method
+        binarizes weights only.
 
     Examples:
         >>> from cmim.methods import get_method
