@@ -55,4 +55,5 @@ def load_latent_weights(encoder: nn.Module, path: str | Path) -> None:
 
 
 def _only_in_method(key: str) -> bool:
-    return "binarize" in key or "nonlinearity" in key or "weight_binarizer" in key
+    parts = ("binarize", "nonlinearity", "weight_binarizer", ".scale")
+    return any(part in key for part in parts)

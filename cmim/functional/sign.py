@@ -100,3 +100,127 @@ def approx_sign(x: Tensor) -> Tensor:
         ([-1.0, -1.0, 1.0, 1.0], [0.0, 1.0, 2.0, 0.0])
     """
     return _ApproxSign.apply(x)
+
+
+class _IdentitySign(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, scale: Tensor | float) -> Tensor:
+        return sign(x) * scale
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        return grad, None
+
+
+class _ShiftedApproxSign(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, shift: Tensor) -> Tensor:
+        # Not the sum: the input is kept by the shortcut anyway.
+        ctx.save_for_backward(x, shift)
+        return sign(x + shift).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        x, shift = ctx.saved_tensors
+        grad = grad * (x + shift).abs_().mul_(-2).add_(2).clamp_(min=0)
+        return grad, grad.sum_to_size(shift.shape)
+
+
+class _UnitStep(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward((x >= 0) & (x <= 1))
+        return (sign(x - 0.5) + 1) / 2
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        (inside,) = ctx.saved_tensors
+        return grad * inside
+
+
+def identity_sign(x: Tensor, scale: Tensor | float = 1.0) -> Tensor:
+    r"""``scale * sign(x)`` whose gradient passes to x unchanged.
+
+    .. math:: \frac{\partial b}{\partial x} := 1
+
+    The gradient is neither windowed nor multiplied by the scale, and nothing is kept
+    for the backward pass.
+
+    Args:
+        x: Floating tensor of any shape.
+        scale: Broadcastable to x; a constant of the step.
+
+    References:
+        Courbariaux et al., BinaryConnect, NeurIPS 2015.
+        https://arxiv.org/abs/1511.00363
+        Zhou et al., DoReFa-Net, 2016. https://arxiv.org/abs/1606.06160
+
+    Examples:
+        >>> x = torch.tensor([-9.0, 0.0], requires_grad=True)
+        >>> y = identity_sign(x, 0.5); y.sum().backward()
+        >>> y.tolist(), x.grad.tolist()
+        ([-0.5, 0.5], [1.0, 1.0])
+    """
+    return _IdentitySign.apply(x, scale)
+
+
+def shifted_approx_sign(x: Tensor, shift: Tensor) -> Tensor:
+    r"""``approx_sign(x + shift)`` that keeps x, not the sum, for the backward pass.
+
+    Args:
+        x: Floating tensor of any shape.
+        shift: Broadcastable to x, without more dimensions; gets the summed gradient.
+
+    References:
+        Liu et al., ReActNet, ECCV 2020. https://arxiv.org/abs/2003.03488
+
+    Examples:
+        >>> x = torch.tensor([-0.5, -0.5], requires_grad=True)
+        >>> shift = torch.tensor([0.5, 0.0], requires_grad=True)
+        >>> y = shifted_approx_sign(x, shift); y.sum().backward()
+        >>> y.tolist(), x.grad.tolist(), shift.grad.tolist()
+        ([1.0, -1.0], [2.0, 1.0], [2.0, 1.0])
+    """
+    return _ShiftedApproxSign.apply(x, shift)
+
+
+def unit_step(x: Tensor) -> Tensor:
+    r"""Round the input, clipped to [0, 1], to {0, 1}.
+
+    .. math::
+        b(x) = \mathbf{1}\{x \ge 1/2\}, \qquad
+        \frac{\partial b}{\partial x} := \mathbf{1}\{0 \le x \le 1\}
+
+    One half maps to 1 (rounding half to even gives 0); NaN stays NaN.
+
+    References:
+        Zhou et al., DoReFa-Net, 2016.
+        https://arxiv.org/abs/1606.06160
+
+    Examples:
+        >>> x = torch.tensor([-0.1, 0.0, 0.5, 1.0, 1.1], requires_grad=True)
+        >>> y = unit_step(x); y.sum().backward()
+        >>> y.tolist(), x.grad.tolist()
+        ([0.0, 0.0, 1.0, 1.0, 1.0], [0.0, 1.0, 1.0, 1.0, 0.0])
+    """
+    return _UnitStep.apply(x)
+
+
+def stochastic_codes(x: Tensor) -> Tensor:
+    r"""Draw codes of {-1, +1} with mean ``clip(x, -1, 1)``; NaN stays NaN.
+
+    .. math:: P(b = +1) = \mathrm{clip}\left(\tfrac{x + 1}{2}, 0, 1\right)
+
+    Draws from torch's generator of x's device, and has no gradient rule of its own.
+
+    References:
+        Courbariaux et al., BinaryConnect, NeurIPS 2015.
+        https://arxiv.org/abs/1511.00363
+
+    Examples:
+        >>> stochastic_codes(torch.tensor([-1.0, 1.0, 7.0])).tolist()
+        [-1.0, 1.0, 1.0]
+    """
+    one = x.new_ones(())
+    up = torch.rand_like(x) < ((x + 1) / 2).clamp(0, 1)
+    return torch.where(torch.isnan(x), x, torch.where(up, one, -one))

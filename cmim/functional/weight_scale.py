@@ -64,3 +64,63 @@ def scaled_sign(weight: Tensor, scale: Tensor, magnitude_aware: bool = False) ->
         ([[1.0, -1.0]], [[1.0, 0.0]])
     """
     return _ScaledSign.apply(weight, scale.detach(), magnitude_aware)
+
+
+def mean_abs_per_layer(weight: Tensor) -> Tensor:
+    r"""Mean of ``|w|`` over the whole layer, repeated for each filter.
+
+    Args:
+        weight: ``(O, ...)`` latent weights.
+
+    Returns:
+        ``(O, 1, ...)``, broadcastable against ``weight``.
+
+    References:
+        Zhou et al., DoReFa-Net, 2016. https://arxiv.org/abs/1606.06160
+
+    Examples:
+        >>> mean_abs_per_layer(torch.tensor([[1.0, -3.0], [0.0, 0.0]])).tolist()
+        [[1.0], [1.0]]
+    """
+    shape = (weight.shape[0], *[1] * (weight.dim() - 1))
+    return weight.abs().mean().expand(shape)
+
+
+class _ProductSign(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, weight: Tensor, scale: Tensor) -> Tensor:
+        ctx.save_for_backward(weight.abs() <= 1, scale)
+        ctx.count = weight[0].numel()
+        return sign(weight) * scale
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        inside, scale = ctx.saved_tensors
+        return grad * (inside * scale + 1 / ctx.count), None
+
+
+def product_sign(weight: Tensor, scale: Tensor) -> Tensor:
+    r"""``scale * sign(w)`` with the gradient that XNOR-Net's paper states.
+
+    .. math::
+        \frac{\partial \hat w}{\partial w} :=
+        \frac{1}{n} + \alpha \mathbf{1}\{|w| \le 1\}
+
+    with n weights a filter: a product rule that leaves out how ``mean|w|`` depends on
+    the other weights of the filter.
+
+    Args:
+        weight: ``(O, ...)`` latent weights.
+        scale: ``(O, 1, ...)``, for example :func:`mean_abs_per_filter`.
+
+    References:
+        Rastegari et al., XNOR-Net, ECCV 2016.
+        https://arxiv.org/abs/1603.05279
+
+    Examples:
+        >>> w = torch.tensor([[0.5, -1.5]], requires_grad=True)
+        >>> y = product_sign(w, torch.tensor([[1.0]])); y.sum().backward()
+        >>> y.tolist(), w.grad.tolist()
+        ([[1.0, -1.0]], [[1.5, 0.5]])
+    """
+    return _ProductSign.apply(weight, scale.detach())

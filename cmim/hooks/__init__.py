@@ -1,7 +1,15 @@
 """Hooks of the training loop, one per file."""
 
+from cmim.hooks.clip_latent_weights import ClipLatentWeights
 from cmim.hooks.record_timing import RecordTiming
 from cmim.hooks.save_checkpoint import SaveCheckpoint
 from cmim.hooks.seed_steps import SeedSteps
+from cmim.hooks.set_progress import SetProgress
 
-__all__ = ["RecordTiming", "SaveCheckpoint", "SeedSteps"]
+__all__ = [
+    "ClipLatentWeights",
+    "RecordTiming",
+    "SaveCheckpoint",
+    "SeedSteps",
+    "SetProgress",
+]

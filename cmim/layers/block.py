@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from cmim.layers.conv import make_activation, make_conv
+from cmim.layers.conv import make_activation, make_conv, make_output_scale
 from cmim.methods import Method
 
 SHORTCUTS = ("per_conv", "per_block")
@@ -53,15 +53,16 @@ class BasicBlock(nn.Module):
 
     .. math::
         \text{per\_conv:}\quad
-        h = g_1(S(x) + B_1(w_1 * b_1(x))), \; y = g_2(h + B_2(w_2 * b_2(h)))
+        h = g_1(S(x) + B_1(s_1(w_1 * b_1(x)))), \; y = g_2(h + B_2(s_2(w_2 * b_2(h))))
 
     .. math::
         \text{per\_block:}\quad
-        h = g_1(B_1(w_1 * b_1(x))), \; y = g_2(S(x) + B_2(w_2 * b_2(h)))
+        h = g_1(B_1(s_1(w_1 * b_1(x)))), \; y = g_2(S(x) + B_2(s_2(w_2 * b_2(h))))
 
-    with binarizers b, convolutions with binary weights w, batch-norm B, shortcut S and
-    the method's non-linearity g (identity for Bi-Real, ReLU for full precision, where
-    b is the identity: ``per_block`` is then torchvision's block).
+    with binarizers b, convolutions with binary weights w, batch-norm B, shortcut S, the
+    method's output scale s (the identity for most, which may read the real activation
+    in front of b) and its non-linearity g (identity for Bi-Real, ReLU for full
+    precision, where b is the identity: ``per_block`` is then torchvision's block).
 
     Args:
         method: Binarizers and non-linearity.
@@ -99,10 +100,12 @@ class BasicBlock(nn.Module):
         self.shortcuts = shortcuts
         self.binarize1 = make_activation(method, in_channels)
         self.conv1 = make_conv(method, in_channels, out_channels, 3, stride, dilation)
+        self.scale1 = make_output_scale(method, self.conv1)
         self.bn1 = nn.BatchNorm2d(out_channels)
         self.nonlinearity1 = method.nonlinearity(out_channels)
         self.binarize2 = make_activation(method, out_channels)
         self.conv2 = make_conv(method, out_channels, out_channels, 3, 1, dilation)
+        self.scale2 = make_output_scale(method, self.conv2)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.nonlinearity2 = method.nonlinearity(out_channels)
         self.downsample: nn.Module = nn.Identity()
@@ -116,10 +119,10 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = self.downsample(x)
-        out = self.bn1(self.conv1(self.binarize1(x)))
+        out = self.bn1(self.scale1(self.conv1(self.binarize1(x)), x))
         if self.shortcuts == "per_conv":
             shortcut = out = self.nonlinearity1(out + shortcut)
         else:
             out = self.nonlinearity1(out)
-        out = self.bn2(self.conv2(self.binarize2(out)))
+        out = self.bn2(self.scale2(self.conv2(self.binarize2(out)), out))
         return self.nonlinearity2(out + shortcut)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cmim.methods import Method, WeightBinarizer
+from cmim.methods import Method, OutputScale, WeightBinarizer
 
 
 class BinaryConv2d(nn.Conv2d):
@@ -28,7 +28,8 @@ class BinaryConv2d(nn.Conv2d):
 
     Shape:
         ``(N, I, H, W)`` to ``(N, O, H', W')``; the input is expected to be binary
-        already (see :class:`cmim.methods.ActivationBinarizer`).
+        already (see :class:`cmim.methods.ActivationBinarizer`), except where a method
+        binarizes weights only.
 
     Examples:
         >>> from cmim.methods import get_method
@@ -143,3 +144,34 @@ def make_activation(method: Method, channels: int) -> nn.Module:
         'BiRealActivation'
     """
     return nn.Identity() if method.activation is None else method.activation(channels)
+
+
+class Unscaled(OutputScale):
+    """The convolution's output as it is.
+
+    Shape:
+        ``(N, O, H', W')`` to the same tensor.
+
+    Examples:
+        >>> Unscaled()(torch.ones(1, 1, 1, 1), torch.zeros(1, 3, 1, 1)).item()
+        1.0
+    """
+
+    def forward(self, out: Tensor, activation: Tensor) -> Tensor:
+        return out
+
+
+def make_output_scale(method: Method, conv: nn.Conv2d) -> OutputScale:
+    """Output scale of a method for one convolution, or one that changes nothing.
+
+    Args:
+        method: Which output scale to use.
+        conv: The convolution that it follows.
+
+    Examples:
+        >>> from cmim.methods import get_method
+        >>> method = get_method("bireal")
+        >>> make_output_scale(method, make_conv(method, 3, 8, 3))
+        Unscaled()
+    """
+    return Unscaled() if method.output_scale is None else method.output_scale(conv)

@@ -2,10 +2,14 @@
 
 from cmim.methods.binarizer import ActivationBinarizer, WeightBinarizer
 from cmim.methods.method import Method, available_methods, get_method
+from cmim.methods.output_scale import OutputScale
+from cmim.methods.schedule import Scheduled
 
 __all__ = [
     "ActivationBinarizer",
     "Method",
+    "OutputScale",
+    "Scheduled",
     "WeightBinarizer",
     "available_methods",
     "get_method",

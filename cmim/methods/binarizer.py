@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -13,9 +14,14 @@ class ActivationBinarizer(nn.Module, ABC):
     ``forward(a_F) -> a_B``: its input is the full-precision activation, its output
     the binary one. The wrapper finds instances of this class in any model.
 
+    Attributes:
+        levels: The two values of a code, below the threshold and from it on.
+
     Shape:
         ``(N, C, *)`` to the same shape, dtype and device.
     """
+
+    levels: ClassVar[tuple[float, float]] = (-1.0, 1.0)
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
@@ -23,7 +29,7 @@ class ActivationBinarizer(nn.Module, ABC):
 
     @abstractmethod
     def threshold(self) -> Tensor:
-        """Threshold t with ``code = +1 where x >= t``, scalar or ``(C,)``."""
+        """Threshold t with ``code = levels[1] where x >= t``, scalar or ``(C,)``."""
 
 
 class WeightBinarizer(nn.Module, ABC):
@@ -33,9 +39,17 @@ class WeightBinarizer(nn.Module, ABC):
     ``sign`` and ``scale`` give the two factors apart, so that packing is exact:
     ``forward(w) == scale(w) * sign(w)``.
 
+    Attributes:
+        levels: The two values of a code.
+        clip_latent: The method keeps its latent weights in [-1, 1]:
+            :class:`cmim.hooks.ClipLatentWeights` clamps them after each step.
+
     Shape:
         weights ``(O, I, kh, kw)``; ``scale`` is ``(O, 1, 1, 1)``.
     """
+
+    levels: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    clip_latent: bool = False
 
     @abstractmethod
     def forward(self, weight: Tensor) -> Tensor:

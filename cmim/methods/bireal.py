@@ -9,6 +9,12 @@ Backward: activations ``max(0, 2 - 2|a|)``; weights ``1{|w| <= 1}``, in the pape
 ``mean|w|`` (magnitude-aware), in most PyTorch code not: both are offered.
 
 Full precision: stem, 1x1 down-sampling shortcuts, batch-norm, classifier.
+
+Checked: one 3x3 layer, not magnitude-aware, against ``BinaryActivation`` and
+``HardBinaryConv`` of github.com/liuzechun/Bi-Real-net (PyTorch, 18 and 34 layers),
+commit f58aa4d: weight gradient equal; output and input gradient at most 2.1e-14 apart
+in float64 (of values up to 104), 1.1e-5 in float32 (of 93): order of summation. At
+exact zeros it gives 0, here +1.
 """
 
 from __future__ import annotations
@@ -89,4 +95,5 @@ def METHOD(magnitude_aware: bool = False) -> Method:
         activation=lambda channels: BiRealActivation(),
         nonlinearity=lambda channels: nn.Identity(),
         full_precision="stem, down-sampling shortcuts, batch-norm, classifier",
+        checked="Bi-Real-net (PyTorch), output and gradients: 2.1e-14",
     )

@@ -29,4 +29,5 @@ def METHOD() -> Method:
         activation=None,
         nonlinearity=lambda channels: nn.ReLU(),
         full_precision="everything",
+        checked="torchvision's ResNet with shortcuts='per_block': equal (tests)",
     )

@@ -12,6 +12,7 @@ from functools import cache
 from torch import nn
 
 from cmim.methods.binarizer import ActivationBinarizer, WeightBinarizer
+from cmim.methods.output_scale import OutputScale
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,9 @@ class Method:
             the given number of channels; None keeps activations in full precision.
         nonlinearity: Makes the module after a shortcut addition, given its channels.
         full_precision: What stays full precision, for the tables.
+        output_scale: Makes the module between one convolution and its batch-norm,
+            given the convolution; None leaves the output as it is.
+        checked: What was compared with what, and how far they differ.
     """
 
     name: str
@@ -35,6 +39,8 @@ class Method:
     activation: Callable[[int], ActivationBinarizer] | None
     nonlinearity: Callable[[int], nn.Module]
     full_precision: str
+    output_scale: Callable[[nn.Conv2d], OutputScale] | None = None
+    checked: str = "not compared with published code"
 
     @property
     def is_binary(self) -> bool:
@@ -77,7 +83,7 @@ def get_method(method: str | dict) -> Method:
         'bireal'
         >>> get_method("bi-real")
         Traceback (most recent call last):
-        ValueError: method 'bi-real' is unknown; choose from bireal, ...
+        ValueError: method 'bi-real' is unknown; choose from ..., bireal, ...
     """
     options = dict(method) if isinstance(method, dict) else {"name": method}
     name = options.pop("name", None)

@@ -9,7 +9,13 @@ from mmengine.hooks import (
 )
 from mmengine.runner import LogProcessor
 
-from cmim.hooks import RecordTiming, SaveCheckpoint, SeedSteps
+from cmim.hooks import (
+    ClipLatentWeights,
+    RecordTiming,
+    SaveCheckpoint,
+    SeedSteps,
+    SetProgress,
+)
 
 default_scope = "mmseg"
 default_hooks = dict(
@@ -20,7 +26,13 @@ default_hooks = dict(
     sampler_seed=dict(type=DistSamplerSeedHook),
     checkpoint=dict(type=SaveCheckpoint, interval=500),
 )
-custom_hooks = [dict(type=SeedSteps), dict(type=RecordTiming)]
+# The middle two do something only where the method asks for it.
+custom_hooks = [
+    dict(type=SeedSteps),
+    dict(type=SetProgress),
+    dict(type=ClipLatentWeights),
+    dict(type=RecordTiming),
+]
 log_processor = dict(type=LogProcessor, by_epoch=False, window_size=50)
 # cuDNN's timing-dependent choice of algorithms is off; for bit-equal runs on a GPU also
 # set randomness.deterministic=True. sync_bn: no accuracy lost to each GPU's own

@@ -8,16 +8,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cmim.layers.conv import make_activation, make_conv
+from cmim.layers.conv import make_activation, make_conv, make_output_scale
 from cmim.methods import Method, get_method
 
 
-def conv_bn_relu(in_channels: int, out_channels: int) -> nn.Sequential:
-    """Full-precision 1x1 convolution, batch-norm, ReLU."""
+def conv_bn(
+    in_channels: int, out_channels: int, nonlinearity: nn.Module
+) -> nn.Sequential:
+    """Full-precision 1x1 convolution, batch-norm, non-linearity."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, 1, bias=False),
         nn.BatchNorm2d(out_channels),
-        nn.ReLU(),
+        nonlinearity,
     )
 
 
@@ -37,11 +39,13 @@ class AtrousBranch(nn.Module):
         super().__init__()
         self.binarize = make_activation(method, channels)
         self.conv = make_conv(method, channels, channels, 3, dilation=dilation)
+        self.scale = make_output_scale(method, self.conv)
         self.bn = nn.BatchNorm2d(channels)
         self.nonlinearity = method.nonlinearity(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.nonlinearity(x + self.bn(self.conv(self.binarize(x))))
+        out = self.scale(self.conv(self.binarize(x)), x)
+        return self.nonlinearity(x + self.bn(out))
 
 
 class ASPP(nn.Module):
@@ -80,7 +84,8 @@ class ASPP(nn.Module):
     ) -> None:
         super().__init__()
         chosen = get_method(method)
-        self.reduce = conv_bn_relu(in_channels, channels)
+        # The method's own non-linearity: behind a ReLU all signs would be +1.
+        self.reduce = conv_bn(in_channels, channels, chosen.nonlinearity(channels))
         self.branches = nn.ModuleList(
             AtrousBranch(chosen, channels, dilation) for dilation in dilations
         )
@@ -88,7 +93,8 @@ class ASPP(nn.Module):
         self.image_pool = nn.Sequential(
             nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, channels, 1), nn.ReLU()
         )
-        self.project = conv_bn_relu((len(dilations) + 2) * channels, channels)
+        stacked = (len(dilations) + 2) * channels
+        self.project = conv_bn(stacked, channels, nn.ReLU())
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.reduce(x)

@@ -20,7 +20,11 @@ def randomize(module: nn.Module) -> nn.Module:
     """Weights and batch-norm statistics away from their start."""
     torch.manual_seed(0)
     for key, value in module.state_dict().items():
-        if value.is_floating_point():
+        if key.endswith("progress"):
+            value.uniform_()
+        elif "binarize" in key or "nonlinearity" in key:
+            value.normal_(std=0.3)  # a threshold far out would pass no gradient
+        elif value.is_floating_point():
             value.uniform_(0.5, 1.5) if "running_var" in key else value.normal_()
     return module
 
@@ -77,12 +81,10 @@ def formula(block: BasicBlock, x: Tensor) -> Tensor:
         projection, norm = block.downsample[0], block.downsample[1]
         step = 1 if pooling else stride
         shortcut = norm(F.conv2d(shortcut, projection.weight, stride=step))
-    h = block.bn1(block.conv1(block.binarize1(x)))
-    if pooling:
-        h = block.nonlinearity1(shortcut + h)
-        return block.nonlinearity2(h + block.bn2(block.conv2(block.binarize2(h))))
-    h = block.nonlinearity1(h)
-    return block.nonlinearity2(shortcut + block.bn2(block.conv2(block.binarize2(h))))
+    h = block.bn1(block.scale1(block.conv1(block.binarize1(x)), x))
+    h = block.nonlinearity1(shortcut + h if pooling else h)
+    out = block.bn2(block.scale2(block.conv2(block.binarize2(h)), h))
+    return block.nonlinearity2((h if pooling else shortcut) + out)
 
 
 @every_method

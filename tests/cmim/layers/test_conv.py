@@ -153,7 +153,8 @@ def take_optimizer_step(conv: BinaryConv2d) -> None:
 
 
 def load_weights(conv: BinaryConv2d, assign: bool = False) -> None:
-    conv.load_state_dict({"weight": -2 * conv.weight.detach()}, assign=assign)
+    state = {**conv.state_dict(), "weight": -2 * conv.weight.detach()}
+    conv.load_state_dict(state, assign=assign)
 
 
 def edit_in_place(conv: BinaryConv2d) -> None:

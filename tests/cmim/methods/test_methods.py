@@ -72,6 +72,7 @@ def test_docstrings_and_paper_cite_a_source(name):
 @every_method
 def test_full_precision_part_is_named(method):
     assert method.full_precision
+    assert method.checked
     assert method.is_binary == (method.name != "fp")
 
 
@@ -124,7 +125,7 @@ def test_weight_is_exactly_scale_times_sign(method, dtype):
     codes, scale = binarizer.sign(weight), binarizer.scale(weight)
     binary = binarizer(weight)
     assert isinstance(binarizer, WeightBinarizer)
-    assert (codes.abs() == 1).all()
+    assert set(codes.unique().tolist()) == set(binarizer.levels)
     assert codes.shape == binary.shape == weight.shape
     assert scale.shape == (5, 1, 1, 1)
     assert codes.dtype == scale.dtype == binary.dtype == dtype
@@ -144,6 +145,13 @@ def test_weight_factors_carry_no_gradient_and_the_product_does(method):
 
 
 @every_weight
+def test_nan_weights_are_not_hidden_behind_a_code(method):
+    weight = latent_weights()
+    weight[2, 1, 0, 0] = torch.nan
+    assert method.weight()(weight)[2, 1, 0, 0].isnan()
+
+
+@every_weight
 def test_latent_weights_are_left_alone(method):
     weight = latent_weights()
     method.weight()(weight)
@@ -152,7 +160,7 @@ def test_latent_weights_are_left_alone(method):
 
 @every_activation
 @every_float
-def test_codes_are_plus_and_minus_one_in_any_shape(method, dtype):
+def test_codes_are_the_two_levels_in_any_shape(method, dtype):
     binarizer = activation_of(method, 4).to(dtype)
     assert isinstance(binarizer, ActivationBinarizer)
     for shape in [(2, 4), (2, 4, 5), (3, 4, 5, 3)]:
@@ -160,21 +168,21 @@ def test_codes_are_plus_and_minus_one_in_any_shape(method, dtype):
         codes = binarizer(x)
         assert codes.shape == x.shape
         assert codes.dtype == dtype
-        assert (codes.abs() == 1).all()
-        assert codes.unique().numel() == 2
+        assert tuple(codes.unique().tolist()) == binarizer.levels
 
 
 @every_activation
-def test_code_is_plus_one_from_the_threshold_on(method):
+def test_code_is_the_upper_level_from_the_threshold_on(method):
     binarizer = activation_of(method, 4)
     threshold = binarizer.threshold().detach()
     assert threshold.shape in [(), (4,)]
     cut = threshold.expand(4).view(1, 4, 1, 1)
     below = cut.nextafter(torch.full_like(cut, -torch.inf))
-    assert torch.equal(binarizer(cut), torch.ones_like(cut))
-    assert torch.equal(binarizer(below), -torch.ones_like(cut))
+    low, high = binarizer.levels
+    assert torch.equal(binarizer(cut), torch.full_like(cut, high))
+    assert torch.equal(binarizer(below), torch.full_like(cut, low))
     x = torch.randn(2, 4, 9, 9)
-    assert torch.equal(binarizer(x) > 0, x >= cut)
+    assert torch.equal(binarizer(x) == high, x >= cut)
 
 
 @every_activation

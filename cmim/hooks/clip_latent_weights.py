@@ -1,0 +1,39 @@
+"""Keeps latent weights in [-1, 1] where the method asks for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+from cmim.layers import BinaryConv2d
+
+
+@HOOKS.register_module()
+class ClipLatentWeights(Hook):
+    """Clamp the latent weights of binarizers with ``clip_latent`` after each step.
+
+    BinaryConnect and BNN need it: their gradient passes unchanged, so weights far out
+    would take many steps to change their sign. Runs before the checkpoint is written.
+    """
+
+    priority = "NORMAL"
+
+    def __init__(self) -> None:
+        self._convs: list[BinaryConv2d] = []
+
+    def before_train(self, runner: Any) -> None:
+        self._convs = [
+            module
+            for module in runner.model.modules()
+            if isinstance(module, BinaryConv2d) and module.weight_binarizer.clip_latent
+        ]
+
+    @torch.no_grad()
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        for conv in self._convs:
+            conv.weight.clamp_(-1, 1)

@@ -1,0 +1,77 @@
+"""What a method does to a convolution's output before the batch-norm."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from cmim.functional.output_scale import box_mean_abs
+
+
+class OutputScale(nn.Module, ABC):
+    """Scales the output of one convolution.
+
+    Shape:
+        ``out`` ``(N, O, H', W')`` and ``activation`` ``(N, I, H, W)`` to ``(N, O, H',
+        W')``.
+    """
+
+    @abstractmethod
+    def forward(self, out: Tensor, activation: Tensor) -> Tensor:
+        """Scale ``out``; ``activation`` is the real input before binarization."""
+
+
+class ChannelScale(OutputScale):
+    """Learned factor per output channel, started uniformly in [0, 1).
+
+    Args:
+        channels: Output channels of the convolution.
+
+    Examples:
+        >>> scale = ChannelScale(2)
+        >>> _ = scale.weight.data.copy_(torch.tensor([2.0, 3.0]))
+        >>> scale(torch.ones(1, 2, 1, 1), torch.zeros(1, 4, 1, 1)).flatten().tolist()
+        [2.0, 3.0]
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(channels))
+
+    def forward(self, out: Tensor, activation: Tensor) -> Tensor:
+        return out * self.weight.view(-1, 1, 1)
+
+
+class ActivationScaleMap(OutputScale):
+    """XNOR-Net's K: the mean magnitude of the activations under the kernel.
+
+    K is a constant of the step, see :func:`cmim.functional.output_scale.box_mean_abs`.
+
+    Args:
+        conv: Gives kernel size, stride, padding and dilation.
+
+    Examples:
+        >>> scale = ActivationScaleMap(nn.Conv2d(2, 1, 1))
+        >>> scale(torch.ones(1, 1, 1, 1), torch.tensor([[[[1.0]], [[-3.0]]]])).item()
+        2.0
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        # The numbers, not the module: it would be registered twice.
+        self.geometry = (
+            conv.kernel_size,
+            conv.stride,
+            conv.padding,
+            conv.dilation,
+        )
+
+    def forward(self, out: Tensor, activation: Tensor) -> Tensor:
+        return out * box_mean_abs(activation.detach(), *self.geometry)
+
+    def extra_repr(self) -> str:
+        names = ("kernel_size", "stride", "padding", "dilation")
+        pairs = zip(names, self.geometry, strict=True)
+        return ", ".join(f"{name}={value}" for name, value in pairs)
