@@ -1,8 +1,9 @@
-"""Shared data: a small set of generated rooms, prepared as NYUv2 is."""
+"""Shared data: generated rooms, NYUv2, and values where surrogate gradients turn."""
 
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
@@ -35,3 +36,32 @@ def nyuv2() -> Path:
     if not (home / "nyuv2" / "train.txt").is_file():
         pytest.skip("NYUv2 is not here; set CMIM_DATA to the folder that holds nyuv2/")
     return home / "nyuv2"
+
+
+# Where surrogate gradients turn: zero, one half, one and its neighbours.
+EDGES = (0.0, 0.5, 1.0 - 2**-53, 1.0, 1.0 + 2**-52, 2.5)
+
+
+@pytest.fixture
+def weights() -> np.ndarray:
+    """Four filters of 18: both zeros, +-1 and its neighbours, one magnitude far out."""
+    values = np.random.default_rng(0).normal(scale=0.7, size=(4, 2, 3, 3))
+    edges = np.array([*EDGES, *(-np.array(EDGES))])
+    values[0].reshape(-1)[: len(edges)] = edges
+    values[3] *= 50
+    return values
+
+
+@pytest.fixture
+def activations() -> np.ndarray:
+    """``(3, 4, 3, 3)``: both zeros, 1/2, +-1 and its neighbours in every sample."""
+    values = np.random.default_rng(1).normal(size=(3, 4, 3, 3))
+    edges = np.array([*EDGES, *(-np.array(EDGES))])
+    values.reshape(3, -1)[:, : len(edges)] = edges
+    return values
+
+
+@pytest.fixture
+def upstream():
+    """Gradient that comes back, of any shape."""
+    return lambda shape: np.random.default_rng(2).normal(size=shape)

@@ -35,7 +35,7 @@ def test_config_dumps_reloads_and_trains_one_step(path, tmp_path):
     before = {k: v.clone() for k, v in model.named_parameters()}
     wrapper = build_optim_wrapper(model, reloaded.optim_wrapper)
     losses = model.train_step(synthetic_batch(reloaded), wrapper)
-    assert math.isfinite(float(losses["loss"]))
+    assert math.isfinite(losses["loss"].item())
     moved = [k for k, v in model.named_parameters() if not torch.equal(v, before[k])]
     # Only what the gradient cannot reach may stand still.
     assert len(moved) == len(before)
