@@ -43,7 +43,7 @@ def train(config: Config, final_test: bool = True) -> dict[str, Any]:
         write_json(
             folder / "run.json",
             dict(
-                commands=[*earlier_commands(folder, config), shlex.join(sys.argv)],
+                commands=[*_earlier_commands(folder, config), shlex.join(sys.argv)],
                 config=str(config.filename),
                 seed=runner.seed,
                 threads=torch.get_num_threads(),
@@ -52,13 +52,13 @@ def train(config: Config, final_test: bool = True) -> dict[str, Any]:
             ),
         )
     runner.train()
+    _end_workers(runner)
     figures: dict[str, Any] = dict(seed=runner.seed, steps=runner.iter)
     for hook in runner.hooks:
         if isinstance(hook, RecordTiming):
             figures.update(hook.figures())
     if final_test and config.get("test_dataloader") is not None:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        _end_workers(runner)
         model.eval()
         figures["test"] = evaluate(model, config)
     figures["peak_memory_gb"] = peak_memory_gb()
@@ -148,7 +148,7 @@ def _check_resumption(config: Config, earlier: Path, seed: int | None) -> int | 
     return meta["seed"]
 
 
-def earlier_commands(folder: Path, config: Config) -> list[str]:
+def _earlier_commands(folder: Path, config: Config) -> list[str]:
     """Commands that brought a resumed run to where it is, the first one first."""
     record = folder / "run.json"
     if not config.get("resume") or not record.is_file():
