@@ -9,7 +9,7 @@ from cmim.methods import Method, OutputScale, WeightBinarizer
 
 
 class BinaryConv2d(nn.Conv2d):
-    r"""Two-dimensional convolution whose weights are ``scale * sign(w)``.
+    r"""Two-dimensional convolution whose weights are ``scale * sign(w)``, or a sum.
 
     The latent real weights are the parameter (named ``weight``, so that plain
     ``nn.Conv2d`` weights load). Borders are padded with true zeros, not with a sign.
@@ -21,7 +21,7 @@ class BinaryConv2d(nn.Conv2d):
         in_channels: Input channels.
         out_channels: Output channels.
         kernel_size: Side of the square kernel in pixels.
-        weight_binarizer: Gives ``scale * sign(w)`` and its surrogate gradient.
+        weight_binarizer: Gives the binary weights and their surrogate gradient.
         stride: Stride in pixels.
         padding: Zero padding in pixels.
         dilation: Dilation in pixels.
@@ -33,7 +33,7 @@ class BinaryConv2d(nn.Conv2d):
 
     Examples:
         >>> from cmim.methods import get_method
-        >>> conv = BinaryConv2d(2, 1, 1, get_method("bireal").weight())
+        >>> conv = BinaryConv2d(2, 1, 1, get_method("bireal").weight((1, 2, 1, 1)))
         >>> _ = conv.weight.data.copy_(torch.tensor([[[[0.5]], [[-0.25]]]]))
         >>> conv(torch.ones(1, 2, 1, 1)).item()  # 0.375 - 0.375
         0.0
@@ -59,20 +59,22 @@ class BinaryConv2d(nn.Conv2d):
             bias=False,
         )
         self.weight_binarizer = weight_binarizer
-        self._cached: tuple[tuple[int, int], Tensor, Tensor] | None = None
+        self._cached: tuple[list[tuple[int, int]], list[Tensor], Tensor] | None = None
 
     def binary_weight(self) -> Tensor:
-        """``scale * sign(w)``, ``(O, I, kh, kw)``."""
+        """What the input is convolved with, ``(O, I, kh, kw)``."""
         weight = self.weight
         # Inference tensors have no version, so their updates cannot be seen.
         if self.training or torch.is_grad_enabled() or weight.is_inference():
             self._cached = None
             return self.weight_binarizer(weight)
+        sources = [weight, *self.weight_binarizer.state_dict(keep_vars=True).values()]
         # data_ptr sees .to(device) and .data = ..., _version sees in-place updates.
-        key = (weight.data_ptr(), weight._version)
+        key = [(source.data_ptr(), source._version) for source in sources]
         if self._cached is None or self._cached[0] != key:
-            # The alias keeps the memory, so that no other weights get its address.
-            self._cached = (key, weight.detach(), self.weight_binarizer(weight))
+            # The aliases keep the memory, so that nothing else gets its address.
+            aliases = [source.detach() for source in sources]
+            self._cached = (key, aliases, self.weight_binarizer(weight))
         return self._cached[2]
 
     def train(self, mode: bool = True) -> BinaryConv2d:
@@ -124,7 +126,7 @@ def make_conv(
         in_channels,
         out_channels,
         kernel_size,
-        method.weight(),
+        method.weight((out_channels, in_channels, kernel_size, kernel_size)),
         stride=stride,
         padding=padding,
         dilation=dilation,

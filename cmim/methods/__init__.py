@@ -1,6 +1,12 @@
 """One binarization paper per file, chosen by name."""
 
-from cmim.methods.binarizer import ActivationBinarizer, WeightBinarizer
+from cmim.methods.binarizer import (
+    ActivationBinarizer,
+    ScaledSignWeight,
+    Step,
+    TwoLevelActivation,
+    WeightBinarizer,
+)
 from cmim.methods.method import Method, available_methods, get_method
 from cmim.methods.output_scale import OutputScale
 from cmim.methods.schedule import Scheduled
@@ -9,7 +15,10 @@ __all__ = [
     "ActivationBinarizer",
     "Method",
     "OutputScale",
+    "ScaledSignWeight",
     "Scheduled",
+    "Step",
+    "TwoLevelActivation",
     "WeightBinarizer",
     "available_methods",
     "get_method",

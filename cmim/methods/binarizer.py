@@ -1,59 +1,109 @@
-"""What every binarizer promises: signs, scales and thresholds, apart."""
+"""What every binarizer promises: codes, scales and thresholds, apart."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
+
+
+class Step(NamedTuple):
+    """One two-level term of an activation: ``high where x >= threshold, else low``.
+
+    Attributes:
+        threshold: Broadcastable to the activation.
+        low: Value below the threshold.
+        high: Value from the threshold on.
+    """
+
+    threshold: Tensor
+    low: Tensor | float
+    high: Tensor | float
 
 
 class ActivationBinarizer(nn.Module, ABC):
     """Maps real activations to codes; the place where the CMIM loss taps in.
 
     ``forward(a_F) -> a_B``: its input is the full-precision activation, its output
-    the binary one. The wrapper finds instances of this class in any model.
+    the binary one. The wrapper finds instances of this class in any model. Most
+    methods are a :class:`TwoLevelActivation`; several bases or levels are a sum of
+    steps.
 
     Attributes:
-        levels: The two values of a code, below the threshold and from it on.
+        static: The thresholds and levels do not depend on the input, so that export
+            can fold them.
 
     Shape:
         ``(N, C, *)`` to the same shape, dtype and device.
     """
 
-    levels: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    static: ClassVar[bool] = True
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """Binarize activations ``(N, C, *)``."""
 
     @abstractmethod
+    def steps(self, x: Tensor) -> list[Step]:
+        """Terms whose sum is the forward pass in evaluation, without gradient.
+
+        Args:
+            x: The activation ``(N, C, *)``: gives the shape, and the values where the
+                binarizer is not ``static``.
+        """
+
+
+class TwoLevelActivation(ActivationBinarizer):
+    """One threshold and two levels, -1 and +1 in most methods.
+
+    Attributes:
+        levels: The two values of a code, below the threshold and from it on.
+    """
+
+    levels: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+
+    @abstractmethod
     def threshold(self) -> Tensor:
         """Threshold t with ``code = levels[1] where x >= t``, scalar or ``(C,)``."""
 
+    def steps(self, x: Tensor) -> list[Step]:
+        threshold = self.threshold().detach()
+        if threshold.dim():
+            threshold = threshold.view(-1, *[1] * (x.dim() - 2))
+        return [Step(threshold, *self.levels)]
+
 
 class WeightBinarizer(nn.Module, ABC):
-    """Maps latent weights to ``scale * sign``.
+    """Maps latent weights to a sum of ``scale * codes``.
 
-    ``forward`` is what training uses (with the method's surrogate gradient);
-    ``sign`` and ``scale`` give the two factors apart, so that packing is exact:
-    ``forward(w) == scale(w) * sign(w)``.
+    Most methods are a :class:`ScaledSignWeight` with one term.
 
     Attributes:
-        levels: The two values of a code.
         clip_latent: The method keeps its latent weights in [-1, 1]:
             :class:`cmim.hooks.ClipLatentWeights` clamps them after each step.
 
     Shape:
-        weights ``(O, I, kh, kw)``; ``scale`` is ``(O, 1, 1, 1)``.
+        weights ``(O, I, kh, kw)`` to the same shape.
     """
 
-    levels: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     clip_latent: bool = False
 
     @abstractmethod
     def forward(self, weight: Tensor) -> Tensor:
-        """Binary weights ``scale * sign``, differentiable for the latent weights."""
+        """Binary weights, differentiable for the latent weights.
+
+        In evaluation the sum of ``scale * codes`` over :meth:`terms`; a schedule may
+        let training see something in between.
+        """
+
+    @abstractmethod
+    def terms(self, weight: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Pairs (scale ``(O, 1, 1, 1)``, codes in {-1, +1}), no gradient."""
+
+
+class ScaledSignWeight(WeightBinarizer):
+    """One term: ``forward(w) == scale(w) * sign(w)``, so that packing is exact."""
 
     @abstractmethod
     def sign(self, weight: Tensor) -> Tensor:
@@ -62,3 +112,6 @@ class WeightBinarizer(nn.Module, ABC):
     @abstractmethod
     def scale(self, weight: Tensor) -> Tensor:
         """Scaling factor per filter, ``(O, 1, 1, 1)``, no gradient."""
+
+    def terms(self, weight: Tensor) -> list[tuple[Tensor, Tensor]]:
+        return [(self.scale(weight), self.sign(weight))]

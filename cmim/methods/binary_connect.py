@@ -25,11 +25,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from cmim.functional.sign import identity_sign, sign, stochastic_codes
-from cmim.methods.binarizer import WeightBinarizer
+from cmim.methods.binarizer import ScaledSignWeight
 from cmim.methods.method import Method
 
 
-class BinaryConnectWeight(WeightBinarizer):
+class BinaryConnectWeight(ScaledSignWeight):
     """``sign(w)``, or codes drawn with mean ``clip(w)``, with the identity gradient.
 
     Args:
@@ -81,7 +81,7 @@ def METHOD(stochastic: bool = False) -> Method:
         name="binary_connect",
         paper="Courbariaux et al., BinaryConnect, NeurIPS 2015. "
         "https://arxiv.org/abs/1511.00363",
-        weight=lambda: BinaryConnectWeight(stochastic),
+        weight=lambda shape: BinaryConnectWeight(stochastic),
         activation=None,
         nonlinearity=lambda channels: nn.ReLU(),
         full_precision="activations, stem, down-sampling shortcuts, batch-norm, "

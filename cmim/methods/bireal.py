@@ -24,11 +24,11 @@ from torch import Tensor, nn
 
 from cmim.functional.sign import approx_sign, sign
 from cmim.functional.weight_scale import mean_abs_per_filter, scaled_sign
-from cmim.methods.binarizer import ActivationBinarizer, WeightBinarizer
+from cmim.methods.binarizer import ScaledSignWeight, TwoLevelActivation
 from cmim.methods.method import Method
 
 
-class BiRealActivation(ActivationBinarizer):
+class BiRealActivation(TwoLevelActivation):
     """``sign(a)`` with the gradient ``max(0, 2 - 2|a|)``.
 
     Shape:
@@ -46,7 +46,7 @@ class BiRealActivation(ActivationBinarizer):
         return torch.zeros(())
 
 
-class BiRealWeight(WeightBinarizer):
+class BiRealWeight(ScaledSignWeight):
     """``mean|w| sign(w)`` per filter with a clipped straight-through gradient.
 
     Args:
@@ -91,7 +91,7 @@ def METHOD(magnitude_aware: bool = False) -> Method:
     return Method(
         name="bireal",
         paper="Liu et al., Bi-Real Net, ECCV 2018. https://arxiv.org/abs/1808.00278",
-        weight=lambda: BiRealWeight(magnitude_aware),
+        weight=lambda shape: BiRealWeight(magnitude_aware),
         activation=lambda channels: BiRealActivation(),
         nonlinearity=lambda channels: nn.Identity(),
         full_precision="stem, down-sampling shortcuts, batch-norm, classifier",

@@ -23,11 +23,11 @@ import torch
 from torch import Tensor, nn
 
 from cmim.functional.sign import identity_sign, sign, ste_sign
-from cmim.methods.binarizer import ActivationBinarizer, WeightBinarizer
+from cmim.methods.binarizer import ScaledSignWeight, TwoLevelActivation
 from cmim.methods.method import Method
 
 
-class BnnActivation(ActivationBinarizer):
+class BnnActivation(TwoLevelActivation):
     """``sign(a)`` with the gradient ``1{|a| <= 1}``.
 
     Shape:
@@ -45,7 +45,7 @@ class BnnActivation(ActivationBinarizer):
         return torch.zeros(())
 
 
-class BnnWeight(WeightBinarizer):
+class BnnWeight(ScaledSignWeight):
     """``sign(w)`` with the identity gradient and clipped latent weights.
 
     Shape:
@@ -79,7 +79,7 @@ def METHOD() -> Method:
         name="bnn",
         paper="Hubara et al., Binarized Neural Networks, NeurIPS 2016. "
         "https://arxiv.org/abs/1602.02830",
-        weight=BnnWeight,
+        weight=lambda shape: BnnWeight(),
         activation=lambda channels: BnnActivation(),
         nonlinearity=lambda channels: nn.Hardtanh(),
         full_precision="stem, down-sampling shortcuts, batch-norm, classifier",

@@ -25,12 +25,12 @@ from torch import Tensor, nn
 
 from cmim.functional.sign import identity_sign, sign, unit_step
 from cmim.functional.weight_scale import mean_abs_per_layer
-from cmim.methods.binarizer import ActivationBinarizer, WeightBinarizer
+from cmim.methods.binarizer import ScaledSignWeight, TwoLevelActivation
 from cmim.methods.bnn import BnnActivation
 from cmim.methods.method import Method
 
 
-class DorefaActivation(ActivationBinarizer):
+class DorefaActivation(TwoLevelActivation):
     """``round(clip(a, 0, 1))`` with the gradient ``1{0 <= a <= 1}``.
 
     Shape:
@@ -50,7 +50,7 @@ class DorefaActivation(ActivationBinarizer):
         return torch.full((), 0.5)
 
 
-class DorefaWeight(WeightBinarizer):
+class DorefaWeight(ScaledSignWeight):
     """``E|w| sign(w)`` with one scale a layer and the identity gradient.
 
     Shape:
@@ -84,7 +84,7 @@ def METHOD(signed: bool = False) -> Method:
     return Method(
         name="dorefa",
         paper="Zhou et al., DoReFa-Net, 2016. https://arxiv.org/abs/1606.06160",
-        weight=DorefaWeight,
+        weight=lambda shape: DorefaWeight(),
         activation=lambda channels: BnnActivation() if signed else DorefaActivation(),
         nonlinearity=lambda channels: nn.Identity(),
         full_precision="stem, down-sampling shortcuts, batch-norm, classifier",

@@ -30,12 +30,12 @@ from torch import Tensor, nn
 from cmim.functional.error_decay import error_decay_sign, error_decay_slope
 from cmim.functional.sign import sign
 from cmim.functional.standardize import power_of_two_scale, standardize_filters
-from cmim.methods.binarizer import ActivationBinarizer, WeightBinarizer
+from cmim.methods.binarizer import ScaledSignWeight, TwoLevelActivation
 from cmim.methods.method import Method
 from cmim.methods.schedule import Scheduled
 
 
-class IrActivation(Scheduled, ActivationBinarizer):
+class IrActivation(Scheduled, TwoLevelActivation):
     """``sign(a)`` with the gradient ``k t (1 - tanh^2(t a))``.
 
     Args:
@@ -66,7 +66,7 @@ class IrActivation(Scheduled, ActivationBinarizer):
         return f"t_min={self.t_min}, t_max={self.t_max}"
 
 
-class IrWeight(Scheduled, WeightBinarizer):
+class IrWeight(Scheduled, ScaledSignWeight):
     """``sign(w^) 2^round(log2 mean|w^|)`` of the weights standardised per filter.
 
     Args:
@@ -123,7 +123,7 @@ def METHOD(t_min: float = 0.1, t_max: float = 10.0) -> Method:
     return Method(
         name="irnet",
         paper="Qin et al., IR-Net, CVPR 2020. https://arxiv.org/abs/1909.10788",
-        weight=lambda: IrWeight(t_min, t_max),
+        weight=lambda shape: IrWeight(t_min, t_max),
         activation=lambda channels: IrActivation(t_min, t_max),
         nonlinearity=lambda channels: nn.Hardtanh(),
         full_precision="stem, down-sampling shortcuts, batch-norm, classifier",

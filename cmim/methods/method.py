@@ -14,6 +14,8 @@ from torch import nn
 from cmim.methods.binarizer import ActivationBinarizer, WeightBinarizer
 from cmim.methods.output_scale import OutputScale
 
+Shape = tuple[int, int, int, int]
+
 
 @dataclass(frozen=True)
 class Method:
@@ -22,8 +24,9 @@ class Method:
     Args:
         name: Name used in configs.
         paper: Authors, title, venue, URL.
-        weight: Makes the weight binarizer of one convolution; None keeps the
-            weights in full precision.
+        weight: Makes the weight binarizer of one convolution, given the shape
+            ``(O, I, kh, kw)`` of its weights; None keeps the weights in full
+            precision.
         activation: Makes the activation binarizer in front of one convolution with
             the given number of channels; None keeps activations in full precision.
         nonlinearity: Makes the module after a shortcut addition, given its channels.
@@ -35,7 +38,7 @@ class Method:
 
     name: str
     paper: str
-    weight: Callable[[], WeightBinarizer] | None
+    weight: Callable[[Shape], WeightBinarizer] | None
     activation: Callable[[int], ActivationBinarizer] | None
     nonlinearity: Callable[[int], nn.Module]
     full_precision: str

@@ -31,12 +31,12 @@ from torch import Tensor, nn
 
 from cmim.functional.rprelu import rprelu
 from cmim.functional.sign import shifted_approx_sign
-from cmim.methods.binarizer import ActivationBinarizer
+from cmim.methods.binarizer import TwoLevelActivation
 from cmim.methods.bireal import BiRealWeight
 from cmim.methods.method import Method
 
 
-class RSign(ActivationBinarizer):
+class RSign(TwoLevelActivation):
     """``sign(a + b_c)`` with a learned shift per channel.
 
     Args:
@@ -108,7 +108,7 @@ def METHOD(step: int = 2) -> Method:
     return Method(
         name="reactnet",
         paper="Liu et al., ReActNet, ECCV 2020. https://arxiv.org/abs/2003.03488",
-        weight=None if step == 1 else BiRealWeight,
+        weight=None if step == 1 else lambda shape: BiRealWeight(),
         activation=RSign,
         nonlinearity=RPReLU,
         full_precision="stem, down-sampling shortcuts, batch-norm, RPReLU, classifier"

@@ -35,7 +35,7 @@ from cmim.functional.standardize import (
     standardize_filters,
     standardized_approx_sign,
 )
-from cmim.methods.binarizer import ActivationBinarizer, WeightBinarizer
+from cmim.methods.binarizer import ScaledSignWeight, TwoLevelActivation
 from cmim.methods.method import Method
 from cmim.methods.output_scale import ChannelScale
 from cmim.methods.schedule import Scheduled
@@ -44,7 +44,7 @@ from cmim.methods.schedule import Scheduled
 WEIGHT_SCALE = 2 * 2**0.5
 
 
-class RecuActivation(ActivationBinarizer):
+class RecuActivation(TwoLevelActivation):
     """``sign(a)``; in training the gradient is that of the standardised sample.
 
     Shape:
@@ -62,7 +62,7 @@ class RecuActivation(ActivationBinarizer):
         return torch.zeros(())
 
 
-class RecuWeight(Scheduled, WeightBinarizer):
+class RecuWeight(Scheduled, ScaledSignWeight):
     """``sign(w - mean)`` with the gradient of the standardised and clamped weights.
 
     Args:
@@ -108,7 +108,7 @@ def METHOD(tau_min: float = 0.85, tau_max: float = 0.99) -> Method:
         ValueError: Not 0.5 < tau < 1.
 
     Examples:
-        >>> METHOD(tau_max=0.95).weight()
+        >>> METHOD(tau_max=0.95).weight((4, 2, 3, 3))
         RecuWeight(tau_min=0.85, tau_max=0.95)
     """
     if not (0.5 < tau_min < 1 and 0.5 < tau_max < 1):
@@ -119,7 +119,7 @@ def METHOD(tau_min: float = 0.85, tau_max: float = 0.99) -> Method:
     return Method(
         name="recu",
         paper="Xu et al., ReCU, ICCV 2021. https://arxiv.org/abs/2103.12369",
-        weight=lambda: RecuWeight(tau_min, tau_max),
+        weight=lambda shape: RecuWeight(tau_min, tau_max),
         activation=lambda channels: RecuActivation(),
         nonlinearity=lambda channels: nn.Hardtanh(),
         full_precision="stem, down-sampling shortcuts, batch-norm, output scale, "

@@ -33,13 +33,13 @@ from torch import Tensor, nn
 
 from cmim.functional.sign import sign
 from cmim.functional.weight_scale import mean_abs_per_filter, product_sign
-from cmim.methods.binarizer import WeightBinarizer
+from cmim.methods.binarizer import ScaledSignWeight
 from cmim.methods.bnn import BnnActivation
 from cmim.methods.method import Method
 from cmim.methods.output_scale import ActivationScaleMap
 
 
-class XnorWeight(WeightBinarizer):
+class XnorWeight(ScaledSignWeight):
     """``mean|w| sign(w)`` per filter with the gradient ``1/n + mean|w| 1{|w| <= 1}``.
 
     Shape:
@@ -75,7 +75,7 @@ def METHOD(scale_map: bool = True) -> Method:
     return Method(
         name="xnor_net",
         paper="Rastegari et al., XNOR-Net, ECCV 2016. https://arxiv.org/abs/1603.05279",
-        weight=XnorWeight,
+        weight=lambda shape: XnorWeight(),
         activation=lambda channels: BnnActivation(),
         nonlinearity=lambda channels: nn.Identity(),
         full_precision="stem, down-sampling shortcuts, batch-norm, classifier"

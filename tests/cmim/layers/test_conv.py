@@ -24,7 +24,7 @@ every_geometry = pytest.mark.parametrize(
 
 def make_binary(name: str = "bireal", **geometry: int) -> BinaryConv2d:
     torch.manual_seed(0)
-    return BinaryConv2d(3, 4, 3, get_method(name).weight(), **geometry)
+    return BinaryConv2d(3, 4, 3, get_method(name).weight((4, 2, 3, 3)), **geometry)
 
 
 def signs(*shape: int) -> Tensor:
@@ -96,7 +96,9 @@ def test_only_the_latent_weights_are_state_and_there_is_no_bias():
 @every_geometry
 def test_latent_gradient_equals_numpy(stride, padding, dilation, magnitude_aware):
     method = get_method({"name": "bireal", "magnitude_aware": magnitude_aware})
-    conv = BinaryConv2d(3, 4, 3, method.weight(), stride, padding, dilation).double()
+    conv = BinaryConv2d(
+        3, 4, 3, method.weight((4, 2, 3, 3)), stride, padding, dilation
+    ).double()
     torch.manual_seed(0)
     nn.init.normal_(conv.weight)
     conv.weight.data[0, 0, 0] = torch.tensor([0.0, 1.0, -1.0]).double()

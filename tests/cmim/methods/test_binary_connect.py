@@ -11,7 +11,9 @@ from cmim.methods import get_method
 
 
 def make_weight(stochastic: bool):
-    return get_method({"name": "binary_connect", "stochastic": stochastic}).weight()
+    return get_method({"name": "binary_connect", "stochastic": stochastic}).weight(
+        (4, 2, 3, 3)
+    )
 
 
 def test_signs_and_the_identity_gradient(weights, upstream):

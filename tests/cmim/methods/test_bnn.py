@@ -10,7 +10,7 @@ from cmim.methods import get_method
 
 def test_weights_are_signs_with_the_identity_gradient(weights, upstream):
     weight = torch.from_numpy(weights).requires_grad_()
-    codes = get_method("bnn").weight()(weight)
+    codes = get_method("bnn").weight((4, 2, 3, 3))(weight)
     gradient = upstream(weights.shape)
     codes.backward(torch.from_numpy(gradient))
     np.testing.assert_array_equal(codes.detach(), np.where(weights >= 0, 1.0, -1.0))
@@ -29,7 +29,7 @@ def test_activations_pass_the_gradient_in_the_closed_window(activations, upstrea
 
 
 def test_latent_weights_ask_for_clipping_and_the_scale_is_one(weights):
-    binarizer = get_method("bnn").weight()
+    binarizer = get_method("bnn").weight((4, 2, 3, 3))
     assert binarizer.clip_latent
     assert (binarizer.scale(torch.from_numpy(weights)) == 1).all()
 

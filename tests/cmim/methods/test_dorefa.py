@@ -10,7 +10,7 @@ from cmim.methods import get_method
 
 def test_weights_have_one_scale_and_the_identity_gradient(weights, upstream):
     weight = torch.from_numpy(weights).requires_grad_()
-    binary = get_method("dorefa").weight()(weight)
+    binary = get_method("dorefa").weight((4, 2, 3, 3))(weight)
     gradient = upstream(weights.shape)
     binary.backward(torch.from_numpy(gradient))
     scale = np.abs(weights).mean()

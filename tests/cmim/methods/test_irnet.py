@@ -54,7 +54,7 @@ def test_activations(activations, upstream, progress, t_min):
 def test_weights_and_the_gradient_through_mean_and_deviation(
     weights, upstream, progress
 ):
-    binarize = get_method("irnet").weight().double()
+    binarize = get_method("irnet").weight((4, 2, 3, 3)).double()
     binarize.set_progress(progress)
     weights[2] *= np.abs(weights[2]) ** 4  # heavy tails: a scale below one
     weight = torch.from_numpy(weights).requires_grad_()
@@ -76,7 +76,11 @@ def test_weights_and_the_gradient_through_mean_and_deviation(
 
 def test_weights_at_the_mean_are_plus_one():
     weight = torch.tensor([[[[1.0, 2.0, 3.0]]]])
-    assert get_method("irnet").weight().sign(weight).flatten().tolist() == [-1, 1, 1]
+    assert get_method("irnet").weight((4, 2, 3, 3)).sign(weight).flatten().tolist() == [
+        -1,
+        1,
+        1,
+    ]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
@@ -88,7 +92,7 @@ def test_scale_is_exactly_a_power_of_two(dtype):
 
 def test_a_filter_of_zeros_gives_zeros_and_finite_gradients():
     weight = torch.zeros(2, 1, 3, 3, requires_grad=True)
-    binary = get_method("irnet").weight()(weight)
+    binary = get_method("irnet").weight((4, 2, 3, 3))(weight)
     binary.sum().backward()
     assert torch.equal(binary, torch.zeros_like(binary))
     assert weight.grad.isfinite().all()

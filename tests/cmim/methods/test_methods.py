@@ -13,6 +13,8 @@ from cmim.functional.sign import sign
 from cmim.methods import (
     ActivationBinarizer,
     Method,
+    ScaledSignWeight,
+    TwoLevelActivation,
     WeightBinarizer,
     available_methods,
     get_method,
@@ -81,7 +83,7 @@ def test_every_call_makes_new_modules(method):
     """Layers must not share learned thresholds."""
     makers = [lambda: method.nonlinearity(4)]
     if method.weight is not None:
-        makers.append(method.weight)
+        makers.append(lambda: method.weight((4, 2, 3, 3)))
     if method.activation is not None:
         makers.append(lambda: method.activation(4))
     for make in makers:
@@ -118,62 +120,89 @@ def test_options_are_left_in_the_callers_dictionary():
     assert options == {"name": "bireal", "magnitude_aware": True}
 
 
+def weight_of(method: Method, dtype: torch.dtype = torch.float32) -> WeightBinarizer:
+    torch.manual_seed(0)
+    assert method.weight is not None
+    return method.weight((5, 3, 3, 2)).to(dtype)
+
+
 @every_weight
 @every_float
-def test_weight_is_exactly_scale_times_sign(method, dtype):
-    binarizer, weight = method.weight().to(dtype), latent_weights(dtype)
-    codes, scale = binarizer.sign(weight), binarizer.scale(weight)
-    binary = binarizer(weight)
+def test_weight_is_exactly_the_sum_of_scale_times_sign(method, dtype):
+    binarizer, weight = weight_of(method, dtype).eval(), latent_weights(dtype)
+    binary, terms = binarizer(weight), binarizer.terms(weight)
     assert isinstance(binarizer, WeightBinarizer)
-    assert set(codes.unique().tolist()) == set(binarizer.levels)
-    assert codes.shape == binary.shape == weight.shape
-    assert scale.shape == (5, 1, 1, 1)
-    assert codes.dtype == scale.dtype == binary.dtype == dtype
-    assert torch.equal(binary, scale * codes)
-    assert (scale > 0).all()
+    assert binary.shape == weight.shape
+    assert binary.dtype == dtype
+    for scale, codes in terms:
+        assert codes.shape == weight.shape
+        assert scale.shape == (5, 1, 1, 1)
+        assert codes.dtype == scale.dtype == dtype
+        assert codes.unique().tolist() == [-1.0, 1.0]
+        assert not codes.requires_grad
+        assert not scale.requires_grad
+    total = sum(scale * codes for scale, codes in terms)
+    if isinstance(binarizer, ScaledSignWeight):
+        assert len(terms) == 1
+        assert (terms[0][0] > 0).all()
+        assert torch.equal(binary, total)
+    else:
+        torch.testing.assert_close(binary, total)
 
 
 @every_weight
-def test_weight_factors_carry_no_gradient_and_the_product_does(method):
-    binarizer, weight = method.weight(), latent_weights().requires_grad_()
-    assert not binarizer.sign(weight).requires_grad
-    assert not binarizer.scale(weight).requires_grad
+def test_gradient_reaches_latent_weights_and_what_the_method_learns(method):
+    binarizer, weight = weight_of(method), latent_weights().requires_grad_()
     generator = torch.Generator().manual_seed(1)
     binarizer(weight).backward(torch.randn(weight.shape, generator=generator))
-    assert weight.grad.isfinite().all()
-    assert weight.grad.abs().sum() > 0
+    for name, tensor in [("weight", weight), *binarizer.named_parameters()]:
+        assert tensor.grad is not None, name
+        assert tensor.grad.isfinite().all(), name
+        assert tensor.grad.abs().sum() > 0, name
 
 
 @every_weight
 def test_nan_weights_are_not_hidden_behind_a_code(method):
     weight = latent_weights()
     weight[2, 1, 0, 0] = torch.nan
-    assert method.weight()(weight)[2, 1, 0, 0].isnan()
+    assert weight_of(method)(weight)[2, 1, 0, 0].isnan()
 
 
 @every_weight
 def test_latent_weights_are_left_alone(method):
     weight = latent_weights()
-    method.weight()(weight)
+    weight_of(method)(weight)
     assert torch.equal(weight, latent_weights())
+
+
+def sum_of_steps(binarizer: ActivationBinarizer, x: Tensor) -> Tensor:
+    total = torch.zeros_like(x)
+    for threshold, low, high in binarizer.steps(x):
+        low = torch.as_tensor(low, dtype=x.dtype)
+        total = total + torch.where(x >= threshold, high, low)
+    return total
 
 
 @every_activation
 @every_float
-def test_codes_are_the_two_levels_in_any_shape(method, dtype):
-    binarizer = activation_of(method, 4).to(dtype)
+def test_codes_are_the_sum_of_the_steps_in_any_shape(method, dtype):
+    binarizer = activation_of(method, 4).to(dtype).eval()
     assert isinstance(binarizer, ActivationBinarizer)
     for shape in [(2, 4), (2, 4, 5), (3, 4, 5, 3)]:
         x = torch.randn(shape).to(dtype)
         codes = binarizer(x)
         assert codes.shape == x.shape
         assert codes.dtype == dtype
-        assert tuple(codes.unique().tolist()) == binarizer.levels
+        if isinstance(binarizer, TwoLevelActivation):
+            assert tuple(codes.unique().tolist()) == binarizer.levels
+        torch.testing.assert_close(codes, sum_of_steps(binarizer, x))
 
 
 @every_activation
 def test_code_is_the_upper_level_from_the_threshold_on(method):
-    binarizer = activation_of(method, 4)
+    binarizer = activation_of(method, 4).eval()
+    if not isinstance(binarizer, TwoLevelActivation):
+        pytest.skip("several levels: their own tests")
     threshold = binarizer.threshold().detach()
     assert threshold.shape in [(), (4,)]
     cut = threshold.expand(4).view(1, 4, 1, 1)
@@ -229,7 +258,7 @@ def test_bireal_gradients_follow_the_paper(magnitude_aware):
     method = get_method({"name": "bireal", "magnitude_aware": magnitude_aware})
     weight = latent_weights(torch.float64).requires_grad_()
     upstream = torch.randn(weight.shape, dtype=torch.float64)
-    method.weight()(weight).backward(upstream)
+    weight_of(method)(weight).backward(upstream)
     alpha = weight.detach().abs().flatten(1).mean(1).view(5, 1, 1, 1)
     window = (weight.detach().abs() <= 1).double()
     expected = upstream * window * (alpha if magnitude_aware else 1)
@@ -243,11 +272,13 @@ def test_bireal_gradients_follow_the_paper(magnitude_aware):
 
 def test_bireal_is_sign_times_mean_magnitude_without_a_threshold():
     method, weight = get_method("bireal"), latent_weights()
-    assert torch.equal(method.weight().sign(weight), sign(weight))
+    assert torch.equal(method.weight((5, 3, 3, 2)).sign(weight), sign(weight))
     alpha = weight.abs().flatten(1).mean(1)
-    torch.testing.assert_close(method.weight().scale(weight).flatten(), alpha)
+    torch.testing.assert_close(
+        method.weight((5, 3, 3, 2)).scale(weight).flatten(), alpha
+    )
     assert method.activation(4).threshold() == 0
-    assert not get_method("bireal").weight().magnitude_aware
+    assert not get_method("bireal").weight((5, 3, 3, 2)).magnitude_aware
 
 
 def test_full_precision_binarizes_nothing_and_rectifies():

@@ -26,7 +26,7 @@ def test_tau_rises_from_085_to_099(progress):
 def test_weights_and_the_gradient_through_clamp_and_deviation(
     weights, upstream, progress
 ):
-    binarize = get_method("recu").weight().double()
+    binarize = get_method("recu").weight((4, 2, 3, 3)).double()
     binarize.set_progress(progress)
     weights[3] *= np.abs(weights[3])  # tails beyond the clamp
     weight = torch.from_numpy(weights).requires_grad_()

@@ -15,7 +15,7 @@ GEOMETRIES = [(1, 0, 1), (1, 1, 1), (2, 1, 1), (1, 2, 2), (2, 4, 4)]
 
 def test_weights_and_the_gradient_of_the_paper(weights, upstream):
     weight = torch.from_numpy(weights).requires_grad_()
-    binary = get_method("xnor_net").weight()(weight)
+    binary = get_method("xnor_net").weight((4, 2, 3, 3))(weight)
     gradient = upstream(weights.shape)
     binary.backward(torch.from_numpy(gradient))
     alpha = np.abs(weights).reshape(4, -1).mean(1).reshape(4, 1, 1, 1)
