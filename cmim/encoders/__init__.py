@@ -1,5 +1,7 @@
 """Encoders: one architecture family per file, mmseg's backbone contract."""
 
+from cmim.encoders.mobilenet import BinaryMobileNet
 from cmim.encoders.resnet import BinaryResNet
+from cmim.encoders.vgg import BinaryVGGSmall
 
-__all__ = ["BinaryResNet"]
+__all__ = ["BinaryMobileNet", "BinaryResNet", "BinaryVGGSmall"]

@@ -1,28 +1,22 @@
-"""ResNet-18 and 34 with binarized convolutions."""
+"""ResNet-18, 34 and 20 with binarized convolutions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from cmim.encoders.pretrained import load_latent_weights
+from cmim.encoders.encoder import BinaryEncoder, limit_strides
 from cmim.layers import BasicBlock
 from cmim.methods import get_method
 
-BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
-# output stride -> (stride, dilation) of the four stages; the stem has stride 4.
-STAGES = {
-    32: ((1, 1), (2, 1), (2, 1), (2, 1)),
-    16: ((1, 1), (2, 1), (2, 1), (1, 2)),
-    8: ((1, 1), (2, 1), (1, 2), (1, 4)),
-}
+BLOCKS = {18: (2, 2, 2, 2), 20: (3, 3, 3), 34: (3, 4, 6, 3)}
+STEMS = ("imagenet", "cifar")
 
 
 @MODELS.register_module()
-class BinaryResNet(BaseModule):
+class BinaryResNet(BinaryEncoder):
     """ResNet whose 3x3 convolutions are binarized by a method chosen by name.
 
     Stem, down-sampling shortcuts and batch-norm stay full precision. Modules are named
@@ -30,14 +24,22 @@ class BinaryResNet(BaseModule):
     ``method='fp'`` gives the full-precision twin: same topology, same names.
 
     Args:
-        depth: 18 or 34.
+        depth: 18, 34, or 20 (three stages of three blocks, for CIFAR).
         method: Name of a binarization method, or ``dict(name=..., **options)``.
-        output_stride: 8, 16 or 32: input pixels per feature pixel of the last stage.
+        stem: ``'imagenet'`` (7x7 of stride 2, and a max-pooling of stride 2) or
+            ``'cifar'`` (3x3 of stride 1); by the depth when None.
+        output_stride: Input pixels per feature pixel of the last stage: 4, 8, 16 or
+            32, with the CIFAR stem 1, 2, 4 (and 8 for four stages); the last of
+            these when None.
         dilated: Replace each removed stride by a dilation (DeepLab). Without it the
             field of view shrinks, which suits small crops.
-        base_channels: Channels of the first stage; stages have 1, 2, 4, 8 times that.
+        base_channels: Channels of the first stage, doubled in each next one; 64, for
+            depth 20 16, when None.
         shortcuts: ``'per_conv'`` (Bi-Real Net) or ``'per_block'`` (ResNet).
-        out_indices: Which stages are returned, 0 to 3.
+        downsample: Shortcut where the resolution changes: ``'projection'`` (a full
+            precision 1x1 convolution) or ``'padding'`` (channels of zeros, no
+            parameters); the latter for depth 20, as published, when None.
+        out_indices: Which stages are returned, from 0; all when None.
         init_from: Path of a checkpoint for the latent weights: a state dict of
             torchvision's ResNet of the same depth, or a checkpoint of this project.
         init_cfg: mmengine initialisation; Kaiming normal when None.
@@ -46,7 +48,7 @@ class BinaryResNet(BaseModule):
         ``(N, 3, H, W)`` to a tuple of ``(N, C_i, ceil(H / s_i), ceil(W / s_i))``.
 
     Raises:
-        ValueError: Unknown depth, method, output stride or stage.
+        ValueError: Unknown depth, method, stem, shortcut, output stride or stage.
 
     References:
         He et al., CVPR 2016, https://arxiv.org/abs/1512.03385;
@@ -57,74 +59,71 @@ class BinaryResNet(BaseModule):
         >>> net = BinaryResNet(depth=18, base_channels=8, output_stride=8)
         >>> [tuple(f.shape) for f in net(torch.zeros(1, 3, 65, 64))]
         [(1, 8, 17, 16), (1, 16, 9, 8), (1, 32, 9, 8), (1, 64, 9, 8)]
+        >>> net = BinaryResNet(depth=20)
+        >>> [tuple(f.shape) for f in net(torch.zeros(1, 3, 32, 32))]
+        [(1, 16, 32, 32), (1, 32, 16, 16), (1, 64, 8, 8)]
     """
 
     def __init__(
         self,
         depth: int = 18,
         method: str | dict = "bireal",
-        output_stride: int = 32,
+        stem: str | None = None,
+        output_stride: int | None = None,
         dilated: bool = True,
-        base_channels: int = 64,
+        base_channels: int | None = None,
         shortcuts: str = "per_conv",
-        out_indices: Sequence[int] = (0, 1, 2, 3),
+        downsample: str | None = None,
+        out_indices: Sequence[int] | None = None,
         init_from: str | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(init_cfg)
         if depth not in BLOCKS:
-            raise ValueError(f"depth {depth} is unknown; choose from 18, 34")
-        if output_stride not in STAGES:
+            raise ValueError(f"depth {depth} is unknown; choose from 18, 20, 34")
+        blocks = BLOCKS[depth]
+        super().__init__(len(blocks), out_indices, init_from, init_cfg)
+        for_cifar = depth == 20
+        stem = stem or ("cifar" if for_cifar else "imagenet")
+        if stem not in STEMS:
             raise ValueError(
-                f"output_stride {output_stride} is unknown; choose from 8, 16, 32"
+                f"stem {stem!r} is unknown; choose from {', '.join(STEMS)}"
             )
-        if not out_indices or not set(out_indices) <= {0, 1, 2, 3}:
-            raise ValueError(
-                f"out_indices {tuple(out_indices)}: choose from 0, 1, 2, 3"
-            )
+        strides = limit_strides(
+            (1, *[2] * (len(blocks) - 1)), output_stride, 4 if stem == "imagenet" else 1
+        )
         chosen = get_method(method)
-        self.out_indices = tuple(out_indices)
-        self.init_from = init_from
-        self.conv1 = nn.Conv2d(3, base_channels, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(base_channels)
-        self.nonlinearity = chosen.nonlinearity(base_channels)
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        channels = base_channels
-        for i, (stride, dilation) in enumerate(STAGES[output_stride]):
-            blocks = []
-            for j in range(BLOCKS[depth][i]):
-                width = base_channels * 2**i
-                blocks.append(
-                    BasicBlock(
-                        chosen,
-                        channels,
-                        width,
-                        stride=stride if j == 0 else 1,
-                        dilation=dilation if dilated else 1,
-                        shortcuts=shortcuts,
-                    )
+        base = base_channels or (16 if for_cifar else 64)
+        self._add_stem(stem, base)
+        self.nonlinearity = chosen.nonlinearity(base)
+        self.maxpool = (
+            nn.MaxPool2d(3, stride=2, padding=1)
+            if stem == "imagenet"
+            else nn.Identity()
+        )
+        channels = base
+        for i, (stride, dilation) in enumerate(strides):
+            width = base * 2**i
+            layer = nn.Sequential()
+            for j in range(blocks[i]):
+                block = BasicBlock(
+                    chosen,
+                    channels,
+                    width,
+                    stride=stride if j == 0 else 1,
+                    dilation=dilation if dilated else 1,
+                    shortcuts=shortcuts,
+                    downsample=downsample or ("padding" if for_cifar else "projection"),
                 )
+                layer.append(block)
                 channels = width
-            self.add_module(f"layer{i + 1}", nn.Sequential(*blocks))
+            self.add_module(f"layer{i + 1}", layer)
 
-    def init_weights(self) -> None:
-        """Kaiming-normal convolutions, then ``init_from`` if it is given."""
-        if self.init_cfg is not None:
-            super().init_weights()
-        else:
-            for module in self.modules():
-                if isinstance(module, nn.Conv2d):
-                    nn.init.kaiming_normal_(
-                        module.weight, mode="fan_out", nonlinearity="relu"
-                    )
-        if self.init_from is not None:
-            load_latent_weights(self, self.init_from)
+    def _add_stem(self, stem: str, width: int) -> None:
+        size, stride = (7, 2) if stem == "imagenet" else (3, 1)
+        self.conv1 = nn.Conv2d(
+            3, width, size, stride=stride, padding=size // 2, bias=False
+        )
+        self.bn1 = nn.BatchNorm2d(width)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        x = self.maxpool(self.nonlinearity(self.bn1(self.conv1(x))))
-        features = []
-        for i in range(max(self.out_indices) + 1):
-            x = self.get_submodule(f"layer{i + 1}")(x)
-            if i in self.out_indices:
-                features.append(x)
-        return tuple(features)
+    def stem(self, x: Tensor) -> Tensor:
+        return self.maxpool(self.nonlinearity(self.bn1(self.conv1(x))))

@@ -2,5 +2,6 @@
 
 from cmim.layers.block import BasicBlock
 from cmim.layers.conv import BinaryConv2d, make_conv
+from cmim.layers.unit import ConvUnit
 
-__all__ = ["BasicBlock", "BinaryConv2d", "make_conv"]
+__all__ = ["BasicBlock", "BinaryConv2d", "ConvUnit", "make_conv"]

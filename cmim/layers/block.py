@@ -5,9 +5,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from cmim.layers.conv import make_activation, make_conv, make_output_scale
+from cmim.layers.padded_shortcut import PaddedShortcut
 from cmim.methods import Method
 
 SHORTCUTS = ("per_conv", "per_block")
+DOWNSAMPLES = ("projection", "padding")
 
 
 class Downsample(nn.Sequential):
@@ -71,12 +73,14 @@ class BasicBlock(nn.Module):
         stride: Stride of the first convolution in pixels.
         dilation: Dilation of both convolutions in pixels.
         shortcuts: ``'per_conv'`` (Bi-Real Net) or ``'per_block'`` (ResNet).
+        downsample: Shortcut where the shape changes: ``'projection'``
+            (:class:`Downsample`) or ``'padding'`` (:class:`PaddedShortcut`).
 
     Shape:
         ``(N, I, H, W)`` to ``(N, O, ceil(H / stride), ceil(W / stride))``.
 
     Raises:
-        ValueError: Unknown ``shortcuts``.
+        ValueError: Unknown ``shortcuts`` or ``downsample``.
 
     References:
         Liu et al., Bi-Real Net, ECCV 2018, Fig. 3. https://arxiv.org/abs/1808.00278
@@ -90,8 +94,14 @@ class BasicBlock(nn.Module):
         stride: int = 1,
         dilation: int = 1,
         shortcuts: str = "per_conv",
+        downsample: str = "projection",
     ) -> None:
         super().__init__()
+        if downsample not in DOWNSAMPLES:
+            raise ValueError(
+                f"downsample {downsample!r} is unknown; "
+                f"choose from {', '.join(DOWNSAMPLES)}"
+            )
         if shortcuts not in SHORTCUTS:
             raise ValueError(
                 f"shortcuts {shortcuts!r} is unknown; "
@@ -109,7 +119,11 @@ class BasicBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.nonlinearity2 = method.nonlinearity(out_channels)
         self.downsample: nn.Module = nn.Identity()
-        if stride != 1 or in_channels != out_channels:
+        if stride == 1 and in_channels == out_channels:
+            return
+        if downsample == "padding":
+            self.downsample = PaddedShortcut(in_channels, out_channels, stride)
+        else:
             self.downsample = Downsample(
                 in_channels, out_channels, stride, average=shortcuts == "per_conv"
             )

@@ -1,0 +1,115 @@
+"""What all encoders share: stages, output stride, initialisation, forward pass."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from cmim.encoders.pretrained import load_latent_weights
+
+
+class BinaryEncoder(BaseModule):
+    """A stem and stages ``layer1``, ``layer2``, ...: mmseg's backbone contract.
+
+    Args:
+        stages: How many stages there are.
+        out_indices: Which of them are returned, from 0; all when None.
+        init_from: Path of a checkpoint for the latent weights.
+        init_cfg: mmengine initialisation; Kaiming normal when None.
+
+    Shape:
+        ``(N, 3, H, W)`` to a tuple of ``(N, C_i, ceil(H / s_i), ceil(W / s_i))``.
+
+    Raises:
+        ValueError: A stage that does not exist.
+    """
+
+    def __init__(
+        self,
+        stages: int,
+        out_indices: Sequence[int] | None,
+        init_from: str | None,
+        init_cfg: dict | None,
+    ) -> None:
+        super().__init__(init_cfg)
+        known = tuple(range(stages))
+        chosen = known if out_indices is None else tuple(out_indices)
+        if not chosen or not set(chosen) <= set(known):
+            raise ValueError(
+                f"out_indices {chosen}: choose from {', '.join(map(str, known))}"
+            )
+        self.out_indices = chosen
+        self.init_from = init_from
+
+    @abstractmethod
+    def stem(self, x: Tensor) -> Tensor:
+        """Everything in front of the first stage."""
+
+    def init_weights(self) -> None:
+        """Kaiming-normal convolutions, then ``init_from`` if it is given."""
+        if self.init_cfg is not None:
+            super().init_weights()
+        else:
+            for module in self.modules():
+                if isinstance(module, nn.Conv2d):
+                    nn.init.kaiming_normal_(
+                        module.weight, mode="fan_out", nonlinearity="relu"
+                    )
+        if self.init_from is not None:
+            load_latent_weights(self, self.init_from)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        x = self.stem(x)
+        features = []
+        for i in range(max(self.out_indices) + 1):
+            x = self.get_submodule(f"layer{i + 1}")(x)
+            if i in self.out_indices:
+                features.append(x)
+        return tuple(features)
+
+
+def limit_strides(
+    strides: Sequence[int], output_stride: int | None, stem: int
+) -> list[tuple[int, int]]:
+    """Stride and dilation of each stage so that the last one has the output stride.
+
+    Where a stride would pass it, the stride becomes 1 and the dilation grows instead
+    (DeepLab).
+
+    Args:
+        strides: Of the stages, as designed.
+        output_stride: Input pixels per feature pixel of the last stage; as designed
+            when None.
+        stem: Stride of what is in front of the stages.
+
+    Raises:
+        ValueError: An output stride that no choice of the stages gives.
+
+    Examples:
+        >>> limit_strides((1, 2, 2, 2), 8, stem=4)
+        [(1, 1), (2, 1), (1, 2), (1, 4)]
+    """
+    possible = [stem]
+    for stride in strides:
+        if stride > 1:
+            possible.append(possible[-1] * stride)
+    if output_stride is None:
+        output_stride = possible[-1]
+    if output_stride not in possible:
+        raise ValueError(
+            f"output_stride {output_stride} is unknown; "
+            f"choose from {', '.join(map(str, possible))}"
+        )
+    reached, dilation = stem, 1
+    limited = []
+    for stride in strides:
+        if reached * stride > output_stride:
+            dilation *= stride
+            limited.append((1, dilation))
+        else:
+            reached *= stride
+            limited.append((stride, dilation))
+    return limited

@@ -1,0 +1,68 @@
+"""One binary convolution with what belongs in front of it and behind it."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from cmim.layers.conv import make_activation, make_conv, make_output_scale
+from cmim.methods import Method
+
+
+class ConvUnit(nn.Module):
+    r"""Binarize, convolve, scale, pool, normalise.
+
+    .. math:: y = B(P(s(w * b(x), x)))
+
+    with the method's binarizers b and w and output scale s, max-pooling P if wanted,
+    and batch-norm B. In full precision b and s are the identity.
+
+    Args:
+        method: Binarizers and output scale.
+        in_channels: Input channels.
+        out_channels: Output channels.
+        kernel_size: Odd side of the square kernel in pixels.
+        stride: Stride in pixels.
+        dilation: Dilation in pixels.
+        pool: Side and stride of the max-pooling in pixels; 1 for none.
+
+    Shape:
+        ``(N, I, H, W)`` to ``(N, O, ceil(H / s), ceil(W / s))``, s = stride * pool.
+
+    Examples:
+        >>> import torch
+        >>> from cmim.methods import get_method
+        >>> ConvUnit(get_method("bnn"), 3, 8, 3, pool=2)(torch.zeros(1, 3, 5, 4)).shape
+        torch.Size([1, 8, 3, 2])
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        dilation: int = 1,
+        pool: int = 1,
+    ) -> None:
+        super().__init__()
+        self.binarize = make_activation(method, in_channels)
+        self.conv = make_conv(
+            method, in_channels, out_channels, kernel_size, stride, dilation
+        )
+        self.scale = make_output_scale(method, self.conv)
+        # ceil_mode: partial windows at odd sizes, as strided convolutions have them.
+        self.pool = nn.MaxPool2d(pool, ceil_mode=True) if pool > 1 else nn.Identity()
+        self.bn = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.convolve(self.binarize(x), x)
+
+    def convolve(self, codes: Tensor, x: Tensor) -> Tensor:
+        """What follows the binarizer, for units that share one.
+
+        Args:
+            codes: Binarized x.
+            x: The real activation.
+        """
+        return self.bn(self.pool(self.scale(self.conv(codes), x)))
