@@ -120,13 +120,20 @@ def test_is_built_by_name_with_the_options_of_its_method():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"depth": 50}, "depth 50 is unknown; choose from 18, 34"),
+        ({"depth": 50}, "depth 50 is unknown; choose from 18, 20, 34"),
         (
-            {"output_stride": 4},
-            "output_stride 4 is unknown; choose from 8, 16, 32",
+            {"output_stride": 2},
+            "output_stride 2 is unknown; choose from 4, 8, 16, 32",
         ),
-        ({"out_indices": (0, 4)}, "out_indices (0, 4): choose from 0, 1, 2, 3"),
-        ({"out_indices": ()}, "out_indices (): choose from 0, 1, 2, 3"),
+        (
+            {"stem": "cifar", "output_stride": 16},
+            "output_stride 16 is unknown; choose from 1, 2, 4, 8",
+        ),
+        ({"stem": "mnist"}, "stem 'mnist' is unknown; choose from imagenet, cifar"),
+        (
+            {"downsample": "pool"},
+            "downsample 'pool' is unknown; choose from projection, padding",
+        ),
         (
             {"shortcuts": "none"},
             "shortcuts 'none' is unknown; choose from per_conv, per_block",
@@ -137,3 +144,29 @@ def test_wrong_options_are_one_sentence(options, message):
     with pytest.raises(ValueError, match=" ") as error:
         make_encoder(**options)
     assert str(error.value) == message
+
+
+def test_cifar_stem_keeps_the_resolution():
+    encoder = make_encoder(stem="cifar")
+    features = encoder(images(1, 3, 32, 30))
+    assert [tuple(f.shape[1:]) for f in features] == [
+        (4, 32, 30),
+        (8, 16, 15),
+        (16, 8, 8),
+        (32, 4, 4),
+    ]
+
+
+def test_resnet20_has_the_parameters_of_the_paper():
+    """0.27 million with the classifier of ten classes (He et al., Table 6)."""
+    encoder = BinaryResNet(depth=20, method="fp", shortcuts="per_block")
+    classifier = 64 * 10 + 10
+    assert sum(p.numel() for p in encoder.parameters()) + classifier == 269_722
+
+
+def test_resnet20_projects_on_request():
+    parameters = [
+        sum(p.numel() for p in BinaryResNet(depth=20, downsample=kind).parameters())
+        for kind in ("padding", "projection")
+    ]
+    assert parameters[1] - parameters[0] == (16 * 32 + 2 * 32) + (32 * 64 + 2 * 64)
