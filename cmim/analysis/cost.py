@@ -1,0 +1,196 @@
+"""What a network costs at inference: bits, multiplications, memory, layer by layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cmim.layers import BinaryConv2d
+from cmim.methods import ActivationBinarizer, WeightBinarizer
+
+FULL = 32
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """Cost of one module at one input.
+
+    Args:
+        name: Name in the model.
+        kind: Class of the module.
+        shape: Of its output, without the batch.
+        weight_bits: Bits of a weight; 0 without weights.
+        activation_bits: Bits of an input value.
+        parameters: Values that inference needs, of any precision.
+        memory_bits: What they take.
+        bops: Binary multiply-accumulates.
+        flops: Full-precision multiply-accumulates.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    weight_bits: int
+    activation_bits: int
+    parameters: int
+    memory_bits: int
+    bops: int
+    flops: int
+
+
+def layer_costs(
+    model: nn.Module, inputs: Tensor, **forward_options: Any
+) -> list[LayerCost]:
+    r"""Cost of every module that multiplies or holds values, in the order of use.
+
+    A convolution of M terms of binary weights and an activation of N binary steps is
+    M N binary convolutions: ``bops = M N MACs``. Binary weights on real activations
+    count as full precision. As in the literature only convolutions and linear layers
+    are counted, not what works element by element; memory is 32 bits for each value
+    of full precision (batch-norm's two, scales that are not 1, thresholds, slopes) and
+    M bits for each binary weight.
+
+    Args:
+        model: Any network; put into evaluation mode for the count.
+        inputs: What it is counted at; a batch of one image.
+        forward_options: Further arguments of the forward pass.
+
+    Returns:
+        A row per module.
+
+    References:
+        Liu et al., Bi-Real Net, ECCV 2018, Section 4.3.
+        https://arxiv.org/abs/1808.00278
+
+    Examples:
+        >>> net = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False))
+        >>> [row] = layer_costs(net, torch.zeros(1, 3, 6, 6))
+        >>> row.shape, row.flops, row.memory_bits
+        ((8, 4, 4), 3456, 6912)
+    """
+    rows: list[LayerCost] = []
+    training = model.training
+    model.eval()
+    with torch.no_grad(), _recording(model, rows):
+        model(inputs, **forward_options)
+    model.train(training)
+    return rows
+
+
+def totals(rows: list[LayerCost]) -> dict[str, float]:
+    """Sums over a network.
+
+    Args:
+        rows: From :func:`layer_costs`.
+
+    Returns:
+        ``bops``, ``flops``, ``ops = bops / 64 + flops`` (Bi-Real Net), ``parameters``
+        and ``memory_mbit`` (10^6 bits).
+
+    Examples:
+        >>> row = LayerCost("conv", "Conv2d", (8, 4, 4), 1, 1, 90, 90, 6400, 28)
+        >>> totals([row])["ops"]
+        128.0
+    """
+    bops = sum(row.bops for row in rows)
+    flops = sum(row.flops for row in rows)
+    return dict(
+        bops=bops,
+        flops=flops,
+        ops=bops / 64 + flops,
+        parameters=sum(row.parameters for row in rows),
+        memory_mbit=sum(row.memory_bits for row in rows) / 1e6,
+    )
+
+
+def as_records(rows: list[LayerCost]) -> list[dict[str, Any]]:
+    """The rows as plain dictionaries, for JSON."""
+    return [asdict(row) for row in rows]
+
+
+@contextmanager
+def _recording(model: nn.Module, rows: list[LayerCost]) -> Iterator[None]:
+    """Append a row for each counted module while the block runs."""
+    # Binary tensors by identity, kept alive so that no other gets their address.
+    codes: dict[int, tuple[Tensor, int]] = {}
+    # A module used twice works twice and is stored once.
+    stored: set[int] = set()
+
+    def see_codes(module: nn.Module, args: tuple, out: Tensor) -> None:
+        codes[id(out)] = (out, len(module.steps(args[0])))
+
+    def count(name: str):
+        def hook(module: nn.Module, args: tuple, out: Tensor) -> None:
+            steps = codes[id(args[0])][1] if id(args[0]) in codes else 0
+            row = _row(name, module, out, steps, id(module) not in stored)
+            stored.add(id(module))
+            rows.append(row)
+
+        return hook
+
+    handles = []
+    for name, module in model.named_modules():
+        if any(isinstance(m, WeightBinarizer) for m in _owners(model, name)):
+            continue
+        if isinstance(module, ActivationBinarizer):
+            handles.append(module.register_forward_hook(see_codes))
+        if next(module.parameters(recurse=False), None) is not None:
+            handles.append(module.register_forward_hook(count(name)))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _owners(model: nn.Module, name: str) -> Iterator[nn.Module]:
+    """The module of a name and those it lies in."""
+    parts = name.split(".") if name else []
+    return (model.get_submodule(".".join(parts[: i + 1])) for i in range(len(parts)))
+
+
+def _row(
+    name: str, module: nn.Module, out: Tensor, steps: int, first: bool
+) -> LayerCost:
+    own = sum(p.numel() for p in module.parameters(recurse=False))
+    memory = FULL * own
+    bops = flops = 0
+    weight_bits = FULL
+    if isinstance(module, BinaryConv2d):
+        terms = module.weight_binarizer.terms(module.weight)
+        scales = sum(_stored_scales(scale) for scale, _ in terms)
+        weight_bits = len(terms)
+        memory = FULL * scales + weight_bits * own
+        own += scales
+    if isinstance(module, nn.Conv2d):
+        macs = out[0].numel() * module.weight[0].numel()
+        if isinstance(module, BinaryConv2d) and steps:
+            bops = macs * weight_bits * steps
+        else:
+            flops = macs
+    elif isinstance(module, nn.Linear):
+        flops = out[0].numel() * module.in_features
+    return LayerCost(
+        name,
+        type(module).__name__,
+        tuple(out.shape[1:]),
+        weight_bits,
+        math.ceil(math.log2(steps + 1)) if steps else FULL,
+        own if first else 0,
+        memory if first else 0,
+        bops,
+        flops,
+    )
+
+
+def _stored_scales(scale: Tensor) -> int:
+    """Distinct numbers of a scale: none for ones, one where it is only repeated."""
+    if bool((scale == 1).all()):
+        return 0
+    return 1 if scale.stride(0) == 0 else scale.numel()
