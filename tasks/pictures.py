@@ -203,6 +203,11 @@ class PredictionWriter:
         Returns:
             The pictures to look at.
         """
+        if "pred_logits" in sample:
+            raise ValueError(
+                "a classifier predicts no picture; print its classes with "
+                "tools/predict.py, or leave out --save-predictions"
+            )
         name = Path(sample.img_path).stem
         self._seen[name] += 1
         if self._seen[name] > 1:

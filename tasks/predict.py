@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.dataset import Compose
 from mmengine.model import BaseModel
 from mmseg.structures import SegDataSample
 
@@ -29,6 +30,35 @@ def class_names(config: Config) -> Sequence[str]:
     """Class names of a config's test data, the 40 classes of NYUv2 by default."""
     metainfo = config.test_dataloader.dataset.get("metainfo") or {}
     return metainfo.get("classes", NYU40_CLASSES)
+
+
+@torch.inference_mode()
+def classify_image(
+    model: BaseModel, config: Config, path: str | Path, count: int = 5
+) -> list[tuple[str, float]]:
+    """The likeliest classes of a picture of any size, prepared as test pictures are.
+
+    Args:
+        model: A classifier in evaluation mode.
+        config: Gives the test pipeline and, in ``metainfo``, class names; else the
+            classes are named by their number.
+        path: Picture file.
+        count: How many classes, at most all.
+
+    Returns:
+        Class names and probabilities, likeliest first.
+
+    Raises:
+        DataError: The file is missing or no picture.
+    """
+    dataset = config.test_dataloader.dataset
+    sample = Compose(dataset.pipeline)(dict(img_path=str(path)))
+    batch = {name: [part] for name, part in sample.items()}
+    logits = model.test_step(batch)[0].pred_logits
+    best = logits.softmax(dim=0).topk(min(count, len(logits)))
+    names = (dataset.get("metainfo") or {}).get("classes") or range(len(logits))
+    pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    return [(str(names[index]), share) for index, share in pairs]
 
 
 @torch.inference_mode()

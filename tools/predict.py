@@ -11,7 +11,8 @@ def main() -> None:
 
     parser = cli.make_parser(
         "Predict classes or depth for pictures; writes an overlay or a coloured depth "
-        "map to look at, and the exact values as PNG (class + 1, or millimetres).",
+        "map to look at, and the exact values as PNG (class + 1, or millimetres). A "
+        "classifier's likeliest classes are printed with their probabilities.",
         "python tools/predict.py configs/nyud_seg_bireal_small.py "
         "work_dirs/nyud_seg_bireal_small/last.pth kitchen.jpg --out predictions",
     )
@@ -23,13 +24,23 @@ def main() -> None:
 
     from tqdm import tqdm
 
-    from cmim.engine.config import load_config
+    from cmim.engine.config import load_config, task_model_config
     from cmim.engine.evaluate import load_task_model
     from tasks.pictures import PredictionWriter
-    from tasks.predict import class_names, network_height, predict_image
+    from tasks.predict import (
+        class_names,
+        classify_image,
+        network_height,
+        predict_image,
+    )
 
     config = load_config(args.config, args.cfg_options)
     model = load_task_model(config, args.checkpoint)
+    if "head" in task_model_config(config):
+        for path in args.images:
+            classes = classify_image(model, config, path)
+            print(f"{path}: " + "  ".join(f"{n} {100 * p:.1f} %" for n, p in classes))
+        return
     writer = PredictionWriter(args.out, class_names(config))
     height = network_height(config)
     written = []

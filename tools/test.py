@@ -11,7 +11,8 @@ def main() -> None:
 
     parser = cli.make_parser(
         "Evaluate a checkpoint on the test split of its config: mIoU and accuracies "
-        "for segmentation, errors in metres for depth.",
+        "for segmentation, errors in metres for depth, top-1 and top-5 for "
+        "classification.",
         "python tools/test.py configs/nyud_seg_bireal_small.py "
         "work_dirs/nyud_seg_bireal_small/last.pth",
     )

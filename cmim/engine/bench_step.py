@@ -39,7 +39,8 @@ def synthetic_batch(config: Config) -> dict[str, Any]:
     if not sizes:
         raise ConfigError("the training pipeline names no crop_size to benchmark at")
     height, width = sizes[0]
-    count = task_model_config(config).get("decode_head", {}).get("num_classes", 40)
+    task = task_model_config(config)
+    count = task.get("decode_head", task.get("head", {})).get("num_classes", 40)
     generator = torch.Generator().manual_seed(0)
     inputs, samples = [], []
     for _ in range(loader.batch_size):
@@ -48,11 +49,15 @@ def synthetic_batch(config: Config) -> dict[str, Any]:
         sample = SegDataSample(
             metainfo=dict(img_shape=(height, width), ori_shape=(height, width))
         )
+        samples.append(sample)
+        if "head" in task:
+            label = torch.randint(0, count, (), generator=generator)
+            sample.set_data(dict(gt_label=int(label)))
+            continue
         classes = torch.randint(0, count, (1, height, width), generator=generator)
         depth = 0.5 + 9 * torch.rand((1, height, width), generator=generator)
         sample.gt_sem_seg = PixelData(data=classes)
         sample.set_data(dict(gt_depth_map=PixelData(data=depth)))
-        samples.append(sample)
     return dict(inputs=inputs, data_samples=samples)
 
 

@@ -22,9 +22,7 @@ NEGATIVES = ("all", "other_class", "other_depth", "other_label")
 PRESETS: dict[str, dict[str, Any]] = {
     "none": dict(taps=(), weight=0.0, negatives="all"),
     "latent": dict(taps=None, weight=0.3, negatives="other_label"),
-    "teacher": dict(
-        taps=("backbone.layer3", "backbone.layer4"), weight=0.5, negatives="all"
-    ),
+    "teacher": dict(taps=None, weight=0.5, negatives="all"),
 }
 
 
@@ -137,6 +135,8 @@ class CMIM(BaseModel):
 
     def _make_taps(self, patterns: Sequence[str] | None) -> ActivationTaps:
         binarizers = binarizer_names(self.model)
+        if patterns is None and self.partner == "teacher":
+            patterns = _last_stages(self.model)
         if patterns is None:
             inside = [n for n in binarizers if n.startswith("backbone.")]
             patterns = (inside or binarizers)[-1:]
@@ -175,7 +175,7 @@ class CMIM(BaseModel):
         with self._taps.recording() as seen:
             losses = self.model(inputs, data_samples, mode="loss")
         partners = self._partners(inputs, seen)
-        labels = self._labels(data_samples or [])
+        labels = self._labels(data_samples or [], inputs.device)
         last = len(seen) - 1
         for k, (name, tap) in enumerate(seen.items()):
             loss = self.contrast[name.replace(".", "-")](
@@ -200,9 +200,13 @@ class CMIM(BaseModel):
             return self._teacher_features(inputs)
         return {name: tap.full_precision for name, tap in seen.items()}
 
-    def _labels(self, data_samples: list) -> Tensor | None:
+    def _labels(self, data_samples: list, device: torch.device) -> Tensor | None:
         if self.negatives == "all":
             return None
+        if self.negatives != "other_depth" and "gt_label" in data_samples[0]:
+            # The class of an image is that of all its pixels: a map of one pixel.
+            labels = torch.tensor([sample.gt_label for sample in data_samples])
+            return labels.view(-1, 1, 1).to(device, non_blocking=True)
         has_classes = all("gt_sem_seg" in sample for sample in data_samples)
         has_depth = all("gt_depth_map" in sample for sample in data_samples)
         classes = self.negatives == "other_class" or (
@@ -225,6 +229,18 @@ class CMIM(BaseModel):
         if teacher is not None:
             teacher._apply(fn, *args, **kwargs)
         return super()._apply(fn, *args, **kwargs)
+
+
+def _last_stages(model: nn.Module) -> list[str]:
+    """Names of the encoder's last two stages."""
+    encoder = model.get_submodule("backbone")
+    stages = [name for name, _ in encoder.named_children() if name.startswith("layer")]
+    if not stages:
+        raise ValueError(
+            "partner 'teacher' found no stages named layer1, layer2, ... in the "
+            "encoder; name the modules to compare with model.taps"
+        )
+    return [f"backbone.{name}" for name in stages[-2:]]
 
 
 def _unwrap_names(module: nn.Module, state: dict, prefix: str, metadata: dict) -> None:

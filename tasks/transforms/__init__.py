@@ -1,6 +1,22 @@
-"""Transforms that treat image, labels and depth as one."""
+"""Transforms: image, labels and depth as one; pictures with one label each."""
 
 from tasks.transforms.augment import AugmentFrame, ResizeImage
 from tasks.transforms.load import LoadFrame
+from tasks.transforms.picture import (
+    LoadImage,
+    PackImage,
+    RandomCropFlip,
+    RandomResizedCropFlip,
+    ResizeCenterCrop,
+)
 
-__all__ = ["AugmentFrame", "LoadFrame", "ResizeImage"]
+__all__ = [
+    "AugmentFrame",
+    "LoadFrame",
+    "LoadImage",
+    "PackImage",
+    "RandomCropFlip",
+    "RandomResizedCropFlip",
+    "ResizeCenterCrop",
+    "ResizeImage",
+]

@@ -1,0 +1,7 @@
+"""Image classification: linear head, top-1 and top-5."""
+
+from tasks.classification.head import LinearHead
+from tasks.classification.metrics import ClassificationMetric
+from tasks.classification.model import ImageClassifier
+
+__all__ = ["ClassificationMetric", "ImageClassifier", "LinearHead"]

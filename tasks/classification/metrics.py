@@ -1,0 +1,120 @@
+"""Classification metrics: top-1 and top-5 accuracy, cross-entropy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.evaluator import BaseMetric
+from mmseg.registry import METRICS
+from torch import Tensor
+
+
+def label_ranks(logits: Tensor, labels: Tensor) -> Tensor:
+    r"""How many classes come before the true one.
+
+    .. math:: r_n = |\{k : x_{nk} > x_{n t_n}\}| + |\{k < t_n : x_{nk} = x_{n t_n}\}|
+
+    Equal logits rank by class index, so rank 0 is what ``argmax`` finds. A row with a
+    NaN has no order: its rank is K, wrong at any k.
+
+    Args:
+        logits: Scores of K classes.
+        labels: True classes.
+
+    Shape:
+        logits ``(N, K)``, labels ``(N,)`` integer; output ``(N,)`` int64.
+
+    Raises:
+        ValueError: Shapes that do not fit, or a label out of range.
+
+    Examples:
+        >>> logits = torch.tensor([[1.0, 3.0, 2.0], [0.0, 0.0, float("nan")]])
+        >>> label_ranks(logits, torch.tensor([2, 0])).tolist()
+        [1, 3]
+    """
+    if logits.ndim != 2 or labels.shape != logits.shape[:1]:
+        raise ValueError(
+            f"logits have shape {tuple(logits.shape)} and labels "
+            f"{tuple(labels.shape)}; expected (N, classes) and (N,)"
+        )
+    count = logits.shape[1]
+    wrong = labels[(labels < 0) | (labels >= count)].unique().tolist()
+    if wrong:
+        raise ValueError(
+            f"labels hold {wrong}; the model has classes 0 to {count - 1}: check "
+            "model.head.num_classes and the class folders"
+        )
+    own = logits.gather(1, labels[:, None])
+    before = torch.arange(count, device=labels.device) < labels[:, None]
+    ranks = ((logits > own) | ((logits == own) & before)).sum(dim=1)
+    return torch.where(logits.isnan().any(dim=1), count, ranks)
+
+
+@METRICS.register_module()
+class ClassificationMetric(BaseMetric):
+    """``top1`` and ``top5`` in percent, ``loss`` in nats, over all images.
+
+    ``topK`` is the share of images whose true class is among the K of largest logit;
+    with fewer than K + 1 classes it would always be 100 and is left out. ``loss`` is
+    the mean cross-entropy without label smoothing. Each image is reduced to an integer
+    rank and a float64 loss of its own, and the losses are summed exactly: the figures
+    do not depend on batch size or number of processes.
+
+    Args:
+        topk: Which K to report.
+        collect_device: ``cpu`` or ``gpu``, where distributed results are gathered.
+        prefix: Put before the names, as ``prefix/top1``.
+
+    Shape:
+        ``data_sample['pred_logits']`` ``(classes,)``; ``data_sample['gt_label']`` int.
+
+    Raises:
+        ValueError: A K below 1, a label out of range, or no image at all.
+
+    Examples:
+        >>> metric = ClassificationMetric()
+        >>> sample = dict(pred_logits=torch.tensor([0.0, 0.0]), gt_label=0)
+        >>> metric.process(None, [sample])
+        >>> metric.evaluate(size=1) == {"top1": 100.0, "loss": math.log(2)}
+        True
+    """
+
+    def __init__(
+        self,
+        topk: Sequence[int] = (1, 5),
+        collect_device: str = "cpu",
+        prefix: str | None = None,
+    ) -> None:
+        if not topk or min(topk) < 1:
+            raise ValueError(f"topk must be numbers from 1 on, got {tuple(topk)}")
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        self.topk = tuple(topk)
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Append (rank, loss, number of classes) of each image of a batch."""
+        logits = torch.stack([s["pred_logits"] for s in data_samples]).cpu().double()
+        labels = torch.tensor([s["gt_label"] for s in data_samples])
+        ranks = label_ranks(logits, labels)
+        losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+        count = logits.shape[1]
+        self.results += [
+            (rank, loss, count)
+            for rank, loss in zip(ranks.tolist(), losses.tolist(), strict=True)
+        ]
+
+    def compute_metrics(
+        self, results: list[tuple[int, float, int]]
+    ) -> dict[str, float]:
+        """Return the accuracies that say something, and the loss."""
+        if not results:
+            raise ValueError("no image was evaluated: the data loader gave no sample")
+        ranks, losses, counts = zip(*results, strict=True)
+        figures = {
+            f"top{k}": 100 * sum(rank < k for rank in ranks) / len(ranks)
+            for k in self.topk
+            if k < counts[0]
+        }
+        return dict(**figures, loss=math.fsum(losses) / len(losses))

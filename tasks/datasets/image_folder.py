@@ -1,0 +1,143 @@
+"""Labelled pictures in one folder a class: CIFAR-10, ImageNet, one's own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from mmengine.dataset import BaseDataset
+from mmseg.registry import DATASETS
+
+from tasks.datasets.errors import DataError
+
+SPLITS = ("train", "val", "test")
+SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+@DATASETS.register_module()
+class ImageFolderDataset(BaseDataset):
+    """Pictures ``data_root/SPLIT/CLASS/*.jpg|jpeg|png``; the folder is the class.
+
+    Classes are numbered in the order of their sorted names, samples are sorted by
+    class and file name. Every split of the folder must have the same classes.
+
+    Args:
+        data_root: The folder.
+        split: ``'train'``, ``'val'`` or ``'test'``: the sub-folder to read.
+        pipeline: Transforms; the first is usually ``LoadImage``.
+        limit: Use the first pictures of each class only, for trials.
+        metainfo: ``classes``, where the config knows them: the folders must have these
+            names; their order numbers them.
+        test_mode: Set for evaluation loaders.
+
+    Raises:
+        DataError: A folder is missing or has no class, a class has no picture, or the
+            classes are not those of the other splits or of ``metainfo``.
+    """
+
+    def __init__(
+        self,
+        data_root: str,
+        split: str,
+        pipeline: list | tuple = (),
+        limit: int | None = None,
+        metainfo: dict | None = None,
+        test_mode: bool = False,
+    ) -> None:
+        if split not in SPLITS:
+            raise ValueError(
+                f"split {split!r} is unknown; choose from {', '.join(SPLITS)}"
+            )
+        if limit is not None and limit < 1:
+            raise ValueError(f"limit must be at least 1 picture a class, got {limit}")
+        self.split = split
+        self.limit = limit
+        super().__init__(
+            data_root=data_root,
+            metainfo=metainfo,
+            pipeline=list(pipeline),
+            test_mode=test_mode,
+        )
+
+    def _join_prefix(self) -> None:
+        """Nothing to join: every path is made from ``data_root``."""
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        root = Path(self.data_root)
+        classes = self._classes(root)
+        self._metainfo["classes"] = classes
+        samples = []
+        for label, name in enumerate(classes):
+            folder = root / self.split / name
+            for picture in _pictures(folder)[: self.limit]:
+                samples.append(dict(img_path=str(folder / picture), gt_label=label))
+        return samples
+
+    def _classes(self, root: Path) -> tuple[str, ...]:
+        """Class names in the order of their labels, checked."""
+        if not (root / self.split).is_dir():
+            raise DataError(
+                f"data set folder '{root / self.split}' does not exist; make it with "
+                f"tools/prepare_cifar10.py, put pictures into {root}/SPLIT/CLASS/, or "
+                "name another with --cfg-options data_root=FOLDER"
+            )
+        found = _sub_folders(root / self.split)
+        if not found:
+            raise DataError(
+                f"data set folder '{root / self.split}' has no sub-folders; expected "
+                "one a class, with its pictures"
+            )
+        for other in SPLITS:
+            if other != self.split and (root / other).is_dir():
+                _check_same(found, _sub_folders(root / other), root / other)
+        wanted = self._metainfo.get("classes")
+        if wanted is None:
+            return tuple(found)
+        _check_same(found, sorted(wanted), "the classes of the config (metainfo)")
+        return tuple(wanted)
+
+    def prepare_data(self, idx: int | tuple[int, int, int]) -> Any:
+        """Run the pipeline on one picture.
+
+        Args:
+            idx: Index, or ``(index, seed, epoch)`` from :class:`ReplayableSampler`: the
+                random transforms of a picture are a pure function of these three.
+        """
+        index, *seed = idx if isinstance(idx, tuple) else (idx,)
+        info = self.get_data_info(index)
+        info["seed"] = [*seed, index]
+        return self.pipeline(info)
+
+
+def _sub_folders(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(
+            e.name for e in entries if e.is_dir() and not e.name.startswith(".")
+        )
+
+
+def _pictures(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        names = sorted(
+            e.name
+            for e in entries
+            if e.name.lower().endswith(SUFFIXES) and not e.name.startswith(".")
+        )
+    if not names:
+        raise DataError(
+            f"class folder '{folder}' has no picture; expected {', '.join(SUFFIXES)}, "
+            "or delete the folder"
+        )
+    return names
+
+
+def _check_same(found: list[str], other: list[str], where: object) -> None:
+    if found == other:
+        return
+    differ = sorted(set(found) ^ set(other))
+    raise DataError(
+        f"the {len(found)} class folders differ from the {len(other)} of {where}: "
+        f"{', '.join(differ[:5])} {'is' if len(differ) == 1 else 'are'} in one of them "
+        "only; every split needs the same classes"
+    )

@@ -1,0 +1,59 @@
+r"""Unpack a zip file of CIFAR-10 pictures (train/CLASS/*.jpg, test/CLASS/*.jpg).
+
+An interrupted run is resumed by running the same command again.
+
+Example:
+    python tools/prepare_cifar10.py data/raw/cifar10_jpeg.zip data/cifar10
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("zip", type=Path, help="zip file of pictures")
+    parser.add_argument(
+        "out",
+        type=Path,
+        nargs="?",
+        default=Path("data/cifar10"),
+        help="folder to make, default: %(default)s",
+    )
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Unpack; return the exit status."""
+    arguments = parse_arguments()
+    from tasks.datasets.errors import DataError
+    from tasks.datasets.prepare_cifar10 import prepare_cifar10
+
+    try:
+        report = prepare_cifar10(arguments.zip, arguments.out)
+        if arguments.json:
+            arguments.json.parent.mkdir(parents=True, exist_ok=True)
+            arguments.json.write_text(json.dumps(asdict(report), indent=1) + "\n")
+    except (DataError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    state = "unpacked" if report.written else "already complete, verified"
+    print(
+        f"{arguments.out}: {state}, {report.train} training and {report.test} test "
+        f"pictures, {report.written} written, {report.megabytes} MB in "
+        f"{report.seconds} s"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
