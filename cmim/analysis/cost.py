@@ -122,7 +122,7 @@ def _recording(model: nn.Module, rows: list[LayerCost]) -> Iterator[None]:
     # A module used twice works twice and is stored once.
     stored: set[int] = set()
 
-    def see_codes(module: nn.Module, args: tuple, out: Tensor) -> None:
+    def see_codes(module: ActivationBinarizer, args: tuple, out: Tensor) -> None:
         codes[id(out)] = (out, len(module.steps(args[0])))
 
     def count(name: str):

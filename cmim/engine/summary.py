@@ -1,0 +1,113 @@
+"""The whole network of a config in one table: bits, memory, operations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmseg.registry import MODELS
+
+from cmim.analysis.cost import LayerCost, as_records, layer_costs, totals
+from cmim.engine.config import ConfigError, task_model_config
+
+COLUMNS = "{:34s} {:>14s} {:>3s} {:>3s} {:>11s} {:>10s} {:>14s} {:>14s}"
+
+
+def summarize(config: Config, size: tuple[int, int] | None = None) -> dict[str, Any]:
+    """Cost of a config's task model for one image.
+
+    Args:
+        config: A config of this project; the contrastive loss is left out, as it is
+            no part of inference.
+        size: ``(H, W)`` of the image in pixels; of the test images, else of the
+            training crops, when None.
+
+    Returns:
+        ``totals``, ``layers`` (see :func:`cmim.analysis.cost.layer_costs`), ``image``,
+        ``backbone`` and ``method``.
+
+    Raises:
+        ConfigError: No size was given and the config names none.
+    """
+    size = size or _image_size(config)
+    task = task_model_config(config)
+    model = MODELS.build(task)
+    rows = layer_costs(model, torch.zeros(1, 3, *size), mode="tensor")
+    backbone = task["backbone"]
+    return dict(
+        totals=totals(rows),
+        layers=as_records(rows),
+        image=list(size),
+        backbone=type(model.backbone).__name__,
+        method=backbone.get("method"),
+    )
+
+
+def _image_size(config: Config) -> tuple[int, int]:
+    for loader, key in (
+        ("test_dataloader", "size"),
+        ("test_dataloader", "crop_size"),
+        ("train_dataloader", "crop_size"),
+    ):
+        pipeline = (config.get(loader) or {}).get("dataset", {}).get("pipeline", ())
+        for transform in pipeline:
+            if key in transform:
+                return tuple(transform[key])
+    raise ConfigError("the config names no image size; give --size HEIGHT WIDTH")
+
+
+def as_table(summary: dict[str, Any], every: bool = False) -> str:
+    """The summary as text.
+
+    Args:
+        summary: From :func:`summarize`.
+        every: A line for batch-norms, scales and slopes too, which are otherwise
+            added up in one line.
+    """
+    rows = [LayerCost(**record) for record in summary["layers"]]
+    shown = [r for r in rows if every or r.bops or r.flops]
+    hidden = [r for r in rows if not (every or r.bops or r.flops)]
+    lines = [
+        COLUMNS.format(
+            "layer", "output", "W", "A", "values", "kbit", "1-bit MACs", "32-bit MACs"
+        )
+    ]
+    for row in shown:
+        lines.append(
+            COLUMNS.format(
+                row.name[-34:],
+                "x".join(map(str, row.shape)),
+                str(row.weight_bits),
+                str(row.activation_bits),
+                f"{row.parameters:,}",
+                f"{row.memory_bits / 1e3:,.1f}",
+                f"{row.bops:,}",
+                f"{row.flops:,}",
+            )
+        )
+    if hidden:
+        lines.append(
+            COLUMNS.format(
+                f"{len(hidden)} batch-norms, scales, slopes ...",
+                "",
+                "32",
+                "",
+                f"{sum(r.parameters for r in hidden):,}",
+                f"{sum(r.memory_bits for r in hidden) / 1e3:,.1f}",
+                "",
+                "",
+            )
+        )
+    return "\n".join(lines)
+
+
+def one_sentence(summary: dict[str, Any]) -> str:
+    """The totals with their units on one line."""
+    total = summary["totals"]
+    height, width = summary["image"]
+    return (
+        f"{height}x{width}: OPs {total['ops']:.4g} = BOPs {total['bops']:.4g} / 64 + "
+        f"FLOPs {total['flops']:.4g}  memory {total['memory_mbit']:.1f} Mbit "
+        f"({total['memory_mbit'] / 8:.2f} MB)  values {total['parameters']:,}"
+    )
