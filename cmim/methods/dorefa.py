@@ -7,8 +7,8 @@ Forward, one bit: weights ``E|w| sign(w)`` with one scale for the layer; activat
 ``round(clip(a, 0, 1))`` in {0, 1}. Many binary networks that name DoReFa use
 ``sign(a)`` in {-1, +1} instead: ``signed=True``.
 Forward, k bits: activations ``q_k(clip(a, 0, 1))``, weights ``2 q_k(u) - 1`` with
-``u = tanh(w)/(2 max|tanh w|) + 1/2``, where ``q_k`` rounds to ``2^k`` levels. Halves are
-rounded up, also with one bit. 32 bits: full precision.
+``u = tanh(w)/(2 max|tanh w|) + 1/2``, where ``q_k`` rounds to ``2^k`` levels. Halves
+are rounded up, also with one bit. 32 bits: full precision.
 Backward: activations ``1{0 <= a <= 1}``, signed ``1{|a| <= 1}``; one-bit weights the
 identity, also past the scale; k-bit weights the identity past the rounding, and on
 through tanh and maximum.
