@@ -65,7 +65,7 @@ def unit_round(x: Tensor, bits: int) -> Tensor:
         bits: k, 1 to 8.
 
     References:
-        Zhou et al., DoReFa-Net, 2016, Eq. 5 and 11. https://arxiv.org/abs/1606.06160
+        Zhou et al., DoReFa-Net, 2016. https://arxiv.org/abs/1606.06160
 
     Examples:
         >>> x = torch.tensor([-0.1, 0.0, 0.5, 1.0], requires_grad=True)
@@ -88,7 +88,7 @@ def unit_weights(weight: Tensor) -> Tensor:
         weight: Floating tensor of any shape.
 
     References:
-        Zhou et al., DoReFa-Net, 2016, Eq. 9. https://arxiv.org/abs/1606.06160
+        Zhou et al., DoReFa-Net, 2016. https://arxiv.org/abs/1606.06160
 
     Examples:
         >>> unit_weights(torch.tensor([-0.3, 0.0, 0.3])).tolist()

@@ -34,7 +34,7 @@ def rotate_filters(weight: Tensor, left: Tensor, right: Tensor) -> Tensor:
         right: :math:`R_2`, ``(b, b)``, orthogonal.
 
     References:
-        Lin et al., RBNN, NeurIPS 2020, Eq. 7. https://arxiv.org/abs/2009.13055
+        Lin et al., RBNN, NeurIPS 2020. https://arxiv.org/abs/2009.13055
 
     Examples:
         >>> quarter = torch.tensor([[0.0, -1.0], [1.0, 0.0]])
@@ -76,7 +76,7 @@ def align_rotation(
         The new :math:`R_1` and :math:`R_2`, in the precision of the computation.
 
     References:
-        Lin et al., RBNN, NeurIPS 2020, Eq. 8 to 14. https://arxiv.org/abs/2009.13055
+        Lin et al., RBNN, NeurIPS 2020. https://arxiv.org/abs/2009.13055
 
     Examples:
         >>> left, right = torch.ones(1, 1), torch.eye(2)
@@ -126,7 +126,7 @@ def parabolic_sign(x: Tensor, t: Tensor, k: Tensor) -> Tensor:
         k: Height, scalar tensor; a constant of the step.
 
     References:
-        Lin et al., RBNN, NeurIPS 2020, Eq. 20. https://arxiv.org/abs/2009.13055
+        Lin et al., RBNN, NeurIPS 2020. https://arxiv.org/abs/2009.13055
 
     Examples:
         >>> x = torch.tensor([-0.5, 0.0, 2.0], requires_grad=True)
