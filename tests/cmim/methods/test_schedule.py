@@ -37,11 +37,11 @@ def test_schedule_survives_the_checkpoint(method):
         module.set_progress(0.25)
     loaded, fresh = scheduled_modules(method)
     loaded.load_state_dict(trained.state_dict())
-    assert len(fresh) == {"irnet": 32, "recu": 16}.get(method, 0)
+    assert len(fresh) == {"irnet": 32, "rbnn": 32, "recu": 16}.get(method, 0)
     assert all(module.progress == 0.25 for module in fresh)
 
 
-@pytest.mark.parametrize("method", ["irnet", "recu"])
+@pytest.mark.parametrize("method", ["irnet", "rbnn", "recu"])
 def test_progress_changes_gradients_and_never_the_output(method):
     """Evaluation and export do not depend on when training stopped."""
     torch.manual_seed(0)
