@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "layers": {"functional", "methods"},
     "encoders": {"functional", "methods", "layers", "checkpoint"},
     "contrast": {"functional", "methods"},
-    "models": {"contrast", "checkpoint", "distill"},
+    "models": {"methods", "contrast", "checkpoint", "distill"},
     "distill": {"functional", "methods", "checkpoint"},
     "analysis": LOWER - {"analysis", "deploy"},
     "deploy": LOWER - {"deploy"},

@@ -1,5 +1,6 @@
 """One binarization paper per file, chosen by name."""
 
+from cmim.methods.auxiliary_loss import WithAuxiliaryLoss, take_auxiliary_losses
 from cmim.methods.binarizer import (
     ActivationBinarizer,
     ScaledSignWeight,
@@ -20,6 +21,8 @@ __all__ = [
     "Step",
     "TwoLevelActivation",
     "WeightBinarizer",
+    "WithAuxiliaryLoss",
     "available_methods",
     "get_method",
+    "take_auxiliary_losses",
 ]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from cmim.checkpoint import CONTRAST_PREFIX
 from cmim.contrast import ActivationTaps, PixelContrastLoss, binarizer_names
 from cmim.contrast.pairs import IGNORED, depth_bins
+from cmim.methods import take_auxiliary_losses
 from cmim.models.twin import load_teacher
 
 PARTNERS = ("none", "latent", "teacher")
@@ -169,11 +170,17 @@ class CMIM(BaseModel):
     def forward(
         self, inputs: Tensor, data_samples: list | None = None, mode: str = "tensor"
     ) -> Any:
-        """Pass on to the task model; in mode ``'loss'`` add one entry per tap."""
-        if mode != "loss" or not self._taps.names:
+        """Pass on to the task model; in mode ``'loss'`` add one entry per tap.
+
+        And one for the losses of binarizers that have any.
+        """
+        if mode != "loss":
             return self.model(inputs, data_samples, mode=mode)
         with self._taps.recording() as seen:
             losses = self.model(inputs, data_samples, mode="loss")
+        losses.update(take_auxiliary_losses(self.model))
+        if not seen:
+            return losses
         partners = self._partners(inputs, seen)
         labels = self._labels(data_samples or [], inputs.device)
         last = len(seen) - 1

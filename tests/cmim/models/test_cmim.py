@@ -234,3 +234,21 @@ def test_a_binary_checkpoint_is_no_teacher(tmp_path):
     torch.save(saved, tmp_path / "student.pth")
     with pytest.raises(CheckpointError, match="is of another model"):
         CMIM(task_model(), "teacher", teacher=str(tmp_path / "student.pth"))
+
+
+@pytest.mark.parametrize("partner", ["none", "latent"])
+def test_losses_of_binarizers_are_one_entry_that_trains_them(partner):
+    torch.manual_seed(0)
+    model = CMIM(task_model(method="lns"), partner).train()
+    losses = losses_of(model)
+    loss = losses["binarizers.loss"]
+    total, log = model.parse_losses(losses)
+    assert log["binarizers.loss"] == loss
+    others = sum(v for k, v in losses.items() if "loss" in k and k != "binarizers.loss")
+    torch.testing.assert_close(total, others + loss)
+    name, first = next(
+        (n, p) for n, p in model.named_parameters() if ".mapping.0." in n
+    )
+    (grad,) = torch.autograd.grad(loss, first)
+    assert grad.abs().sum() > 0, name
+    assert "binarizers.loss" not in losses_of(CMIM(task_model(), partner))
