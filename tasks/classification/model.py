@@ -57,7 +57,9 @@ class ImageClassifier(BaseModel):
             ValueError: Unknown mode, or samples missing where they are needed.
         """
         if mode not in MODES:
-            raise ValueError(f"mode {mode!r} is unknown; choose from {', '.join(MODES)}")
+            raise ValueError(
+                f"mode {mode!r} is unknown; choose from {', '.join(MODES)}"
+            )
         features = self.extract_feat(inputs)
         if mode == "tensor":
             return self.head(features)
