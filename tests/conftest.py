@@ -1,4 +1,4 @@
-"""Shared data: generated rooms, NYUv2, and values where surrogate gradients turn."""
+"""Shared data: generated rooms and pictures, real data, values where gradients turn."""
 
 import os
 from pathlib import Path
@@ -36,6 +36,37 @@ def nyuv2() -> Path:
     if not (home / "nyuv2" / "train.txt").is_file():
         pytest.skip("NYUv2 is not here; set CMIM_DATA to the folder that holds nyuv2/")
     return home / "nyuv2"
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory) -> Path:
+    """CIFAR-10's folders with ten noisy pictures a class: 8 to train, 2 to test.
+
+    Each class has its own brightness, so that a network can learn it.
+    """
+    import cv2
+
+    from tasks.datasets.prepare_cifar10 import CIFAR10_CLASSES
+
+    folder = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(5)
+    for label, name in enumerate(CIFAR10_CLASSES):
+        for number in range(10):
+            target = folder / ("train" if number < 8 else "test") / name
+            target.mkdir(parents=True, exist_ok=True)
+            noise = random.integers(0, 25, size=(32, 32, 3))
+            picture = (25 * label + noise).astype(np.uint8)
+            cv2.imwrite(str(target / f"{number:04d}.png"), picture)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cifar10_zip() -> Path:
+    """The real CIFAR-10 as JPEG files in a zip; skips where it is absent."""
+    home = Path(os.environ.get("CMIM_DATA", ROOT.parent / "shared" / "data"))
+    if not (home / "cifar10_jpeg.zip").is_file():
+        pytest.skip("CIFAR-10 is not here; set CMIM_DATA to the folder with its zip")
+    return home / "cifar10_jpeg.zip"
 
 
 # Where surrogate gradients turn: zero, one half, one and its neighbours.

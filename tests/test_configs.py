@@ -70,3 +70,15 @@ def test_twin_is_the_config_with_fp_in_its_name(task, size):
     assert binary.model.teacher == f"work_dirs/nyud_{task}_fp{size}/last.pth"
     assert twin.optim_wrapper.to_dict() == binary.optim_wrapper.to_dict()
     assert twin.train_dataloader.to_dict() == binary.train_dataloader.to_dict()
+
+
+def test_classification_twin_is_the_config_with_fp_in_its_name():
+    folder = CONFIGS[0].parent
+    binary = load_config(folder / "cifar10_resnet20_bireal.py")
+    twin = load_config(folder / "cifar10_resnet20_fp.py")
+    expected = binary.model.model.to_dict()
+    expected["backbone"]["method"] = "fp"
+    assert twin.model.to_dict() == expected
+    assert binary.model.teacher == "work_dirs/cifar10_resnet20_fp/last.pth"
+    for part in ("optim_wrapper", "param_scheduler", "train_dataloader"):
+        assert twin.to_dict()[part] == binary.to_dict()[part]

@@ -60,7 +60,7 @@ class RandomCropFlip(BaseTransform):
 
     Examples:
         >>> picture = dict(img=np.ones((4, 4, 3), np.uint8), seed=[0])
-        >>> RandomCropFlip((4, 4), padding=0, flip=0)(picture)["img"].sum()
+        >>> int(RandomCropFlip((4, 4), padding=0, flip=0)(picture)["img"].sum())
         48
     """
 
