@@ -7,7 +7,12 @@ from cmim.methods.binarizer import (
     TwoLevelActivation,
     WeightBinarizer,
 )
-from cmim.methods.method import Method, available_methods, get_method
+from cmim.methods.method import (
+    Method,
+    available_additions,
+    available_methods,
+    get_method,
+)
 from cmim.methods.output_scale import OutputScale
 from cmim.methods.schedule import Scheduled
 
@@ -20,6 +25,7 @@ __all__ = [
     "Step",
     "TwoLevelActivation",
     "WeightBinarizer",
+    "available_additions",
     "available_methods",
     "get_method",
 ]
