@@ -29,17 +29,20 @@ class Tap:
 def binarizer_names(model: nn.Module) -> list[str]:
     """Names of all activation binarizers of a model, in the order of its modules.
 
+    One inside another (what an addition wraps) is a part of it and not listed.
+
     Examples:
         >>> from cmim.methods import get_method
         >>> net = nn.Sequential(nn.Identity(), get_method("bireal").activation(4))
         >>> binarizer_names(net)
         ['1']
     """
-    return [
-        name
-        for name, module in model.named_modules()
-        if isinstance(module, ActivationBinarizer)
-    ]
+    names: list[str] = []
+    for name, module in model.named_modules():
+        inside = bool(names) and name.startswith(f"{names[-1]}.")
+        if isinstance(module, ActivationBinarizer) and not inside:
+            names.append(name)
+    return names
 
 
 class ActivationTaps:

@@ -13,8 +13,9 @@ def load_latent_weights(encoder: nn.Module, path: str | Path) -> None:
     """Load a state dict by name into an encoder.
 
     Accepts torchvision's ResNet state dicts and this project's checkpoints (keys with
-    or without a ``backbone.`` prefix). A classifier (``fc``) is ignored; parameters
-    that only the method adds keep their initial values; everything else must match.
+    or without a ``backbone.`` prefix). A classifier (``fc``) is ignored, and so are 1x1
+    shortcuts where the encoder's shortcuts have no weights; parameters that only the
+    method adds keep their initial values; everything else must match.
 
     Args:
         encoder: The encoder to fill, in place.
@@ -29,6 +30,8 @@ def load_latent_weights(encoder: nn.Module, path: str | Path) -> None:
     if any(key.startswith(prefix) for key in state):
         state = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
     own = encoder.state_dict()
+    # A method's bypass: its shortcuts have no weights that the file's could fill.
+    without_weights = not any(".downsample." in key for key in own)
     wrong = [
         key
         for key, value in own.items()
@@ -43,6 +46,7 @@ def load_latent_weights(encoder: nn.Module, path: str | Path) -> None:
         and key not in own
         and not key.startswith("fc.")
         and not _only_in_method(key)
+        and not (without_weights and ".downsample." in key)
     ]
     if wrong:
         raise CheckpointError(

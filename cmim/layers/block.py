@@ -61,10 +61,11 @@ class BasicBlock(nn.Module):
         \text{per\_block:}\quad
         h = g_1(B_1(s_1(w_1 * b_1(x)))), \; y = g_2(S(x) + B_2(s_2(w_2 * b_2(h))))
 
-    with binarizers b, convolutions with binary weights w, batch-norm B, shortcut S, the
-    method's output scale s (the identity for most, which may read the real activation
-    in front of b) and its non-linearity g (identity for Bi-Real, ReLU for full
-    precision, where b is the identity: ``per_block`` is then torchvision's block).
+    with binarizers b, convolutions with binary weights w, batch-norm B, shortcut S (a
+    :class:`Downsample` or the method's bypass where shapes change), the method's output
+    scale s (the identity for most, which may read the real activation in front of b)
+    and its non-linearity g (identity for Bi-Real, ReLU for full precision, where b is
+    the identity: ``per_block`` is then torchvision's block).
 
     Args:
         method: Binarizers and non-linearity.
@@ -74,7 +75,8 @@ class BasicBlock(nn.Module):
         dilation: Dilation of both convolutions in pixels.
         shortcuts: ``'per_conv'`` (Bi-Real Net) or ``'per_block'`` (ResNet).
         downsample: Shortcut where the shape changes: ``'projection'``
-            (:class:`Downsample`) or ``'padding'`` (:class:`PaddedShortcut`).
+            (:class:`Downsample`) or ``'padding'`` (:class:`PaddedShortcut`); a
+            method's bypass takes the place of both.
 
     Shape:
         ``(N, I, H, W)`` to ``(N, O, ceil(H / stride), ceil(W / stride))``.
@@ -121,7 +123,9 @@ class BasicBlock(nn.Module):
         self.downsample: nn.Module = nn.Identity()
         if stride == 1 and in_channels == out_channels:
             return
-        if downsample == "padding":
+        if method.bypass is not None:
+            self.downsample = method.bypass(in_channels, out_channels, stride)
+        elif downsample == "padding":
             self.downsample = PaddedShortcut(in_channels, out_channels, stride)
         else:
             self.downsample = Downsample(

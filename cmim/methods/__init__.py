@@ -8,7 +8,12 @@ from cmim.methods.binarizer import (
     TwoLevelActivation,
     WeightBinarizer,
 )
-from cmim.methods.method import Method, available_methods, get_method
+from cmim.methods.method import (
+    Method,
+    available_additions,
+    available_methods,
+    get_method,
+)
 from cmim.methods.output_scale import OutputScale
 from cmim.methods.schedule import Scheduled
 
@@ -22,6 +27,7 @@ __all__ = [
     "TwoLevelActivation",
     "WeightBinarizer",
     "WithAuxiliaryLoss",
+    "available_additions",
     "available_methods",
     "get_method",
     "take_auxiliary_losses",

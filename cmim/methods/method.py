@@ -1,13 +1,14 @@
-"""The registry of binarization methods: a module with ``METHOD`` is a method."""
+"""The registry: a module with ``METHOD`` is a method, with ``ADDITION`` an addition."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from torch import nn
 
@@ -34,6 +35,9 @@ class Method:
         output_scale: Makes the module between one convolution and its batch-norm,
             given the convolution; None leaves the output as it is.
         checked: What was compared with what, and how far they differ.
+        bypass: Makes the shortcut where resolution or channels change, given input
+            channels, output channels and stride in pixels; None leaves the block its
+            own.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Method:
     full_precision: str
     output_scale: Callable[[nn.Conv2d], OutputScale] | None = None
     checked: str = "not compared with published code"
+    bypass: Callable[[int, int, int], nn.Module] | None = None
 
     @property
     def is_binary(self) -> bool:
@@ -51,15 +56,43 @@ class Method:
         return self.weight is not None or self.activation is not None
 
 
+def require_activation(
+    method: Method, addition: str
+) -> Callable[[int], ActivationBinarizer]:
+    """The method's activation binarizers, for an addition that changes them.
+
+    Args:
+        method: The method.
+        addition: Name of the addition, for the message.
+
+    Raises:
+        ValueError: The method keeps its activations in full precision.
+    """
+    if method.activation is None:
+        raise ValueError(
+            f"addition {addition!r} changes activation binarizers, and method "
+            f"{method.name!r} keeps its activations real; leave the addition out or "
+            "choose a method that binarizes them"
+        )
+    return method.activation
+
+
 @cache
-def _factories() -> dict[str, Callable[..., Method]]:
-    package = importlib.import_module("cmim.methods")
+def _factories(package: str, attribute: str) -> dict[str, Callable[..., Any]]:
     found = {}
-    for info in pkgutil.iter_modules(package.__path__):
-        module = importlib.import_module(f"cmim.methods.{info.name}")
-        if hasattr(module, "METHOD"):
-            found[info.name] = module.METHOD
+    for info in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        module = importlib.import_module(f"{package}.{info.name}")
+        if hasattr(module, attribute):
+            found[info.name] = getattr(module, attribute)
     return found
+
+
+def _methods() -> dict[str, Callable[..., Method]]:
+    return _factories("cmim.methods", "METHOD")
+
+
+def _additions() -> dict[str, Callable[..., Callable[[Method], Method]]]:
+    return _factories("cmim.methods.additions", "ADDITION")
 
 
 def available_methods() -> list[str]:
@@ -69,14 +102,43 @@ def available_methods() -> list[str]:
         >>> {"bireal", "fp"} <= set(available_methods())
         True
     """
-    return sorted(_factories())
+    return sorted(_methods())
+
+
+def available_additions() -> list[str]:
+    """Names of all additions, sorted.
+
+    Examples:
+        >>> "unbalanced" in available_additions()
+        True
+    """
+    return sorted(_additions())
+
+
+def _make(kind: str, factories: dict[str, Callable[..., Any]], entry: Any) -> Any:
+    """What a name, or ``dict(name=..., **options)``, stands for."""
+    options = dict(entry) if isinstance(entry, dict) else {"name": entry}
+    name = options.pop("name", None)
+    if name not in factories:
+        known = ", ".join(sorted(factories))
+        raise ValueError(f"{kind} {name!r} is unknown; choose from {known}")
+    accepted = set(inspect.signature(factories[name]).parameters)
+    unknown = sorted(set(options) - accepted)
+    if unknown:
+        raise ValueError(
+            f"{kind} {name!r} has no option {', '.join(map(repr, unknown))}; "
+            f"it accepts {', '.join(sorted(accepted)) or 'no options'}"
+        )
+    return factories[name](**options)
 
 
 def get_method(method: str | dict) -> Method:
-    """Look a method up by name, with options.
+    """Look a method up by name, with options and additions.
 
     Args:
-        method: A name, or ``dict(name=..., **options)``.
+        method: A name, or ``dict(name=..., additions=[...], **options)``, where each
+            addition is a name or ``dict(name=..., **options)`` too; they are applied
+            in order, so the last one is the outermost.
 
     Raises:
         ValueError: Unknown name or option; the message lists what exists.
@@ -87,18 +149,14 @@ def get_method(method: str | dict) -> Method:
         >>> get_method("bi-real")
         Traceback (most recent call last):
         ValueError: method 'bi-real' is unknown; choose from ..., bireal, ...
+        >>> get_method({"name": "bireal", "additions": ["unbalanced"]}).name
+        'bireal+unbalanced'
     """
     options = dict(method) if isinstance(method, dict) else {"name": method}
-    name = options.pop("name", None)
-    factories = _factories()
-    if name not in factories:
-        known = ", ".join(sorted(factories))
-        raise ValueError(f"method {name!r} is unknown; choose from {known}")
-    accepted = set(inspect.signature(factories[name]).parameters)
-    unknown = sorted(set(options) - accepted)
-    if unknown:
-        raise ValueError(
-            f"method {name!r} has no option {', '.join(map(repr, unknown))}; "
-            f"it accepts {', '.join(sorted(accepted)) or 'no options'}"
-        )
-    return factories[name](**options)
+    additions: str | dict | Sequence[str | dict] = options.pop("additions", ())
+    if isinstance(additions, (str, dict)):
+        additions = [additions]
+    made = _make("method", _methods(), options)
+    for addition in additions:
+        made = _make("addition", _additions(), addition)(made)
+    return made

@@ -12,9 +12,15 @@ Full precision: stem, 1x1 down-sampling shortcuts, batch-norm, RPReLU, classifie
 released ResNet-18 has no RPReLU after the stem; here it has, as all methods share the
 encoder.
 
-The paper trains in two steps: activations binary and weights real (``step=1``), then
-both binary from the first step's weights (``step=2`` with ``init_from``). Its
-distributional loss is not part of this module.
+The paper trains in two steps: activations binary and weights real, then both binary
+from the first step's weights. Its way is two runs: ``step=1``, then ``step=2`` with
+``backbone.init_from`` naming the first run's checkpoint (it fills the encoder, learned
+thresholds included; the head starts anew); it decays weights, by 1e-5, in the first
+only. ``step='schedule'`` does both in one run,
+with one optimizer and one learning-rate schedule, and goes over from real to binary
+weights at the share ``switch`` of the training; evaluation always binarizes, so figures
+from before the switch say little: its batch-norm statistics are those of real weights.
+The paper's loss is :class:`cmim.regularizers.Distributional`.
 
 Checked: one 3x3 layer with random thresholds, and RPReLU, against ``BinaryActivation``,
 ``HardBinaryConv``, ``LearnableBias`` and ``PReLU`` of github.com/liuzechun/ReActNet
@@ -26,14 +32,17 @@ here +1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from cmim.functional.rprelu import rprelu
 from cmim.functional.sign import shifted_approx_sign
-from cmim.methods.binarizer import TwoLevelActivation
+from cmim.methods.binarizer import TwoLevelActivation, WeightBinarizer
 from cmim.methods.bireal import BiRealWeight
-from cmim.methods.method import Method
+from cmim.methods.method import Method, Shape
+from cmim.methods.schedule import Scheduled
 
 
 class RSign(TwoLevelActivation):
@@ -63,6 +72,39 @@ class RSign(TwoLevelActivation):
         return -self.shift
 
 
+class ScheduledWeight(Scheduled, BiRealWeight):
+    """Real weights in training before the switch, binary ones from then on.
+
+    Args:
+        switch: Share of the training done with real weights.
+
+    Shape:
+        ``(O, I, kh, kw)`` to the same shape.
+
+    Examples:
+        >>> binarize, w = ScheduledWeight(0.5), torch.tensor([[[[0.5, -1.5]]]])
+        >>> binarize(w).tolist(), binarize.eval()(w).tolist()
+        ([[[[0.5, -1.5]]]], [[[[1.0, -1.0]]]])
+        >>> binarize.set_progress(0.5)
+        >>> binarize.train()(w).tolist()
+        [[[[1.0, -1.0]]]]
+    """
+
+    def __init__(self, switch: float) -> None:
+        super().__init__()
+        self.switch = switch
+
+    def forward(self, weight: Tensor) -> Tensor:
+        binary = super().forward(weight)
+        if not self.training:
+            return binary
+        # Chosen on the device: reading the progress would wait for it.
+        return torch.where(self.progress < self.switch, weight, binary)
+
+    def extra_repr(self) -> str:
+        return f"switch={self.switch}"
+
+
 class RPReLU(nn.Module):
     """``PReLU_c(x + shift_c) + offset_c``, started as a PReLU of slope 1/4.
 
@@ -87,28 +129,42 @@ class RPReLU(nn.Module):
         return rprelu(x, self.shift, self.slope, self.offset)
 
 
-def METHOD(step: int = 2) -> Method:
+def METHOD(step: int | str = 2, switch: float = 0.5) -> Method:
     """ReActNet.
 
     Args:
-        step: 1 keeps the weights real, 2 binarizes them too.
+        step: 1 keeps the weights real, 2 binarizes them too, ``'schedule'`` does one
+            after the other in one run.
+        switch: Share of the training before the weights become binary, between 0 and
+            1, for ``'schedule'``. (Two runs of equal length in the paper: 0.5.)
 
     Raises:
-        ValueError: Another step.
+        ValueError: Another step, or a switch outside the training.
 
     Examples:
         >>> METHOD(step=1).weight is None, METHOD().weight is None
         (True, False)
+        >>> METHOD(step="schedule").weight((4, 2, 3, 3))
+        ScheduledWeight(switch=0.5)
     """
-    if step not in (1, 2):
+    if step not in (1, 2, "schedule"):
         raise ValueError(
-            f"method 'reactnet' has no step {step!r}; choose 1 (activations binary) "
-            "or 2 (weights too)"
+            f"method 'reactnet' has no step {step!r}; choose 1 (activations binary), "
+            "2 (weights too) or 'schedule' (one after the other)"
         )
+    if not 0 < switch < 1:
+        raise ValueError(
+            f"method 'reactnet' needs a switch between 0 and 1, got {switch}"
+        )
+    weights: dict[int | str, Callable[[Shape], WeightBinarizer] | None] = {
+        1: None,
+        2: lambda shape: BiRealWeight(),
+        "schedule": lambda shape: ScheduledWeight(switch),
+    }
     return Method(
         name="reactnet",
         paper="Liu et al., ReActNet, ECCV 2020. https://arxiv.org/abs/2003.03488",
-        weight=None if step == 1 else lambda shape: BiRealWeight(),
+        weight=weights[step],
         activation=RSign,
         nonlinearity=RPReLU,
         full_precision="stem, down-sampling shortcuts, batch-norm, RPReLU, classifier"
