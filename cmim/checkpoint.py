@@ -2,8 +2,9 @@
 
 A checkpoint is a ``torch.save`` file with ``state_dict`` (the task model's weights,
 named the same with and without the CMIM wrapper, plus the loss state under
-``contrast.``), ``structure`` (what its layers are, see :func:`structure`) and, for
-resuming, ``optimizer``, ``param_schedulers``, ``message_hub`` and ``meta``.
+``contrast.`` and ``regularizers.``), ``structure`` (what its layers are, see
+:func:`structure`) and, for resuming, ``optimizer``, ``param_schedulers``,
+``message_hub`` and ``meta``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-CONTRAST_PREFIX = "contrast."
+# State of the losses that the wrapper adds, beside that of the task model.
+LOSS_PREFIXES = ("contrast.", "regularizers.")
 # What a layer computes apart from its weights, where the class does not say it.
 _CONV_OPTIONS = ("stride", "padding", "dilation", "groups")
 
@@ -145,7 +147,7 @@ def load_task_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
     state = {
         key: value
         for key, value in checkpoint["state_dict"].items()
-        if not key.startswith(CONTRAST_PREFIX)
+        if not key.startswith(LOSS_PREFIXES)
     }
     load_strictly(model, state, path)
     check_structure(model, checkpoint, path)

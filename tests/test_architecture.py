@@ -17,7 +17,7 @@ every_file = pytest.mark.parametrize(
 
 # Room -> rooms of cmim it may import, besides itself.
 LOWER = {"functional", "methods", "layers", "encoders", "contrast", "models"}
-LOWER |= {"checkpoint", "distill", "analysis", "deploy"}
+LOWER |= {"regularizers", "checkpoint", "distill", "analysis", "deploy"}
 ALLOWED: dict[str, set[str]] = {
     "functional": set(),
     "checkpoint": set(),
@@ -25,7 +25,8 @@ ALLOWED: dict[str, set[str]] = {
     "layers": {"functional", "methods"},
     "encoders": {"functional", "methods", "layers", "checkpoint"},
     "contrast": {"functional", "methods"},
-    "models": {"methods", "contrast", "checkpoint", "distill"},
+    "regularizers": {"functional", "methods", "contrast"},
+    "models": {"methods", "contrast", "regularizers", "checkpoint", "distill"},
     "distill": {"functional", "methods", "checkpoint"},
     "analysis": LOWER - {"analysis", "deploy"},
     "deploy": LOWER - {"deploy"},

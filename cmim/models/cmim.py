@@ -10,11 +10,14 @@ from mmengine.model import BaseModel
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from cmim.checkpoint import CONTRAST_PREFIX
+from cmim.checkpoint import LOSS_PREFIXES
 from cmim.contrast import ActivationTaps, PixelContrastLoss, binarizer_names
 from cmim.contrast.pairs import IGNORED, depth_bins
+from cmim.contrast.taps import Tap
 from cmim.methods import take_auxiliary_losses
-from cmim.models.twin import load_teacher
+from cmim.models.task_losses import weigh_losses
+from cmim.models.twin import load_teacher, tapped_outputs
+from cmim.regularizers import Regularizers
 
 PARTNERS = ("none", "latent", "teacher")
 NEGATIVES = ("all", "other_class", "other_depth", "other_label")
@@ -59,6 +62,10 @@ class CMIM(BaseModel):
         temperature: tau > 0.
         queue: Past projections kept as further negatives, per layer.
         stop_gradient: No gradient into the full-precision side.
+        regularizers: Configs of further losses (:mod:`cmim.regularizers`), for any
+            partner; those that need the full-precision twin read the one teacher.
+        task_loss_weight: Factor of the task model's own losses; 0 trains without
+            labels, on the added losses alone.
 
     Raises:
         ValueError: Unknown partner or negatives, a negative weight, ``beta < 1``, taps
@@ -83,6 +90,8 @@ class CMIM(BaseModel):
         temperature: float = 0.1,
         queue: int = 0,
         stop_gradient: bool = True,
+        regularizers: Sequence[dict] = (),
+        task_loss_weight: float = 1.0,
     ) -> None:
         if partner not in PARTNERS:
             raise ValueError(
@@ -96,20 +105,19 @@ class CMIM(BaseModel):
         self.weight = preset["weight"] if weight is None else weight
         self.beta = beta
         self.negatives = negatives or preset["negatives"]
+        self.task_loss_weight = task_loss_weight
         self._check_options()
         if isinstance(taps, str):
             taps = (taps,)
         # Without a partner there is nothing to tap, whatever the config lists.
         wanted = preset["taps"] if taps is None or partner == "none" else taps
         self._taps = self._make_taps(wanted)
-        # Kept out of the modules: its weights are neither trained nor saved here.
-        self.__dict__["_teacher"] = (
-            load_teacher(model, teacher) if partner == "teacher" else None
-        )
         self.contrast = nn.ModuleDict()
         # Forked: the task model must start from the same weights with and without
         # the loss, or comparisons of the two would measure initialisations as well.
         with torch.random.fork_rng(devices=[]):
+            self.regularizers = Regularizers(regularizers, self.model)
+            self._load_teacher(model, teacher)
             for name, channels in self._tap_channels().items():
                 self.contrast[name.replace(".", "-")] = PixelContrastLoss(
                     channels,
@@ -120,6 +128,9 @@ class CMIM(BaseModel):
                     queue=queue,
                     stop_gradient=stop_gradient,
                 )
+        self._recorded = ActivationTaps(
+            self.model, [*self._taps.names, *self.regularizers.names()]
+        )
         self.register_state_dict_post_hook(_unwrap_names)
         self.register_load_state_dict_pre_hook(_wrap_names)
 
@@ -133,6 +144,10 @@ class CMIM(BaseModel):
             raise ValueError(f"weight must not be negative, got {self.weight}")
         if self.beta < 1:
             raise ValueError(f"beta must be at least 1, got {self.beta}")
+        if not self.task_loss_weight >= 0:
+            raise ValueError(
+                f"task_loss_weight must not be negative, got {self.task_loss_weight}"
+            )
 
     def _make_taps(self, patterns: Sequence[str] | None) -> ActivationTaps:
         binarizers = binarizer_names(self.model)
@@ -170,42 +185,56 @@ class CMIM(BaseModel):
     def forward(
         self, inputs: Tensor, data_samples: list | None = None, mode: str = "tensor"
     ) -> Any:
-        """Pass on to the task model; in mode ``'loss'`` add one entry per tap.
+        """Pass on to the task model; in mode ``'loss'`` add the entries of the losses.
 
-        And one for the losses of binarizers that have any.
+        One per contrasted tap, one per regularizer, and one for the losses of
+        binarizers that have any.
         """
         if mode != "loss":
             return self.model(inputs, data_samples, mode=mode)
-        with self._taps.recording() as seen:
+        with self._recorded.recording() as seen:
             losses = self.model(inputs, data_samples, mode="loss")
+        losses = weigh_losses(losses, self.task_loss_weight)
         losses.update(take_auxiliary_losses(self.model))
-        if not seen:
-            return losses
-        partners = self._partners(inputs, seen)
-        labels = self._labels(data_samples or [], inputs.device)
-        last = len(seen) - 1
-        for k, (name, tap) in enumerate(seen.items()):
-            loss = self.contrast[name.replace(".", "-")](
-                tap.binary, partners[name], labels
-            )
-            losses[f"cmim.loss_{name}"] = loss * (self.weight / self.beta ** (last - k))
+        theirs = self._teacher_features(inputs)
+        losses.update(self._contrast_losses(seen, theirs, data_samples or []))
+        losses.update(self.regularizers(seen, theirs))
         return losses
 
-    @torch.no_grad()
-    def _teacher_features(self, inputs: Tensor) -> dict[str, Tensor]:
-        teacher = self.__dict__["_teacher"]
-        taps = ActivationTaps(teacher, self._taps.names)
-        with taps.recording() as seen:
-            if all(name.startswith("backbone.") for name in taps.names):
-                teacher.extract_feat(inputs)
-            else:
-                teacher(inputs, mode="tensor")
-        return {name: tap.binary for name, tap in seen.items()}
+    def _contrast_losses(
+        self, seen: dict[str, Tap], theirs: dict[str, Tensor], data_samples: list
+    ) -> dict[str, Tensor]:
+        # In the order of execution, shallow to deep.
+        names = [name for name in seen if name in self._taps.modules]
+        if not names:
+            return {}
+        labels = self._labels(data_samples, seen[names[0]].binary.device)
+        losses = {}
+        for k, name in enumerate(names):
+            tap = seen[name]
+            partner = theirs[name] if self.partner == "teacher" else tap.full_precision
+            loss = self.contrast[name.replace(".", "-")](tap.binary, partner, labels)
+            scale = self.weight / self.beta ** (len(names) - 1 - k)
+            losses[f"cmim.loss_{name}"] = loss * scale
+        return losses
 
-    def _partners(self, inputs: Tensor, seen: dict) -> dict[str, Tensor]:
+    def _load_teacher(self, model: dict, checkpoint: str | None) -> None:
+        """The one teacher, if anything needs it, and its taps."""
+        needed = self.regularizers.teacher_names()
         if self.partner == "teacher":
-            return self._teacher_features(inputs)
-        return {name: tap.full_precision for name, tap in seen.items()}
+            needed = {"partner 'teacher'": self._taps.names, **needed}
+        teacher = (
+            load_teacher(model, checkpoint, next(iter(needed))) if needed else None
+        )
+        # Kept out of the modules: its weights are neither trained nor saved here.
+        self.__dict__["_teacher"] = teacher
+        names = [name for names in needed.values() for name in names]
+        self._teacher_taps = ActivationTaps(teacher, names) if teacher else None
+
+    def _teacher_features(self, inputs: Tensor) -> dict[str, Tensor]:
+        if self._teacher_taps is None:
+            return {}
+        return tapped_outputs(self.__dict__["_teacher"], self._teacher_taps, inputs)
 
     def _labels(self, data_samples: list, device: torch.device) -> Tensor | None:
         if self.negatives == "all":
@@ -259,5 +288,5 @@ def _unwrap_names(module: nn.Module, state: dict, prefix: str, metadata: dict) -
 def _wrap_names(module: nn.Module, state: dict, prefix: str, *unused: Any) -> None:
     for key in [k for k in state if k.startswith(prefix)]:
         name = key[len(prefix) :]
-        if not name.startswith(CONTRAST_PREFIX):
+        if not name.startswith(LOSS_PREFIXES):
             state[f"{prefix}model.{name}"] = state.pop(key)

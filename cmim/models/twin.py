@@ -5,10 +5,13 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
+import torch
+from mmengine.model import BaseModel
 from mmseg.registry import MODELS
-from torch import nn
+from torch import Tensor, nn
 
 from cmim.checkpoint import load_task_weights
+from cmim.contrast import ActivationTaps
 
 
 def full_precision_twin(model: dict) -> dict:
@@ -31,12 +34,15 @@ def full_precision_twin(model: dict) -> dict:
     return twin
 
 
-def load_teacher(model: dict, checkpoint: str | None) -> nn.Module:
+def load_teacher(
+    model: dict, checkpoint: str | None, needed_by: str = "partner 'teacher'"
+) -> nn.Module:
     """Build the twin and load its trained weights, frozen and in evaluation mode.
 
     Args:
         model: Config of the student's task model.
         checkpoint: Checkpoint of the twin, trained by its own config.
+        needed_by: What asks for it, for the message.
 
     Raises:
         ValueError: No checkpoint was named, or it belongs to another model.
@@ -44,15 +50,34 @@ def load_teacher(model: dict, checkpoint: str | None) -> nn.Module:
     """
     if not checkpoint:
         raise ValueError(
-            "partner 'teacher' needs the trained full-precision twin: set "
-            "model.teacher=CHECKPOINT, or use model.partner=latent"
+            f"{needed_by} needs the trained full-precision twin: set "
+            "model.teacher=CHECKPOINT, or leave it out"
         )
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(
             f"teacher checkpoint '{checkpoint}' does not exist; train the "
             "full-precision twin first (its config has 'fp' in place of the method's "
-            "name), or use model.partner=latent"
+            f"name), or leave {needed_by} out"
         )
     teacher = MODELS.build(full_precision_twin(model))
     load_task_weights(teacher, checkpoint)
     return teacher.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def tapped_outputs(
+    teacher: BaseModel, taps: ActivationTaps, inputs: Tensor
+) -> dict[str, Tensor]:
+    """What the tapped modules give in one pass, which skips the head if it can.
+
+    Args:
+        teacher: A task model.
+        taps: Taps on it.
+        inputs: ``(N, 3, H, W)``, normalised.
+    """
+    with taps.recording() as seen:
+        if all(name.startswith("backbone.") for name in taps.names):
+            teacher.extract_feat(inputs)
+        else:
+            teacher(inputs, mode="tensor")
+    return {name: tap.binary for name, tap in seen.items()}

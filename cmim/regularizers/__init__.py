@@ -1,0 +1,14 @@
+"""Losses of other papers that pile up on any binary task model, one per file."""
+
+from cmim.regularizers.activation_spread import ActivationSpreadLoss
+from cmim.regularizers.distributional import DistributionalLoss
+from cmim.regularizers.lipschitz import LipschitzLoss
+from cmim.regularizers.regularizer import Regularizer, Regularizers
+
+__all__ = [
+    "ActivationSpreadLoss",
+    "DistributionalLoss",
+    "LipschitzLoss",
+    "Regularizer",
+    "Regularizers",
+]

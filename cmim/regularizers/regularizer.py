@@ -1,0 +1,130 @@
+"""What every added loss promises: which modules it reads, and one scalar."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from cmim.contrast import ActivationTaps
+from cmim.contrast.taps import Tap
+
+
+class Regularizer(nn.Module, ABC):
+    """A loss on the activations of a task model, from the config alone.
+
+    The wrapper attaches it to the model, and gives it in each training step what the
+    tapped modules saw: student and teacher run once, whatever reads them.
+
+    Args:
+        weight: Factor of the loss, >= 0.
+        taps: Glob pattern or patterns of module names, shallow to deep; what the loss
+            reads by default when None.
+
+    Attributes:
+        name: Name in the log (``cmim.loss_<name>``) and in the state.
+        needs_teacher: Reads the full-precision twin too.
+        names: The tapped modules, once attached.
+
+    Raises:
+        ValueError: A negative weight.
+    """
+
+    name: ClassVar[str]
+    needs_teacher: ClassVar[bool] = False
+
+    def __init__(self, weight: float, taps: str | Sequence[str] | None) -> None:
+        super().__init__()
+        if not weight >= 0:
+            raise ValueError(
+                f"regularizer {self.name!r}: weight must not be negative, got {weight}"
+            )
+        self.weight = weight
+        self.taps = [taps] if isinstance(taps, str) else taps
+        self.names: list[str] = []
+
+    def attach(self, model: nn.Module) -> None:
+        """Find the modules to tap.
+
+        Args:
+            model: The task model.
+
+        Raises:
+            ValueError: They are not there, or this loss can do nothing with them.
+        """
+        patterns = self.default_taps(model) if self.taps is None else self.taps
+        self.names = ActivationTaps(model, patterns).names
+
+    @abstractmethod
+    def default_taps(self, model: nn.Module) -> list[str]:
+        """Names of the modules to tap where the config says nothing."""
+
+    @abstractmethod
+    def forward(
+        self, student: Mapping[str, Tap], teacher: Mapping[str, Tensor]
+    ) -> Tensor:
+        """The weighted loss of one step.
+
+        Args:
+            student: What each tapped module of the task model saw.
+            teacher: Output of the same modules of the twin; empty for a loss that
+                needs no teacher.
+        """
+
+
+class Regularizers(nn.ModuleDict):
+    """The losses of one wrapper, by name, attached to its task model.
+
+    Args:
+        configs: One config or several, ``dict(type=..., **options)``.
+        model: The task model.
+
+    Raises:
+        ValueError: Something that is no regularizer, or one of them twice.
+
+    Examples:
+        >>> Regularizers(dict(type="SpreadLoss"), nn.Identity())
+        Traceback (most recent call last):
+        ValueError: regularizer 'SpreadLoss' is unknown; choose from ...
+    """
+
+    def __init__(self, configs: dict | Sequence[dict], model: nn.Module) -> None:
+        super().__init__()
+        for config in [configs] if isinstance(configs, dict) else configs:
+            kind = config.get("type")
+            cls = MODELS.get(kind) if isinstance(kind, str) else kind
+            if not (isinstance(cls, type) and issubclass(cls, Regularizer)):
+                known = sorted(c.__name__ for c in Regularizer.__subclasses__())
+                raise ValueError(
+                    f"regularizer {kind!r} is unknown; choose from {', '.join(known)}"
+                )
+            if cls.name in self:
+                raise ValueError(
+                    f"regularizer '{cls.__name__}' is listed twice; list it once, with "
+                    "all its taps"
+                )
+            regularizer = MODELS.build(config)
+            regularizer.attach(model)
+            self[cls.name] = regularizer
+
+    def _each(self) -> list[Regularizer]:
+        return [r for r in self.values() if isinstance(r, Regularizer)]
+
+    def names(self) -> list[str]:
+        """All modules of the task model that are tapped."""
+        return [name for r in self._each() for name in r.names]
+
+    def teacher_names(self) -> dict[str, list[str]]:
+        """What needs the teacher, and which of its modules."""
+        return {
+            f"regularizer {r.name!r}": r.names for r in self._each() if r.needs_teacher
+        }
+
+    def forward(
+        self, student: Mapping[str, Tap], teacher: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """One entry a loss, see :meth:`Regularizer.forward`."""
+        return {f"cmim.loss_{r.name}": r(student, teacher) for r in self._each()}
