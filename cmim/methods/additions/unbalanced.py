@@ -9,7 +9,8 @@ the bias of a batch-norm in front does the same.
 Backward: that of b, at ``a - tau``.
 
 Surprises: ``a - tau`` is a new tensor, which b keeps for its backward pass: one more
-activation a layer in memory.
+activation a layer in memory. Where b's own threshold is not zero, roundings can put an
+activation that lies on the sum of the two on either side of it.
 
 Checked: against formulas only, there is no published code. The paper's own tau could
 not be established here (its abstract speaks of shifted thresholds without a number), so
