@@ -15,12 +15,12 @@ encoder.
 The paper trains in two steps: activations binary and weights real, then both binary
 from the first step's weights. Its way is two runs: ``step=1``, then ``step=2`` with
 ``backbone.init_from`` naming the first run's checkpoint (it fills the encoder, learned
-thresholds included; the head starts anew); it decays weights, by 1e-5, in the first
-only. ``step='schedule'`` does both in one run,
-with one optimizer and one learning-rate schedule, and goes over from real to binary
-weights at the share ``switch`` of the training; evaluation always binarizes, so figures
-from before the switch say little: its batch-norm statistics are those of real weights.
-The paper's loss is :class:`cmim.regularizers.DistributionalLoss`.
+thresholds included; the head starts anew). It decays weights, by 1e-5, in the first run
+only. ``step='schedule'`` does both in one run, with one optimizer and one learning-rate
+schedule, and goes over from real to binary weights at the share ``switch`` of the
+training. Evaluation always binarizes, so figures from before the switch say little: the
+batch-norm statistics then are those of real weights. The paper's loss is
+:class:`cmim.regularizers.DistributionalLoss`.
 
 Checked: one 3x3 layer with random thresholds, and RPReLU, against ``BinaryActivation``,
 ``HardBinaryConv``, ``LearnableBias`` and ``PReLU`` of github.com/liuzechun/ReActNet

@@ -51,13 +51,14 @@ def load_teacher(
     if not checkpoint:
         raise ValueError(
             f"{needed_by} needs the trained full-precision twin: set "
-            "model.teacher=CHECKPOINT, or leave it out"
+            "model.teacher=CHECKPOINT, or use model.partner=latent and no regularizer "
+            "that reads the twin"
         )
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(
             f"teacher checkpoint '{checkpoint}' does not exist; train the "
             "full-precision twin first (its config has 'fp' in place of the method's "
-            f"name), or leave {needed_by} out"
+            f"name), or do without {needed_by}"
         )
     teacher = MODELS.build(full_precision_twin(model))
     load_task_weights(teacher, checkpoint)
