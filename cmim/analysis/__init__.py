@@ -1,1 +1,1 @@
-"""What networks cost and what their codes carry."""
+"""What networks cost, what their codes carry, what their binarizers do."""

@@ -50,8 +50,8 @@ def peak_memory_gb() -> float:
     return round(total * unit / 1e9, 2)
 
 
-def write_json(path: str | Path, content: dict[str, Any]) -> None:
-    """Write a dictionary as JSON, whole or not at all.
+def write_json(path: str | Path, content: dict[str, Any] | list[Any]) -> None:
+    """Write a dictionary or list as JSON, whole or not at all.
 
     Args:
         path: Target; its folder is made.
