@@ -22,7 +22,8 @@ class LinearHead(BaseModule):
         init_cfg: mmengine initialisation; torch's own when None.
 
     Shape:
-        tuple of ``(N, I, h, w)``, any resolution, to logits ``(N, K)``.
+        tuple of ``(N, I, h, w)``, any resolution, to logits ``(N, K)``, in float32 at
+        least (also under autocast).
 
     Raises:
         ValueError: A size that is not positive or a share outside [0, 1).
@@ -59,10 +60,12 @@ class LinearHead(BaseModule):
         self.fc = nn.Linear(in_channels, num_classes)
 
     def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
-        return self.fc(self.dropout(inputs[self.in_index].mean(dim=(2, 3))))
+        pooled = inputs[self.in_index].mean(dim=(2, 3))
+        logits = self.fc(self.dropout(pooled))
+        return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
     def loss(self, inputs: tuple[Tensor, ...], data_samples: list) -> dict[str, Tensor]:
-        """Cross-entropy in nats, computed in float32 at least.
+        """Cross-entropy in nats.
 
         Args:
             inputs: Feature maps.
@@ -79,7 +82,6 @@ class LinearHead(BaseModule):
                 "set model.head.num_classes to the number of class folders"
             )
         logits = self(inputs)
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         # From pageable memory this does not wait for the device.
         target = torch.tensor(labels).to(logits.device, non_blocking=True)
         loss = F.cross_entropy(logits, target, label_smoothing=self.label_smoothing)

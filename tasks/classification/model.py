@@ -68,7 +68,7 @@ class ImageClassifier(BaseModel):
         if mode == "loss":
             return self.head.loss(features, data_samples)
         logits = self.head(features)
-        rows = zip(data_samples, logits.float(), logits.argmax(dim=1), strict=True)
+        rows = zip(data_samples, logits, logits.argmax(dim=1), strict=True)
         for sample, row, label in rows:
             sample.set_data(dict(pred_logits=row, pred_label=label))
         return data_samples

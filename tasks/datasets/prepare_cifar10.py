@@ -40,6 +40,14 @@ _NAME = re.compile(
 )
 _FOLDER = re.compile(r"(?:train|test)/(?:[a-z]+/)?", re.ASCII)
 _ENCRYPTED = 1
+# What zipfile raises on files that are no zip, cut short, damaged or of a newer kind.
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    UnicodeDecodeError,
+)
 # CIFAR-10 has 60,000 pictures of at most 3 kB: generous, and no bomb.
 MAX_FILES = 100_000
 MAX_FILE_BYTES = 64 * 1024
@@ -86,7 +94,7 @@ def prepare_cifar10(source: Path, out: Path, progress: bool = True) -> UnpackRep
         raise DataError(
             f"'{error.filename}' does not exist; give the zip file of CIFAR-10 pictures"
         ) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except _UNREADABLE as error:
         raise DataError(
             f"'{source}' is damaged or no zip file ({error}); get it again"
         ) from error
@@ -153,6 +161,8 @@ def _objection(member: zipfile.ZipInfo, seen: set[str]) -> str | None:
         return "is a link or a special file"
     if member.flag_bits & _ENCRYPTED:
         return "is encrypted"
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "is compressed in an unusual way (accepted: stored, deflated)"
     if not 0 < member.file_size <= MAX_FILE_BYTES:
         return f"unpacks to {member.file_size} bytes, expected 1 to {MAX_FILE_BYTES}"
     if member.filename.casefold() in seen:

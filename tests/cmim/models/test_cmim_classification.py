@@ -5,7 +5,8 @@ import torch
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-import tasks.classification  # noqa: F401 - registers the names used below
+import cmim.encoders  # noqa: F401 - registers the names used below
+import tasks.classification  # noqa: F401
 from cmim.contrast.pairs import pick_labels
 from cmim.models import CMIM, full_precision_twin
 

@@ -9,7 +9,8 @@ from mmengine.model import ImgDataPreprocessor
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-import tasks.classification  # noqa: F401 - registers the names used below
+import cmim.encoders  # noqa: F401 - registers the names used below
+import tasks.classification  # noqa: F401
 from tasks.classification import LinearHead
 
 

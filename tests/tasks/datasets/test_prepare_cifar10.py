@@ -117,6 +117,24 @@ def test_bombs_and_empty_files_are_refused(pictures, tmp_path, size):
         prepare_cifar10(source, tmp_path / "out", progress=False)
 
 
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_unusual_compression_is_refused(pictures, tmp_path, kind):
+    entry = zipfile.ZipInfo("train/cat/odd.jpg")
+    entry.compress_type = kind
+    source = write_zip(pictures, tmp_path / "a.zip", (entry, b"picture"))
+    with pytest.raises(DataError, match="unusual way"):
+        prepare_cifar10(source, tmp_path / "out", progress=False)
+
+
+def test_encrypted_entries_are_refused(pictures, tmp_path):
+    source = write_zip(pictures, tmp_path / "a.zip")
+    with zipfile.ZipFile(source) as archive:
+        members = archive.infolist()
+    members[3].flag_bits |= 1
+    with pytest.raises(DataError, match="is encrypted"):
+        module.check_members(members, source)
+
+
 def test_too_many_entries_are_refused(pictures, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MAX_FILES", 99)
     source = write_zip(pictures, tmp_path / "a.zip")
