@@ -30,8 +30,9 @@ def standardize_filters(weight: Tensor, eps: float = 0.0, scale: float = 1.0) ->
     dims = tuple(range(1, weight.dim()))
     centred = weight - weight.mean(dims, keepdim=True)
     variance = centred.var(dims, keepdim=True) + eps
-    tiny = torch.finfo(weight.dtype).tiny
-    return centred * (scale / variance.clamp(min=tiny).sqrt())
+    # A constant filter has nothing to divide by; its gradient must not explode either.
+    variance = torch.where(variance == 0, torch.ones_like(variance), variance)
+    return centred * (scale / variance.sqrt())
 
 
 def power_of_two_scale(standardized: Tensor) -> Tensor:

@@ -95,7 +95,7 @@ def test_a_filter_of_zeros_gives_zeros_and_finite_gradients():
     binary = get_method("irnet").weight((4, 2, 3, 3))(weight)
     binary.sum().backward()
     assert torch.equal(binary, torch.zeros_like(binary))
-    assert weight.grad.isfinite().all()
+    assert weight.grad.abs().max() < 100
 
 
 def test_activations_keep_their_input_and_no_copy():
