@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from matplotlib.axes import Axes
@@ -26,6 +27,8 @@ INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 TIMES = (None, *PROGRESS)
 FORWARD = dict(zip(TIMES, (INK, "#c3cbd4", "#8a96a3", INK), strict=True))
 GRADIENT = dict(zip(TIMES, ("#e8731a", "#9bd8d0", "#2a9d8f", "#0b5d54"), strict=True))
+LINE: dict[str, Any] = dict(linewidth=1.3)
+DOTS: dict[str, Any] = dict(linestyle="none", marker="o", markersize=1.4)
 PER_ROW = 3
 # Of a method's part of the picture, on both sides.
 MARGIN = 0.085
@@ -38,6 +41,11 @@ def _distinct(curves: list[Curve]) -> list[Curve]:
         if not any(torch.equal(curve.forward, other.forward) for other in kept):
             kept.append(curve)
     return kept[::-1]
+
+
+def _is_mixed(curve: Curve) -> bool:
+    """The output follows the other values more than x, as behind a rotation."""
+    return int((curve.forward.diff() < -1e-9).sum()) > 10
 
 
 def _set_scale(axes: Axes, room: float, values: torch.Tensor) -> None:
@@ -73,11 +81,11 @@ def _draw_panel(axes: Axes, curves: list[Curve], what: str) -> None:
     right.spines[:].set_color(GRID)
     axes.axhline(0, color=GRID, linewidth=0.8, zorder=0)
     axes.axvline(0, color=GRID, linewidth=0.8, zorder=0)
+    style = DOTS if _is_mixed(curves[-1]) else LINE
     for curve in curves:
-        color = GRADIENT[curve.progress]
-        right.plot(curve.x, curve.gradient, color=color, linewidth=1.3)
+        right.plot(curve.x, curve.gradient, color=GRADIENT[curve.progress], **style)
     for curve in _distinct(curves):
-        axes.plot(curve.x, curve.forward, color=FORWARD[curve.progress], linewidth=1.3)
+        axes.plot(curve.x, curve.forward, color=FORWARD[curve.progress], **style)
     # Symmetric, so that both zeros lie on one line; the gradient lower, so that it is
     # not hidden by the forward line.
     _set_scale(axes, 1.2, torch.stack([curve.forward for curve in curves]))
@@ -107,20 +115,16 @@ def _draw_method(figure: SubFigure, method: Method) -> list[Curve]:
 
 
 def _draw_legend(figure: SubFigure, forward_times: set[float | None]) -> None:
+    left = MARGIN / PER_ROW
+    title = "Binarizers: forward pass and surrogate gradient"
+    figure.text(left, 0.74, title, fontsize=15, weight="bold", color=INK)
     figure.text(
-        MARGIN / PER_ROW,
-        0.62,
-        "Binarizers: forward pass and surrogate gradient",
-        fontsize=15,
-        weight="bold",
-        color=INK,
-    )
-    figure.text(
-        MARGIN / PER_ROW,
-        0.22,
+        left,
+        0.5,
         "Measured on the modules at their start, in training, over x; the rest of the "
-        "sample or filter is normal with variance 1. Left scale: forward, "
-        "right scale: gradient; both zeros lie on one line.",
+        "sample or filter is normal with variance 1. Left scale: forward, right scale: "
+        "gradient for the same x. Dots: the output depends on the other values more "
+        "than on x.",
         fontsize=9,
         color=MUTED,
     )
@@ -133,8 +137,10 @@ def _draw_legend(figure: SubFigure, forward_times: set[float | None]) -> None:
         lines.append((GRADIENT[progress], f"gradient at progress {progress:g}"))
     figure.legend(
         handles=[Line2D([], [], color=c, label=label) for c, label in lines],
-        loc="upper right",
-        bbox_to_anchor=(1 - MARGIN / PER_ROW, 0.98),
+        loc="upper left",
+        bbox_to_anchor=(left, 0.34),
+        borderaxespad=0,
+        borderpad=0,
         ncols=len(lines),
         frameon=False,
         fontsize=9,
@@ -153,7 +159,7 @@ def draw_methods(path: str | Path, names: Sequence[str] | None = None) -> None:
     """
     methods = [get_method(name) for name in names or available_methods()]
     rows = -(-len(methods) // PER_ROW)
-    heights = [0.85, *[2.05] * rows]
+    heights = [1.1, *[2.05] * rows]
     figure = Figure(figsize=(17, sum(heights)), dpi=130, facecolor="white")
     parts = figure.subfigures(rows + 1, 1, squeeze=False, height_ratios=heights)[:, 0]
     cells = [

@@ -29,8 +29,9 @@ def test_every_method_can_be_measured(name):
             assert curve.forward.shape == curve.gradient.shape == (251,)
             assert curve.forward.isfinite().all()
             assert curve.gradient.isfinite().all()
-            assert curve.gradient.abs().max() > 0
             assert not curve.forward.requires_grad
+        # A schedule may end with no gradient at all.
+        assert not curves or any(curve.gradient.any() for curve in curves)
 
 
 def test_bireal():
