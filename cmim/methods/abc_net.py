@@ -4,9 +4,10 @@ Lin, Zhao, Pan, Towards Accurate Binary Convolutional Neural Network, NIPS 2017.
 https://arxiv.org/abs/1711.11294
 
 Forward: weights ``sum_m alpha_m B_m``, ``B_m = sign(w - mean + u_m std)`` with M shifts
-``u_m`` evenly from -1 to 1 and alpha by least squares; activations ``sum_n beta_n A_n``,
-``A_n = 2 1{clip(a + v_n, 0, 1) >= 1/2} - 1``, with N shifts v and scales beta learned
-for each layer. The convolution of the two sums is the sum of the M N binary ones.
+``u_m`` evenly from -1 to 1 and alpha by least squares; activations ``sum_n beta_n
+A_n``, ``A_n = 2 1{clip(a + v_n, 0, 1) >= 1/2} - 1``, with N shifts v and scales beta
+learned for each layer. The convolution of the two sums is the sum of the M N binary
+convolutions.
 Backward: weights ``sum_m alpha_m``, alpha a constant of the step; activations ``sum_n
 beta_n 1{0 <= a + v_n <= 1}``, and the same for v.
 
