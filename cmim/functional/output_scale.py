@@ -65,10 +65,12 @@ def linear_weights(size: int, grid: int, like: Tensor) -> Tensor:
         >>> linear_weights(4, 2, torch.zeros(())).tolist()
         [[1.0, 0.0], [0.75, 0.25], [0.25, 0.75], [0.0, 1.0]]
     """
-    pixels = torch.arange(size, dtype=like.dtype, device=like.device)
-    cells = torch.arange(grid, dtype=like.dtype, device=like.device)
+    # Half precision cannot count to the width of an image.
+    dtype = torch.promote_types(like.dtype, torch.float32)
+    pixels = torch.arange(size, dtype=dtype, device=like.device)
+    cells = torch.arange(grid, dtype=dtype, device=like.device)
     places = ((pixels + 0.5) * (grid / size) - 0.5).clamp(0, grid - 1)
-    return (1 - (places[:, None] - cells).abs()).clamp(min=0)
+    return (1 - (places[:, None] - cells).abs()).clamp(min=0).to(like.dtype)
 
 
 def resample_linear(cells: Tensor, size: tuple[int, int]) -> Tensor:

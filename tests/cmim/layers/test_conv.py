@@ -24,7 +24,7 @@ every_geometry = pytest.mark.parametrize(
 
 def make_binary(name: str = "bireal", **geometry: int) -> BinaryConv2d:
     torch.manual_seed(0)
-    return BinaryConv2d(3, 4, 3, get_method(name).weight((4, 2, 3, 3)), **geometry)
+    return BinaryConv2d(3, 4, 3, get_method(name).weight((4, 3, 3, 3)), **geometry)
 
 
 def signs(*shape: int) -> Tensor:
@@ -33,9 +33,9 @@ def signs(*shape: int) -> Tensor:
 
 
 def expected_output(conv: BinaryConv2d, x: Tensor) -> Tensor:
-    """The convolution with the two factors, computed afresh."""
-    weight = conv.weight.detach()
-    binary = conv.weight_binarizer.scale(weight) * conv.weight_binarizer.sign(weight)
+    """The convolution with the sum of scales times codes, computed afresh."""
+    terms = conv.weight_binarizer.terms(conv.weight)
+    binary = sum(scale * codes for scale, codes in terms)
     return F.conv2d(x, binary, None, conv.stride, conv.padding, conv.dilation)
 
 
@@ -58,7 +58,7 @@ def numpy_weight_gradient(
 @every_binary_method
 @every_geometry
 @pytest.mark.parametrize("training", [True, False])
-def test_is_a_convolution_with_scale_times_sign(
+def test_is_a_convolution_with_the_sum_of_scale_times_sign(
     name, stride, padding, dilation, training
 ):
     conv = make_binary(name, stride=stride, padding=padding, dilation=dilation)
@@ -97,7 +97,7 @@ def test_only_the_latent_weights_are_state_and_there_is_no_bias():
 def test_latent_gradient_equals_numpy(stride, padding, dilation, magnitude_aware):
     method = get_method({"name": "bireal", "magnitude_aware": magnitude_aware})
     conv = BinaryConv2d(
-        3, 4, 3, method.weight((4, 2, 3, 3)), stride, padding, dilation
+        3, 4, 3, method.weight((4, 3, 3, 3)), stride, padding, dilation
     ).double()
     torch.manual_seed(0)
     nn.init.normal_(conv.weight)

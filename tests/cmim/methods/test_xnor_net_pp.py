@@ -64,9 +64,10 @@ def test_interpolation_is_bilinear(size):
     torch.testing.assert_close(resample_linear(cells, size), expected[0])
 
 
-def test_interpolation_to_the_same_size_is_the_identity():
-    cells = torch.randn(3, 13, 7)
-    assert torch.equal(resample_linear(cells, (13, 7)), cells)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_interpolation_to_the_same_size_is_the_identity(dtype):
+    cells = torch.randn(3, 13, 640).to(dtype)
+    assert torch.equal(resample_linear(cells, (13, 640)), cells)
 
 
 @every_variant
