@@ -37,7 +37,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import batch_norm
+from torch.nn.functional import batch_norm, conv2d
 
 from cmim.functional.noisy_supervision import unbiased_squared_error
 from cmim.functional.sign import identity_sign, sign
@@ -75,6 +75,28 @@ class FilterNorm(nn.Module):
         return batch_norm(x, None, None, self.weight, self.bias, training=True)
 
 
+class FilterConv(nn.Module):
+    """3x3 convolution of filters, without bias, padded to the same size.
+
+    No ``nn.Conv2d``: encoders initialise those anew, and costs count them.
+
+    Args:
+        in_channels: Input channels.
+        out_channels: Output channels.
+
+    Shape:
+        ``(O, C, kh, kw)`` to ``(O, D, kh, kw)``.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, 3, 3))
+        nn.init.kaiming_uniform_(self.weight, a=5**0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return conv2d(x, self.weight, padding=1)
+
+
 class FilterMapping(nn.Sequential):
     """Three 3x3 convolutions over each filter, seen as an image of I channels.
 
@@ -92,14 +114,14 @@ class FilterMapping(nn.Sequential):
 
     def __init__(self, channels: int, start_at_zero: bool = False) -> None:
         wide = 2 * channels
-        last = nn.Conv2d(wide, channels, 3, padding=1, bias=False)
+        last = FilterConv(wide, channels)
         if start_at_zero:
             nn.init.zeros_(last.weight)
         super().__init__(
-            nn.Conv2d(channels, wide, 3, padding=1, bias=False),
+            FilterConv(channels, wide),
             FilterNorm(wide),
             nn.ReLU(),
-            nn.Conv2d(wide, wide, 3, padding=1, bias=False),
+            FilterConv(wide, wide),
             FilterNorm(wide),
             nn.ReLU(),
             last,

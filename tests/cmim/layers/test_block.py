@@ -21,7 +21,7 @@ def randomize(module: nn.Module) -> nn.Module:
     torch.manual_seed(0)
     for key, value in module.state_dict().items():
         if key.endswith("progress"):
-            value.uniform_()
+            value.uniform_(0, 0.8)  # from its end on a schedule may freeze weights
         elif "binarize" in key or "nonlinearity" in key:
             value.normal_(std=0.3)  # a threshold far out would pass no gradient
         elif value.is_floating_point():

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from cmim.encoders import BinaryResNet
 from cmim.functional.noisy_supervision import unbiased_squared_error
 from cmim.methods import get_method, take_auxiliary_losses
 
@@ -135,6 +136,17 @@ def test_gradients_are_those_of_finite_differences_of_q(weights, upstream):
     for place in [(0, 0, 2, 1), (1, 1, 0, 0), (2, 0, 1, 1)]:
         found = weight.grad[place].item()
         assert found == pytest.approx(slope(weights, place), rel=1e-4), place
+
+
+def test_an_encoder_leaves_the_start_of_the_mapping_alone():
+    encoder = BinaryResNet(method={**METHOD, "residual": True}, base_channels=4)
+    state = {k: v.clone() for k, v in encoder.state_dict().items() if "mapping" in k}
+    encoder.init_weights()
+    assert len(state) == 16 * 7
+    for name, value in state.items():
+        assert torch.equal(encoder.state_dict()[name], value), name
+        if name.endswith("mapping.6.weight"):
+            assert (value == 0).all()
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.2])

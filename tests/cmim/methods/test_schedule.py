@@ -37,7 +37,8 @@ def test_schedule_survives_the_checkpoint(method):
         module.set_progress(0.25)
     loaded, fresh = scheduled_modules(method)
     loaded.load_state_dict(trained.state_dict())
-    assert len(fresh) == {"irnet": 32, "rbnn": 32, "recu": 16}.get(method, 0)
+    modules = {"irnet": 32, "rbnn": 32, "recu": 16, "slb": 16}
+    assert len(fresh) == modules.get(method, 0)
     assert all(module.progress == 0.25 for module in fresh)
 
 
