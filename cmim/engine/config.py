@@ -24,7 +24,8 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
 
     ``data_root=FOLDER`` moves every data loader. Any other override must lead to an
     existing part of the config; its last name may be new, the component that gets it
-    refuses what it does not know.
+    refuses what it does not know. An override of a method's option
+    (``...backbone.method.t_min=0.01``) works where the config has only its name.
 
     Args:
         path: Pure-Python config.
@@ -44,9 +45,11 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     config = Config.fromfile(str(path))
     options = dict(options or {})
     data_root = options.pop("data_root", None)
-    for name in options:
+    # A method's name comes first, so that its options find it.
+    for name, value in sorted(options.items(), key=lambda item: item[0].count(".")):
+        _make_room_for_options(config, name)
         _check_override(config, name)
-    config.merge_from_dict(options)
+        config.merge_from_dict({name: value})
     if data_root is not None:
         config.data_root = data_root
         for loader in LOADERS:
@@ -94,6 +97,18 @@ def _check_override(config: Config, name: str) -> None:
         raise ConfigError(
             f"override '{name}': unknown key; the config has {', '.join(config)}"
         )
+
+
+def _make_room_for_options(config: Config, name: str) -> None:
+    """Turn ``method='irnet'`` into ``method=dict(name='irnet')`` for its options."""
+    *parents, key, _ = ["", "", *name.split(".")]
+    if key != "method":
+        return
+    node: Any = config
+    for part in parents[2:]:
+        node = _child(node, part)
+    if node is not None and isinstance(_child(node, key), str):
+        node[key] = dict(name=node[key])
 
 
 def _child(node: Any, part: str) -> Any:

@@ -136,9 +136,10 @@ def get_method(method: str | dict) -> Method:
     """Look a method up by name, with options and additions.
 
     Args:
-        method: A name, or ``dict(name=..., additions=[...], **options)``, where each
-            addition is a name or ``dict(name=..., **options)`` too; they are applied
-            in order, so the last one is the outermost.
+        method: A name, ``'name+addition+...'``, or
+            ``dict(name=..., additions=[...], **options)``, where each addition is a
+            name or ``dict(name=..., **options)`` too; they are applied in order, so
+            the last one is the outermost.
 
     Raises:
         ValueError: Unknown name or option; the message lists what exists.
@@ -151,7 +152,12 @@ def get_method(method: str | dict) -> Method:
         ValueError: method 'bi-real' is unknown; choose from ..., bireal, ...
         >>> get_method({"name": "bireal", "additions": ["unbalanced"]}).name
         'bireal+unbalanced'
+        >>> get_method("bireal+unbalanced").name
+        'bireal+unbalanced'
     """
+    if isinstance(method, str) and "+" in method:
+        name, *chain = method.split("+")
+        method = {"name": name, "additions": chain}
     options = dict(method) if isinstance(method, dict) else {"name": method}
     additions: str | dict | Sequence[str | dict] = options.pop("additions", ())
     if isinstance(additions, (str, dict)):

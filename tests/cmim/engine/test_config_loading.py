@@ -25,6 +25,15 @@ def test_override_may_add_an_option_to_a_component_and_reach_into_lists():
     assert config.train_dataloader.dataset.pipeline[1].flip == 0.0
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_methods_options_and_its_name_in_any_order(order):
+    at = "model.model.backbone.method"
+    options = {f"{at}.t_min": 0.01, at: "irnet", f"{at}.additions": ["unbalanced"]}
+    config = load_config(BINARY, dict(list(options.items())[::order]))
+    expected = dict(name="irnet", t_min=0.01, additions=["unbalanced"])
+    assert config.model.model.backbone.method == expected
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
