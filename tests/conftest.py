@@ -5,8 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+# The tensors of tests are tiny: more threads only wait for each other.
+torch.set_num_threads(1)
 ROOT = Path(__file__).resolve().parents[1]
 
 
