@@ -79,6 +79,9 @@ class IrConv(nn.Conv2d):
         return F.conv2d(x, weight * scale, None, self.stride, self.padding)
 
 
+METHODS = {"bireal": BiRealConv, "irnet": IrConv}
+
+
 class PublishedBlock(nn.Module):
     """Two convolutions with one shortcut each, additions in place.
 
@@ -96,7 +99,7 @@ class PublishedBlock(nn.Module):
         self, method: str, in_channels: int, out_channels: int, stride: int = 1
     ) -> None:
         super().__init__()
-        conv = {"bireal": BiRealConv, "irnet": IrConv}[method]
+        conv = METHODS[method]
         options = dict(kernel_size=3, padding=1, bias=False)
         self.conv1 = conv(in_channels, out_channels, stride=stride, **options)
         self.bn1 = nn.BatchNorm2d(out_channels)

@@ -10,7 +10,8 @@ from torch.autograd.function import once_differentiable
 from cmim.functional.bits import pack_bits, unpack_bits
 from cmim.functional.integer_conv import integer_conv2d
 
-Pair = tuple[int, int]
+# Of two, but torch's convolutions say so nowhere.
+Pair = tuple[int, ...]
 Geometry = tuple[Pair, Pair, Pair]
 
 
@@ -19,12 +20,17 @@ def _is_channels_last(x: Tensor) -> bool:
 
 
 def _convolve(
-    codes: Tensor, steps: Tensor, low: int, weight: Tensor, geometry: Geometry
+    codes: Tensor,
+    steps: Tensor,
+    poison: Tensor,
+    low: int,
+    weight: Tensor,
+    geometry: Geometry,
 ) -> Tensor:
     """``conv2d(codes, weight)``, in integers where that gives the same bits."""
     on_cpu = codes.device.type == "cpu" and codes.dtype == torch.float32
     # On a CPU no device waits for this test; a NaN has no integer.
-    if on_cpu and codes.numel() and not codes.sum().isnan():
+    if on_cpu and codes.numel() and not poison.isnan().any():
         out = integer_conv2d(steps.view(torch.uint8), low, weight, *geometry)
         if out is not None:
             return out if _is_channels_last(codes) else out.contiguous()
@@ -34,7 +40,7 @@ def _convolve(
 class _CodeConv(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx, codes: Tensor, weight: Tensor, levels: Pair, geometry: Geometry
+        ctx, codes: Tensor, weight: Tensor, levels: tuple[int, int], geometry: Geometry
     ) -> Tensor:
         ctx.levels, ctx.geometry = levels, geometry
         ctx.shape, ctx.channels_last = codes.shape, _is_channels_last(codes)
@@ -42,7 +48,7 @@ class _CodeConv(torch.autograd.Function):
         # Summed in float32, as half precision could overflow.
         poison = codes.sum((0, 2, 3), dtype=torch.float32).mul_(0)
         steps = codes.to(torch.int8).sub_(levels[0])
-        out = _convolve(codes, steps, levels[0], weight, geometry)
+        out = _convolve(codes, steps, poison, levels[0], weight, geometry)
         dense = steps.permute(0, 2, 3, 1) if ctx.channels_last else steps
         # In place: a comparison that makes a bool tensor is ten times slower on a CPU.
         bits = pack_bits(dense.contiguous().ne_(0))
@@ -80,7 +86,7 @@ class _CodeConv(torch.autograd.Function):
 def code_conv2d(
     codes: Tensor,
     weight: Tensor,
-    levels: Pair,
+    levels: tuple[int, int],
     stride: Pair = (1, 1),
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
@@ -110,10 +116,13 @@ def code_conv2d(
         >>> y.item(), weight.grad.flatten().tolist()
         (0.0, [1.0, -1.0])
     """
+    args = (levels, (stride, padding, dilation))
     kind = codes.device.type
-    if torch.is_autocast_enabled(kind) and codes.dtype != torch.float64:
+    if not (torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)):
+        return _CodeConv.apply(codes, weight, *args)
+    if codes.dtype != torch.float64:
         dtype = torch.get_autocast_dtype(kind)
         codes, weight = codes.to(dtype), weight.to(dtype)
     # Autocast would cast once more inside, where no gradient follows.
     with torch.autocast(kind, enabled=False):
-        return _CodeConv.apply(codes, weight, levels, (stride, padding, dilation))
+        return _CodeConv.apply(codes, weight, *args)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Pair = tuple[int, int]
+Pair = tuple[int, ...]
 
 
 def power_of_two_magnitudes(weight: Tensor) -> Tensor | None:

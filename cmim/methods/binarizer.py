@@ -59,7 +59,8 @@ class TwoLevelActivation(ActivationBinarizer):
 
     Attributes:
         levels: The two values of a code, below the threshold and from it on.
-        soft_training: Training sees values between the levels.
+        soft_training: Training sees values between the levels, so that the convolution
+            behind must not keep bits.
     """
 
     levels: ClassVar[tuple[float, float]] = (-1.0, 1.0)
