@@ -39,6 +39,7 @@ def measure_layer(args: argparse.Namespace) -> dict:
         batch=args.batch,
         rounds=args.rounds,
         amp=args.amp,
+        channels_last=args.channels_last,
         threads=torch.get_num_threads(),
     )
     for method in args.methods:
@@ -52,7 +53,8 @@ def measure_layer(args: argparse.Namespace) -> dict:
             f"peak {row['peak_ratio']:.2f} x"
         )
         if args.profile:
-            print(profile_layer(method, stage, args.batch, args.amp))
+            options = (args.batch, args.amp, args.channels_last)
+            print(profile_layer(method, stage, *options))
     return figures
 
 
@@ -81,6 +83,9 @@ def main() -> None:
     layer.add_argument("--size", type=int, help="pixels, instead of the stage's")
     layer.add_argument("--batch", type=int, default=16, help="images")
     layer.add_argument("--rounds", type=int, default=15, help="timed rounds")
+    layer.add_argument(
+        "--channels-last", action="store_true", help="layout of both, instead of NCHW"
+    )
     for command in (step, layer):
         command.add_argument("--amp", action="store_true", help="bfloat16 autocast")
         command.add_argument("--threads", type=int, help="CPU threads of torch")

@@ -174,8 +174,22 @@ def _time_in_turns(
     return seconds
 
 
+def make_input(stage: Stage, batch: int, channels_last: bool) -> Tensor:
+    """A random input of the stage that wants a gradient; the stage keeps its layout."""
+    generator = torch.Generator().manual_seed(1)
+    shape = (batch, stage.in_channels, stage.size, stage.size)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    x = torch.randn(shape, generator=generator).to(get_device())
+    return x.contiguous(memory_format=layout).requires_grad_()
+
+
 def bench_method(
-    method: str, stage: Stage, batch: int, rounds: int, amp: bool
+    method: str,
+    stage: Stage,
+    batch: int,
+    rounds: int,
+    amp: bool = False,
+    channels_last: bool = False,
 ) -> dict[str, Any]:
     """Compare one method's stage with the published way of writing it.
 
@@ -185,6 +199,7 @@ def bench_method(
         batch: Images.
         rounds: Timed rounds after two of warm-up.
         amp: bfloat16 autocast.
+        channels_last: Layout of the input, the same for both variants.
 
     Returns:
         ``speedup`` (median over rounds of published / ours of the same round),
@@ -192,10 +207,7 @@ def bench_method(
         buffers and the input), ``peak_ratio`` (the same of :func:`peak_bytes`), and
         per variant ``ms``, ``kept_mb`` and ``peak_mb`` (1 MB = 10^6 bytes).
     """
-    device = get_device()
-    generator = torch.Generator().manual_seed(1)
-    shape = (batch, stage.in_channels, stage.size, stage.size)
-    x = torch.randn(shape, generator=generator).to(device).requires_grad_()
+    device, x = get_device(), make_input(stage, batch, channels_last)
     steps, figures = {}, {}
     for name, module in stage_variants(method, stage).items():
         module.to(device).train()
@@ -219,11 +231,11 @@ def bench_method(
     return result
 
 
-def profile_layer(method: str, stage: Stage, batch: int, amp: bool) -> str:
+def profile_layer(
+    method: str, stage: Stage, batch: int, amp: bool, channels_last: bool = False
+) -> str:
     """Tables of the operators that a step of each variant spends its time in."""
-    device = get_device()
-    x = torch.randn(batch, stage.in_channels, stage.size, stage.size).to(device)
-    x.requires_grad_()
+    device, x = get_device(), make_input(stage, batch, channels_last)
     tables = []
     for name, module in stage_variants(method, stage).items():
         _, step = make_steps(module.to(device).train(), x, amp)

@@ -66,8 +66,10 @@ def test_peak_bytes_sees_what_is_freed_within_the_step():
 
 
 @every_method
-def test_a_stage_keeps_less_than_published_code(method):
-    figures = bench_method(method, Stage(16, 16, 16, 1), batch=8, rounds=1, amp=False)
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_a_stage_keeps_less_than_published_code(method, channels_last):
+    stage = Stage(16, 16, 16, 1)
+    figures = bench_method(method, stage, 8, 1, channels_last=channels_last)
     assert figures["memory_ratio"] == pytest.approx(
         figures["ours"]["kept_mb"] / figures["published"]["kept_mb"], abs=0.01
     )
