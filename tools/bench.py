@@ -1,39 +1,16 @@
 """Measure costs."""
 
+import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
-def main() -> None:
-    from cmim.engine import cli
-
-    parser = cli.make_parser(
-        "Measure costs on this machine. 'step' times training steps with the "
-        "contrastive loss off, with the latent partner and with the teacher, taking "
-        "turns in one run, on random data.",
-        "python tools/bench.py step configs/nyud_seg_bireal_small.py --amp --profile",
-    )
-    parser.add_argument("what", choices=("step",), help="what to measure")
-    cli.add_config_options(parser)
-    parser.add_argument("--steps", type=int, default=15, help="timed rounds")
-    parser.add_argument("--amp", action="store_true", help="bfloat16 autocast")
-    parser.add_argument("--threads", type=int, help="CPU threads of torch")
-    parser.add_argument(
-        "--profile", action="store_true", help="also list the costliest operators"
-    )
-    cli.add_json_option(parser)
-    args = parser.parse_args()
-
-    import torch
-
+def measure_step(args: argparse.Namespace) -> dict:
     from cmim.engine.bench_step import bench_step, profile_step
     from cmim.engine.config import load_config
-    from cmim.engine.record import write_json
 
-    if args.threads:
-        torch.set_num_threads(args.threads)
     config = load_config(args.config, args.cfg_options)
     figures = bench_step(config, steps=args.steps, amp=args.amp)
     for name in ("none", "latent", "teacher"):
@@ -45,6 +22,86 @@ def main() -> None:
         )
     if args.profile:
         print(profile_step(config, args.amp, "latent"))
+    return figures
+
+
+def measure_layer(args: argparse.Namespace) -> dict:
+    import torch
+
+    from cmim.engine.bench_layer import STAGES, Stage, bench_method, profile_layer
+
+    stage = STAGES[args.stage]
+    if args.channels or args.size:
+        width = args.channels or stage.channels
+        stage = Stage(width, width, args.size or stage.size, 1)
+    figures = dict(
+        stage=stage._asdict(),
+        batch=args.batch,
+        rounds=args.rounds,
+        amp=args.amp,
+        channels_last=args.channels_last,
+        threads=torch.get_num_threads(),
+    )
+    for method in args.methods:
+        figures[method] = bench_method(method, stage, args.batch, args.rounds, args.amp)
+        row = figures[method]
+        ours, published = row["ours"], row["published"]
+        print(
+            f"{method:8s} {ours['ms']:.1f} ms against {published['ms']:.1f}, "
+            f"{row['speedup']:.2f} x as fast; kept {ours['kept_mb']:.1f} MB against "
+            f"{published['kept_mb']:.1f}, {row['memory_ratio']:.2f} x; "
+            f"peak {row['peak_ratio']:.2f} x"
+        )
+        if args.profile:
+            options = (args.batch, args.amp, args.channels_last)
+            print(profile_layer(method, stage, *options))
+    return figures
+
+
+def main() -> None:
+    from cmim.engine import cli
+
+    parser = cli.make_parser(
+        "Measure costs on this machine, on random data; what is compared takes turns "
+        "in one run. 'step' times training steps with the contrastive loss off, with "
+        "the latent partner and with the teacher. 'layer' times forward and backward "
+        "pass of a ResNet-18 stage and counts the memory it keeps, against the way "
+        "published code writes it.",
+        "python tools/bench.py step configs/nyud_seg_bireal_small.py --amp --profile\n"
+        "  python tools/bench.py layer --stage 2 --json layer.json",
+    )
+    what = parser.add_subparsers(dest="what", required=True, help="what to measure")
+    step = what.add_parser("step", help="training steps of a config")
+    cli.add_config_options(step)
+    step.add_argument("--steps", type=int, default=15, help="timed rounds")
+    layer = what.add_parser("layer", help="blocks against published code")
+    layer.add_argument(
+        "--methods", nargs="+", default=["bireal", "irnet"], help="methods to compare"
+    )
+    layer.add_argument("--stage", type=int, default=1, choices=(1, 2, 3, 4))
+    layer.add_argument("--channels", type=int, help="instead of the stage's, stride 1")
+    layer.add_argument("--size", type=int, help="pixels, instead of the stage's")
+    layer.add_argument("--batch", type=int, default=16, help="images")
+    layer.add_argument("--rounds", type=int, default=15, help="timed rounds")
+    layer.add_argument(
+        "--channels-last", action="store_true", help="layout of both, instead of NCHW"
+    )
+    for command in (step, layer):
+        command.add_argument("--amp", action="store_true", help="bfloat16 autocast")
+        command.add_argument("--threads", type=int, help="CPU threads of torch")
+        command.add_argument(
+            "--profile", action="store_true", help="also list the costliest operators"
+        )
+        cli.add_json_option(command)
+    args = parser.parse_args()
+
+    import torch
+
+    from cmim.engine.record import write_json
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    figures = {"step": measure_step, "layer": measure_layer}[args.what](args)
     if args.json:
         write_json(args.json, figures)
 

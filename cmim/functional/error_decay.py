@@ -43,8 +43,11 @@ class _ErrorDecaySign(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor):
         x, t, k = ctx.saved_tensors
-        slope = (x * t).tanh_().square_().neg_().add_(1).mul_(k * t)
-        return grad * slope, None, None
+        # 1 - tanh^2(z) = 4 s (1 - s) with s = sigmoid(2z), which costs a sixth of tanh
+        # on a CPU; the product with grad is one pass, in the memory of s.
+        s = (x * (2 * t)).sigmoid_()
+        torch.ops.aten.sigmoid_backward.grad_input(grad, s, grad_input=s)
+        return s.mul_(4 * k * t), None, None
 
 
 def error_decay_sign(x: Tensor, t: Tensor, k: Tensor) -> Tensor:

@@ -27,9 +27,22 @@ def sign(x: Tensor) -> Tensor:
         >>> sign(torch.tensor([float("nan")])).isnan().all().item()
         True
     """
-    one = x.new_ones(())
-    codes = torch.where(x < 0, -one, one)
-    return torch.where(torch.isnan(x), x, codes)
+    if x.requires_grad and torch.is_grad_enabled():
+        return _FlatSign.apply(x)
+    # Compared into a floating tensor and clamped to one point (which NaN survives):
+    # many times faster on a CPU than two selections.
+    below = torch.lt(x, 0, out=torch.empty_like(x))
+    return x.clamp(1, 1).sub_(below, alpha=2)
+
+
+class _FlatSign(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        return sign(x)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        return torch.zeros_like(grad)
 
 
 class _SteSign(torch.autograd.Function):
@@ -45,6 +58,13 @@ class _SteSign(torch.autograd.Function):
         return grad * inside, None
 
 
+def _approx_slope(magnitude: Tensor) -> Tensor:
+    """``max(0, 2 - 2|x|)`` in the memory of ``|x|``."""
+    two = magnitude.new_full((), 2)
+    # Negative exactly outside the window, so one clamp does both.
+    return torch.sub(two, magnitude, alpha=2, out=magnitude).clamp_(min=0)
+
+
 class _ApproxSign(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
@@ -54,8 +74,7 @@ class _ApproxSign(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor):
         (x,) = ctx.saved_tensors
-        # 2 - 2|x| is negative exactly outside the window, so one clamp does both.
-        return grad * x.abs().mul_(-2).add_(2).clamp_(min=0)
+        return _approx_slope(x.abs()).mul_(grad)
 
 
 def ste_sign(x: Tensor, clip_value: float = 1.0) -> Tensor:
@@ -122,7 +141,7 @@ class _ShiftedApproxSign(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor):
         x, shift = ctx.saved_tensors
-        grad = grad * (x + shift).abs_().mul_(-2).add_(2).clamp_(min=0)
+        grad = _approx_slope((x + shift).abs_()).mul_(grad)
         return grad, grad.sum_to_size(shift.shape)
 
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from cmim.layers.conv import make_activation, make_conv, make_output_scale
+from cmim.layers.conv import (
+    integer_levels,
+    make_activation,
+    make_conv,
+    make_output_scale,
+)
 from cmim.layers.padded_shortcut import PaddedShortcut
 from cmim.methods import Method
 
@@ -111,12 +116,18 @@ class BasicBlock(nn.Module):
             )
         self.shortcuts = shortcuts
         self.binarize1 = make_activation(method, in_channels)
-        self.conv1 = make_conv(method, in_channels, out_channels, 3, stride, dilation)
+        levels = integer_levels(self.binarize1)
+        self.conv1 = make_conv(
+            method, in_channels, out_channels, 3, stride, dilation, levels
+        )
         self.scale1 = make_output_scale(method, self.conv1)
         self.bn1 = nn.BatchNorm2d(out_channels)
         self.nonlinearity1 = method.nonlinearity(out_channels)
         self.binarize2 = make_activation(method, out_channels)
-        self.conv2 = make_conv(method, out_channels, out_channels, 3, 1, dilation)
+        levels = integer_levels(self.binarize2)
+        self.conv2 = make_conv(
+            method, out_channels, out_channels, 3, 1, dilation, levels
+        )
         self.scale2 = make_output_scale(method, self.conv2)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.nonlinearity2 = method.nonlinearity(out_channels)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
-from cmim.methods import Method, OutputScale, WeightBinarizer
+from cmim.functional.code_conv import code_conv2d
+from cmim.methods import Method, OutputScale, TwoLevelActivation, WeightBinarizer
 
 
 class BinaryConv2d(nn.Conv2d):
@@ -17,6 +20,12 @@ class BinaryConv2d(nn.Conv2d):
     until the latent weights change; the cached tensor is not part of the state. A
     change in place through ``weight.data`` leaves no trace: call ``eval()`` after it.
 
+    Under bfloat16 autocast products of signs and their sums inside the kernel (float32)
+    are exact; the output is then stored in bfloat16, which is exact up to 256 in
+    magnitude and rounded to steps of 2 up to 512, of 4 up to 1024, and so on (3x3 x 64
+    channels reach 576). A scale that is no power of two is rounded to bfloat16 (by up
+    to 0.2 %) before it is multiplied, and gradients are bfloat16 as in any layer.
+
     Args:
         in_channels: Input channels.
         out_channels: Output channels.
@@ -25,6 +34,8 @@ class BinaryConv2d(nn.Conv2d):
         stride: Stride in pixels.
         padding: Zero padding in pixels.
         dilation: Dilation in pixels.
+        levels: The two integers that the input holds, of which one bit each is then
+            kept for the backward pass; None (any input) keeps the input.
 
     Shape:
         ``(N, I, H, W)`` to ``(N, O, H', W')``; the input is expected to be binary
@@ -48,6 +59,7 @@ class BinaryConv2d(nn.Conv2d):
         stride: int = 1,
         padding: int = 0,
         dilation: int = 1,
+        levels: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(
             in_channels,
@@ -59,6 +71,7 @@ class BinaryConv2d(nn.Conv2d):
             bias=False,
         )
         self.weight_binarizer = weight_binarizer
+        self.levels = levels
         self._cached: tuple[list[tuple[int, int]], list[Tensor], Tensor] | None = None
 
     def binary_weight(self) -> Tensor:
@@ -82,7 +95,13 @@ class BinaryConv2d(nn.Conv2d):
         return super().train(mode)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._conv_forward(x, self.binary_weight(), None)
+        weight = self.binary_weight()
+        if self.levels is not None and weight.requires_grad:
+            padding = cast(tuple[int, ...], self.padding)
+            return code_conv2d(
+                x, weight, self.levels, self.stride, padding, self.dilation
+            )
+        return self._conv_forward(x, weight, None)
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_cached": None}
@@ -95,6 +114,7 @@ def make_conv(
     kernel_size: int,
     stride: int = 1,
     dilation: int = 1,
+    levels: tuple[int, int] | None = None,
 ) -> nn.Conv2d:
     """Convolution of a method with "same" padding: binary, or plain for full precision.
 
@@ -105,6 +125,7 @@ def make_conv(
         kernel_size: Odd side of the square kernel in pixels.
         stride: Stride in pixels.
         dilation: Dilation in pixels.
+        levels: See :class:`BinaryConv2d`.
 
     Examples:
         >>> from cmim.methods import get_method
@@ -130,6 +151,7 @@ def make_conv(
         stride=stride,
         padding=padding,
         dilation=dilation,
+        levels=levels,
     )
 
 
@@ -146,6 +168,24 @@ def make_activation(method: Method, channels: int) -> nn.Module:
         'BiRealActivation'
     """
     return nn.Identity() if method.activation is None else method.activation(channels)
+
+
+def integer_levels(module: nn.Module) -> tuple[int, int] | None:
+    """The two integers that a module gives in training and evaluation, or None.
+
+    Args:
+        module: What stands in front of a convolution.
+
+    Examples:
+        >>> from cmim.methods import get_method
+        >>> integer_levels(get_method("dorefa").activation(8))
+        (0, 1)
+        >>> integer_levels(nn.ReLU())
+    """
+    if not isinstance(module, TwoLevelActivation) or module.soft_training:
+        return None
+    low, high = (int(level) for level in module.levels)
+    return (low, high) if (low, high) == module.levels else None
 
 
 class Unscaled(OutputScale):

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from cmim.layers.conv import make_activation, make_conv, make_output_scale
+from cmim.layers.conv import (
+    integer_levels,
+    make_activation,
+    make_conv,
+    make_output_scale,
+)
 from cmim.methods import Method
 
 
@@ -48,7 +53,13 @@ class ConvUnit(nn.Module):
         super().__init__()
         self.binarize = make_activation(method, in_channels)
         self.conv = make_conv(
-            method, in_channels, out_channels, kernel_size, stride, dilation
+            method,
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            dilation,
+            levels=integer_levels(self.binarize),
         )
         self.scale = make_output_scale(method, self.conv)
         # ceil_mode: partial windows at odd sizes, as strided convolutions have them.

@@ -59,9 +59,12 @@ class TwoLevelActivation(ActivationBinarizer):
 
     Attributes:
         levels: The two values of a code, below the threshold and from it on.
+        soft_training: Training sees values between the levels, so that the convolution
+            behind must not keep bits.
     """
 
     levels: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    soft_training: ClassVar[bool] = False
 
     @abstractmethod
     def threshold(self) -> Tensor:

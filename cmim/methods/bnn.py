@@ -20,11 +20,12 @@ float64 and float32. At exact zeros that code gives 0, here +1.
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cmim.functional.sign import identity_sign, sign, ste_sign
 from cmim.methods.binarizer import ScaledSignWeight, TwoLevelActivation
 from cmim.methods.method import Method
+from cmim.methods.nonlinearity import HardTanh
 
 
 class BnnActivation(TwoLevelActivation):
@@ -73,7 +74,7 @@ def METHOD() -> Method:
 
     Examples:
         >>> METHOD().nonlinearity(8)
-        Hardtanh(min_val=-1.0, max_val=1.0)
+        HardTanh(min_val=-1.0, max_val=1.0)
     """
     return Method(
         name="bnn",
@@ -81,7 +82,7 @@ def METHOD() -> Method:
         "https://arxiv.org/abs/1602.02830",
         weight=lambda shape: BnnWeight(),
         activation=lambda channels: BnnActivation(),
-        nonlinearity=lambda channels: nn.Hardtanh(),
+        nonlinearity=lambda channels: HardTanh(),
         full_precision="stem, down-sampling shortcuts, batch-norm, classifier",
         checked="BinaryNet.pytorch, output and gradients: equal",
     )

@@ -25,13 +25,14 @@ float32 (of 106): order of summation. At exact zeros it gives 0, here +1.
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cmim.functional.error_decay import error_decay_sign, error_decay_slope
 from cmim.functional.sign import sign
 from cmim.functional.standardize import power_of_two_scale, standardize_filters
 from cmim.methods.binarizer import ScaledSignWeight, TwoLevelActivation
 from cmim.methods.method import Method
+from cmim.methods.nonlinearity import HardTanh
 from cmim.methods.schedule import Scheduled
 
 
@@ -125,7 +126,7 @@ def METHOD(t_min: float = 0.1, t_max: float = 10.0) -> Method:
         paper="Qin et al., IR-Net, CVPR 2020. https://arxiv.org/abs/1909.10788",
         weight=lambda shape: IrWeight(t_min, t_max),
         activation=lambda channels: IrActivation(t_min, t_max),
-        nonlinearity=lambda channels: nn.Hardtanh(),
+        nonlinearity=lambda channels: HardTanh(),
         full_precision="stem, down-sampling shortcuts, batch-norm, classifier",
         checked="IR-Net (ResNet20/1w1a), output and gradients: 5.7e-14",
     )

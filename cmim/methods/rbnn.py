@@ -59,6 +59,7 @@ from cmim.functional.standardize import standardize_filters
 from cmim.functional.weight_scale import mean_abs_per_filter
 from cmim.methods.binarizer import ActivationBinarizer, ScaledSignWeight, Step
 from cmim.methods.method import Method, Shape
+from cmim.methods.nonlinearity import HardTanh
 from cmim.methods.output_scale import ChannelScale
 from cmim.methods.schedule import Scheduled
 
@@ -235,7 +236,7 @@ def METHOD(
             shape, t_min, t_max, rotations, rotation_gradient
         ),
         activation=lambda channels: RbnnActivation(t_min, t_max),
-        nonlinearity=lambda channels: nn.Hardtanh(),
+        nonlinearity=lambda channels: HardTanh(),
         full_precision="stem, down-sampling shortcuts, batch-norm, output scale, "
         "sample means, classifier",
         output_scale=_output_scale,

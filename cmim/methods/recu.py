@@ -26,7 +26,7 @@ summation. At exact zeros it gives 0, here +1.
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cmim.functional.sign import approx_sign, identity_sign, sign
 from cmim.functional.standardize import (
@@ -37,6 +37,7 @@ from cmim.functional.standardize import (
 )
 from cmim.methods.binarizer import ScaledSignWeight, TwoLevelActivation
 from cmim.methods.method import Method
+from cmim.methods.nonlinearity import HardTanh
 from cmim.methods.output_scale import ChannelScale
 from cmim.methods.schedule import Scheduled
 
@@ -121,7 +122,7 @@ def METHOD(tau_min: float = 0.85, tau_max: float = 0.99) -> Method:
         paper="Xu et al., ReCU, ICCV 2021. https://arxiv.org/abs/2103.12369",
         weight=lambda shape: RecuWeight(tau_min, tau_max),
         activation=lambda channels: RecuActivation(),
-        nonlinearity=lambda channels: nn.Hardtanh(),
+        nonlinearity=lambda channels: HardTanh(),
         full_precision="stem, down-sampling shortcuts, batch-norm, output scale, "
         "classifier",
         output_scale=lambda conv: ChannelScale(conv.out_channels),

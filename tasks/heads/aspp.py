@@ -8,7 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cmim.layers.conv import make_activation, make_conv, make_output_scale
+from cmim.layers.conv import (
+    integer_levels,
+    make_activation,
+    make_conv,
+    make_output_scale,
+)
 from cmim.methods import Method, get_method
 
 
@@ -38,7 +43,10 @@ class AtrousBranch(nn.Module):
     def __init__(self, method: Method, channels: int, dilation: int) -> None:
         super().__init__()
         self.binarize = make_activation(method, channels)
-        self.conv = make_conv(method, channels, channels, 3, dilation=dilation)
+        levels = integer_levels(self.binarize)
+        self.conv = make_conv(
+            method, channels, channels, 3, dilation=dilation, levels=levels
+        )
         self.scale = make_output_scale(method, self.conv)
         self.bn = nn.BatchNorm2d(channels)
         self.nonlinearity = method.nonlinearity(channels)

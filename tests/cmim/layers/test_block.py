@@ -175,3 +175,29 @@ def test_unknown_shortcuts_are_refused():
     assert str(error.value) == (
         "shortcuts 'per_layer' is unknown; choose from per_conv, per_block"
     )
+
+
+@pytest.mark.parametrize("name", [n for n in available_methods() if n != "fp"])
+@both_shortcuts
+@pytest.mark.parametrize("amp", [False, True])
+def test_keeping_bits_changes_no_number(name, shortcuts, amp):
+    """Against the same block whose convolutions keep their input whole."""
+    block = make_block(name, 4, 6, 2, shortcuts=shortcuts)
+    whole = make_block(name, 4, 6, 2, shortcuts=shortcuts)
+    for conv in (whole.conv1, whole.conv2):
+        conv.levels = None
+    found = []
+    for module in (block, whole):
+        x = features(2, 4, 9, 7).requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=amp):
+            y = module(x)
+        y.backward(features(*y.shape).to(y.dtype))
+        found.append([y, x.grad, *(p.grad for p in module.parameters())])
+    for ours, expected in zip(*found, strict=True):
+        assert torch.equal(ours, expected)
+
+
+def test_two_level_activations_are_kept_as_bits_and_real_input_whole():
+    assert make_block("irnet", 4, 6).conv2.levels == (-1, 1)
+    assert make_block("dorefa", 4, 6).conv1.levels == (0, 1)
+    assert make_block("binary_connect", 4, 6).conv1.levels is None

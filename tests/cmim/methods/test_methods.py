@@ -14,6 +14,7 @@ from cmim.methods import (
     ActivationBinarizer,
     Method,
     ScaledSignWeight,
+    Scheduled,
     TwoLevelActivation,
     WeightBinarizer,
     available_methods,
@@ -196,6 +197,19 @@ def test_codes_are_the_sum_of_the_steps_in_any_shape(method, dtype):
         if isinstance(binarizer, TwoLevelActivation):
             assert tuple(codes.unique().tolist()) == binarizer.levels
         torch.testing.assert_close(codes, sum_of_steps(binarizer, x))
+
+
+@every_activation
+@pytest.mark.parametrize("progress", [0.0, 0.5, 1.0])
+def test_training_sees_the_levels_only_or_says_otherwise(method, progress):
+    binarizer = activation_of(method, 4).train()
+    if not isinstance(binarizer, TwoLevelActivation) or binarizer.soft_training:
+        pytest.skip("the convolution behind keeps its input whole")
+    if isinstance(binarizer, Scheduled):
+        binarizer.set_progress(progress)
+    assert tuple(binarizer(torch.randn(2, 4, 9, 9)).unique().tolist()) == (
+        binarizer.levels
+    )
 
 
 @every_activation
