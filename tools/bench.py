@@ -8,15 +8,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 def measure_step(args: argparse.Namespace) -> dict:
-    from cmim.engine.bench_step import bench_step, profile_step
+    from cmim.engine.bench_step import VARIANTS, bench_step, profile_step
     from cmim.engine.config import load_config
 
     config = load_config(args.config, args.cfg_options)
-    figures = bench_step(config, steps=args.steps, amp=args.amp)
-    for name in ("none", "latent", "teacher"):
+    figures = bench_step(
+        config, steps=args.steps, amp=args.amp, methods=args.methods or ()
+    )
+    what = "method" if args.methods else "partner"
+    for name in args.methods or VARIANTS:
         row = figures[name]
         print(
-            f"partner {name:8s} {row['ms']:8.1f} ms a step  "
+            f"{what} {name:14s} {row['ms']:8.1f} ms a step  "
             f"{row['images_per_second']:6.1f} images/s  "
             f"overhead {100 * row['overhead']:+.1f} %"
         )
@@ -43,7 +46,9 @@ def measure_layer(args: argparse.Namespace) -> dict:
         threads=torch.get_num_threads(),
     )
     for method in args.methods:
-        figures[method] = bench_method(method, stage, args.batch, args.rounds, args.amp)
+        figures[method] = bench_method(
+            method, stage, args.batch, args.rounds, args.amp, args.channels_last
+        )
         row = figures[method]
         ours, published = row["ours"], row["published"]
         print(
@@ -74,6 +79,12 @@ def main() -> None:
     step = what.add_parser("step", help="training steps of a config")
     cli.add_config_options(step)
     step.add_argument("--steps", type=int, default=15, help="timed rounds")
+    step.add_argument(
+        "--methods",
+        nargs="+",
+        metavar="NAME",
+        help="compare these binarization methods instead; the first is the baseline",
+    )
     layer = what.add_parser("layer", help="blocks against published code")
     layer.add_argument(
         "--methods", nargs="+", default=["bireal", "irnet"], help="methods to compare"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def make_step(model: BaseModel, batch: dict[str, Any], amp: bool) -> Callable[[]
     return step
 
 
-def build_variants(config: Config, partners: tuple[str, ...]) -> dict[str, BaseModel]:
+def build_variants(config: Config, partners: Sequence[str]) -> dict[str, BaseModel]:
     """The config's model with each partner, from the same seed.
 
     The teacher of ``'teacher'`` is an untrained twin, which costs what a trained one
@@ -103,11 +104,27 @@ def build_variants(config: Config, partners: tuple[str, ...]) -> dict[str, BaseM
     return models
 
 
+def build_methods(config: Config, methods: Sequence[str]) -> dict[str, BaseModel]:
+    """The config's model with each method and no contrastive loss, from the same seed.
+
+    Schedules stand at their start; RBNN's rotations fall into the warm-up.
+    """
+    models = {}
+    for method in methods:
+        task = copy.deepcopy(task_model_config(config))
+        task["backbone"]["method"] = method
+        torch.manual_seed(0)
+        model = MODELS.build(dict(type="CMIM", model=task, partner="none"))
+        models[method] = model.to(get_device()).train()
+    return models
+
+
 def bench_step(
     config: Config,
     steps: int = 15,
     amp: bool = False,
-    partners: tuple[str, ...] = VARIANTS,
+    partners: Sequence[str] = VARIANTS,
+    methods: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Time training steps, the variants taking turns so that noise hits all alike.
 
@@ -116,16 +133,17 @@ def bench_step(
         steps: Timed rounds after two of warm-up.
         amp: bfloat16 autocast.
         partners: Which partners to compare; the first is the baseline.
+        methods: Compare these methods instead, without a partner.
 
     Returns:
-        Per partner the median ``ms``, ``images_per_second``, and the median over rounds
-        of its ``overhead`` against the baseline's step in the same round.
+        Per variant the median ``ms``, ``images_per_second``, and the median over rounds
+        of its ``overhead`` against the first one's step in the same round.
     """
     batch = synthetic_batch(config)
-    turns = {
-        name: make_step(model, batch, amp)
-        for name, model in build_variants(config, partners).items()
-    }
+    models = (
+        build_methods(config, methods) if methods else build_variants(config, partners)
+    )
+    turns = {name: make_step(model, batch, amp) for name, model in models.items()}
     times: dict[str, list[float]] = {name: [] for name in turns}
     for round_ in trange(steps + 2, unit="round", disable=None):
         for name, step in turns.items():
@@ -133,7 +151,7 @@ def bench_step(
             step()
             if round_ >= 2:
                 times[name].append(time.perf_counter() - begin)
-    baseline = times[partners[0]]
+    baseline = next(iter(times.values()))
     figures: dict[str, Any] = dict(
         batch=len(batch["inputs"]),
         image=list(batch["inputs"][0].shape[1:]),
