@@ -13,6 +13,8 @@ from typing import Any
 
 from mmengine.config import DictAction
 
+from cmim.engine.allocator import keep_freed_memory
+
 # Errors a user can cause; anything else is a defect and keeps its traceback.
 USER_ERRORS = (ValueError, TypeError, KeyError, FileNotFoundError, ImportError, OSError)
 
@@ -20,12 +22,14 @@ USER_ERRORS = (ValueError, TypeError, KeyError, FileNotFoundError, ImportError, 
 def run_tool(main: Callable[[], None]) -> None:
     """Run a tool; say a user's error in one sentence and exit with 2.
 
-    Set ``CMIM_TRACEBACK=1`` to see where it was raised.
+    Set ``CMIM_TRACEBACK=1`` to see where it was raised. The process keeps the memory
+    that it frees, see :mod:`cmim.engine.allocator`.
 
     Args:
         main: The tool.
     """
     warnings.filterwarnings("ignore", message="Fail to import ``MultiScaleDeformable")
+    keep_freed_memory()
     try:
         main()
     except USER_ERRORS as error:
