@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from cmim.encoders.encoder import BinaryEncoder, limit_strides
+from cmim.encoders.encoder import BinaryEncoder, limit_strides, require_channels
 from cmim.layers.unit import ConvUnit
 from cmim.methods import get_method
 
@@ -33,7 +33,7 @@ class BinaryVGGSmall(BinaryEncoder):
         ``(N, 3, H, W)`` to a tuple of ``(N, C_i, ceil(H / s_i), ceil(W / s_i))``.
 
     Raises:
-        ValueError: Unknown method, output stride or stage.
+        ValueError: Unknown method, output stride or stage; no channels.
 
     References:
         Courbariaux et al., BinaryConnect, NeurIPS 2015,
@@ -60,6 +60,7 @@ class BinaryVGGSmall(BinaryEncoder):
         super().__init__(3, out_indices, init_from, init_cfg)
         strides = limit_strides((2, 2, 2), output_stride, stem=1)
         chosen = get_method(method)
+        require_channels(base_channels)
         self.conv1 = nn.Conv2d(3, base_channels, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(base_channels)
         self.nonlinearity = chosen.nonlinearity(base_channels)
