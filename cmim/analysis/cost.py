@@ -6,15 +6,17 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from cmim.layers import BinaryConv2d
-from cmim.methods import ActivationBinarizer, WeightBinarizer
+from cmim.methods import ActivationBinarizer, OutputScale, WeightBinarizer
 
 FULL = 32
+# Counted as one thing, whatever modules it is made of.
+WHOLE = (ActivationBinarizer, OutputScale)
 
 
 @dataclass(frozen=True)
@@ -44,17 +46,25 @@ class LayerCost:
     flops: int
 
 
+class Codes(NamedTuple):
+    """What a binary activation takes: bits of a value, binary tensors it is made of."""
+
+    bits: int
+    planes: int
+
+
 def layer_costs(
     model: nn.Module, inputs: Tensor, **forward_options: Any
 ) -> list[LayerCost]:
     r"""Cost of every module that multiplies or holds values, in the order of use.
 
     A convolution of M terms of binary weights and an activation of N binary steps is
-    M N binary convolutions: ``bops = M N MACs``. Binary weights on real activations
-    count as full precision. As in the literature only convolutions and linear layers
-    are counted, not what works element by element; memory is 32 bits for each value
-    of full precision (batch-norm's two, scales that are not 1, thresholds, slopes) and
-    M bits for each binary weight.
+    M N binary convolutions: ``bops = M N MACs``; ``2^k - 1`` even steps are k bits, so
+    k of them. Binary weights on real activations count as full precision. As in the
+    literature only convolutions and linear layers are counted, not what works element
+    by element; memory is 32 bits for each value of full precision (batch-norm's two,
+    scales that are not 1, what an activation binarizer holds, slopes) and M bits for
+    each binary weight.
 
     Args:
         model: Any network; put into evaluation mode for the count.
@@ -118,17 +128,17 @@ def as_records(rows: list[LayerCost]) -> list[dict[str, Any]]:
 def _recording(model: nn.Module, rows: list[LayerCost]) -> Iterator[None]:
     """Append a row for each counted module while the block runs."""
     # Binary tensors by identity, kept alive so that no other gets their address.
-    codes: dict[int, tuple[Tensor, int]] = {}
+    codes: dict[int, tuple[Tensor, Codes]] = {}
     # A module used twice works twice and is stored once.
     stored: set[int] = set()
 
     def see_codes(module: ActivationBinarizer, args: tuple, out: Tensor) -> None:
-        codes[id(out)] = (out, len(module.steps(args[0])))
+        codes[id(out)] = (out, _codes(module, args[0]))
 
     def count(name: str):
         def hook(module: nn.Module, args: tuple, out: Tensor) -> None:
-            steps = codes[id(args[0])][1] if id(args[0]) in codes else 0
-            row = _row(name, module, out, steps, id(module) not in stored)
+            seen = codes[id(args[0])][1] if id(args[0]) in codes else None
+            row = _row(name, module, out, seen, id(module) not in stored)
             stored.add(id(module))
             rows.append(row)
 
@@ -136,11 +146,14 @@ def _recording(model: nn.Module, rows: list[LayerCost]) -> Iterator[None]:
 
     handles = []
     for name, module in model.named_modules():
-        if any(isinstance(m, WeightBinarizer) for m in _owners(model, name)):
+        *owners, _ = _owners(model, name)
+        if isinstance(module, WeightBinarizer) or any(
+            isinstance(m, (WeightBinarizer, *WHOLE)) for m in owners
+        ):
             continue
         if isinstance(module, ActivationBinarizer):
             handles.append(module.register_forward_hook(see_codes))
-        if next(module.parameters(recurse=False), None) is not None:
+        if _held(module):
             handles.append(module.register_forward_hook(count(name)))
     try:
         yield
@@ -152,13 +165,35 @@ def _recording(model: nn.Module, rows: list[LayerCost]) -> Iterator[None]:
 def _owners(model: nn.Module, name: str) -> Iterator[nn.Module]:
     """The module of a name and those it lies in."""
     parts = name.split(".") if name else []
-    return (model.get_submodule(".".join(parts[: i + 1])) for i in range(len(parts)))
+    return (model.get_submodule(".".join(parts[:i])) for i in range(len(parts) + 1))
+
+
+def _codes(binarizer: ActivationBinarizer, x: Tensor) -> Codes:
+    steps = len(binarizer.steps(x))
+    bits = math.ceil(math.log2(steps + 1))
+    return Codes(bits, bits if binarizer.even else steps)
+
+
+def _held(module: nn.Module) -> int:
+    """Values of full precision in a module's parameters.
+
+    Of what is counted as a whole those of its parts too, and statistics that its
+    thresholds follow from; not what only the schedule of the training reads.
+    """
+    if not isinstance(module, WHOLE):
+        return sum(p.numel() for p in module.parameters(recurse=False))
+    state = module.state_dict(keep_vars=True).items()
+    return sum(
+        value.numel()
+        for name, value in state
+        if value.is_floating_point() and name.split(".")[-1] != "progress"
+    )
 
 
 def _row(
-    name: str, module: nn.Module, out: Tensor, steps: int, first: bool
+    name: str, module: nn.Module, out: Tensor, codes: Codes | None, first: bool
 ) -> LayerCost:
-    own = sum(p.numel() for p in module.parameters(recurse=False))
+    own = _held(module)
     memory = FULL * own
     bops = flops = 0
     weight_bits = FULL
@@ -170,8 +205,8 @@ def _row(
         own += scales
     if isinstance(module, nn.Conv2d):
         macs = out[0].numel() * module.weight[0].numel()
-        if isinstance(module, BinaryConv2d) and steps:
-            bops = macs * weight_bits * steps
+        if isinstance(module, BinaryConv2d) and codes:
+            bops = macs * weight_bits * codes.planes
         else:
             flops = macs
     elif isinstance(module, nn.Linear):
@@ -181,7 +216,7 @@ def _row(
         type(module).__name__,
         tuple(out.shape[1:]),
         weight_bits,
-        math.ceil(math.log2(steps + 1)) if steps else FULL,
+        codes.bits if codes else FULL,
         own if first else 0,
         memory if first else 0,
         bops,

@@ -71,6 +71,17 @@ class BinaryEncoder(BaseModule):
         return tuple(features)
 
 
+def require_channels(base_channels: int) -> int:
+    """The width of an encoder, if there is any.
+
+    Raises:
+        ValueError: Less than one channel.
+    """
+    if base_channels < 1:
+        raise ValueError(f"base_channels must be at least 1, got {base_channels}")
+    return base_channels
+
+
 def limit_strides(
     strides: Sequence[int], output_stride: int | None, stem: int
 ) -> list[tuple[int, int]]:

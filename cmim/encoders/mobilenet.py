@@ -8,7 +8,7 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from cmim.encoders.encoder import BinaryEncoder, limit_strides
+from cmim.encoders.encoder import BinaryEncoder, limit_strides, require_channels
 from cmim.layers.unit import ConvUnit
 from cmim.methods import Method, get_method
 
@@ -97,7 +97,7 @@ class BinaryMobileNet(BinaryEncoder):
         ``(N, 3, H, W)`` to a tuple of ``(N, C_i, ceil(H / s_i), ceil(W / s_i))``.
 
     Raises:
-        ValueError: Unknown method, output stride or stage.
+        ValueError: Unknown method, output stride or stage; no channels.
 
     References:
         Liu et al., ReActNet, ECCV 2020, Fig. 4. https://arxiv.org/abs/2003.03488
@@ -120,6 +120,7 @@ class BinaryMobileNet(BinaryEncoder):
     ) -> None:
         super().__init__(len(STAGES), out_indices, init_from, init_cfg)
         chosen = get_method(method)
+        require_channels(base_channels)
         self.conv1 = nn.Conv2d(3, base_channels, 3, stride=2, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(base_channels)
         designed = [stride for stage in STAGES for _, stride in stage]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from cmim.encoders.encoder import BinaryEncoder, limit_strides
+from cmim.encoders.encoder import BinaryEncoder, limit_strides, require_channels
 from cmim.layers import BasicBlock
 from cmim.methods import get_method
 
@@ -48,7 +48,8 @@ class BinaryResNet(BinaryEncoder):
         ``(N, 3, H, W)`` to a tuple of ``(N, C_i, ceil(H / s_i), ceil(W / s_i))``.
 
     Raises:
-        ValueError: Unknown depth, method, stem, shortcut, output stride or stage.
+        ValueError: Unknown depth, method, stem, shortcut, output stride or stage; no
+            channels.
 
     References:
         He et al., CVPR 2016, https://arxiv.org/abs/1512.03385;
@@ -92,7 +93,9 @@ class BinaryResNet(BinaryEncoder):
             (1, *[2] * (len(blocks) - 1)), output_stride, 4 if stem == "imagenet" else 1
         )
         chosen = get_method(method)
-        base = base_channels or (16 if for_cifar else 64)
+        if base_channels is None:
+            base_channels = 16 if for_cifar else 64
+        base = require_channels(base_channels)
         self._add_stem(stem, base)
         self.nonlinearity = chosen.nonlinearity(base)
         self.maxpool = (

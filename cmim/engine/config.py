@@ -10,6 +10,9 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+# Registers all encoders: an override may name one that the config does not import.
+import cmim.encoders  # noqa: F401
+
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 # Top-level keys besides those of mmengine's runner.
 OWN_KEYS = {"data_root", "task_model", "sync_bn", "find_unused_parameters"}

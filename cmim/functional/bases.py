@@ -147,12 +147,14 @@ class _ScaledSteps(torch.autograd.Function):
         x, thresholds, scales = ctx.saved_tensors
         grad_x = torch.zeros_like(x)
         grad_thresholds, grad_scales = [], []
+        # In half precision the sums over a feature map overflow.
+        wide = torch.promote_types(x.dtype, torch.float32)
         for threshold, scale in zip(thresholds, scales, strict=True):
             distance = x - threshold
-            grad_scales.append((grad * sign(distance)).sum())
+            grad_scales.append((grad * sign(distance)).sum(dtype=wide))
             inside = grad * (distance.abs_() <= 0.5)
             grad_x += scale * inside
-            grad_thresholds.append(-scale * inside.sum())
+            grad_thresholds.append(-scale * inside.sum(dtype=wide))
         return grad_x, torch.stack(grad_thresholds), torch.stack(grad_scales)
 
 

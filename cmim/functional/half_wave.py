@@ -58,13 +58,17 @@ def half_gaussian_levels(count: int, uniform: bool = False) -> tuple[float, ...]
     return tuple(levels)
 
 
-def half_wave_steps(levels: tuple[float, ...]) -> list[tuple[float, float]]:
+def half_wave_steps(
+    levels: tuple[float, ...], dtype: torch.dtype = torch.float32
+) -> list[tuple[float, float]]:
     """Pairs (threshold, increment): the quantizer adds an increment from each on.
 
-    The first threshold is the smallest normal float32, so that both zeros give 0.
+    The first threshold is the smallest normal float32, so that both zeros give 0; in
+    float16, where that is 0 itself, the smallest positive number.
 
     Args:
         levels: Positive, rising.
+        dtype: Of what is compared with the thresholds.
 
     Examples:
         >>> half_wave_steps((0.5, 1.5))[1]
@@ -72,7 +76,9 @@ def half_wave_steps(levels: tuple[float, ...]) -> list[tuple[float, float]]:
     """
     cuts = [(a + b) / 2 for a, b in pairwise(levels)]
     increments = [b - a for a, b in pairwise((0.0, *levels))]
-    return list(zip([torch.finfo(torch.float32).tiny, *cuts], increments, strict=True))
+    info = torch.finfo(dtype)
+    first = max(torch.finfo(torch.float32).tiny, info.tiny * info.eps)
+    return list(zip([first, *cuts], increments, strict=True))
 
 
 def sum_of_steps(

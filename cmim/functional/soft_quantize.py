@@ -23,12 +23,15 @@ class _SoftTwoLevels(torch.autograd.Function):
         inside = grad * (place.abs() <= 1)
         slope = (1 - curve.square()) * (steep / (1 - alpha))
         along = inside * slope
-        grad_middle = grad.sum() - along.sum()
+        # In half precision the sums over a feature map overflow.
+        wide = torch.promote_types(x.dtype, torch.float32)
+        grad_middle = grad.sum(dtype=wide) - along.sum(dtype=wide)
         side = torch.where(x >= middle, grad, -grad)
-        grad_half = side.sum() - (along * place).sum()
+        grad_half = side.sum(dtype=wide) - (along * place).sum(dtype=wide)
         # d(steep)/d(alpha) = -1 / (alpha (2 - alpha)).
         bend = slope * place / (steep * alpha * (2 - alpha))
-        grad_alpha = half * (inside * (curve / (1 - alpha).square() - bend)).sum()
+        pull = inside * (curve / (1 - alpha).square() - bend)
+        grad_alpha = half * pull.sum(dtype=wide)
         return (
             along,
             grad_middle.to(middle.dtype),

@@ -33,12 +33,15 @@ class ActivationBinarizer(nn.Module, ABC):
     Attributes:
         static: The thresholds and levels do not depend on the input, so that export
             can fold them.
+        even: All steps are of one height by construction, so that ``2^k - 1`` of them
+            are a number of k bits: k binary tensors instead of ``2^k - 1``.
 
     Shape:
         ``(N, C, *)`` to the same shape, dtype and device.
     """
 
     static: ClassVar[bool] = True
+    even: bool = False
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:

@@ -85,6 +85,8 @@ class DorefaLevels(ActivationBinarizer):
         [1.0, 3.0, 5.0]
     """
 
+    even = True
+
     def __init__(self, bits: int) -> None:
         super().__init__()
         self.bits = bits
@@ -150,10 +152,13 @@ class DorefaWeightLevels(WeightBinarizer):
 
     def terms(self, weight: Tensor) -> list[tuple[Tensor, Tensor]]:
         level = unit_level(unit_weights(weight.detach()), self.bits).int()
-        scale = weight.detach().new_full((weight.shape[0], 1, 1, 1), 2**self.bits - 1)
+        scales = [2**bit / (2**self.bits - 1) for bit in range(self.bits)]
         return [
-            (2**bit / scale, ((level >> bit & 1) * 2 - 1).to(weight.dtype))
-            for bit in range(self.bits)
+            (
+                weight.new_full((), scale).expand(weight.shape[0], 1, 1, 1),
+                ((level >> bit & 1) * 2 - 1).to(weight.dtype),
+            )
+            for bit, scale in enumerate(scales)
         ]
 
     def extra_repr(self) -> str:

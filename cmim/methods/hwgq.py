@@ -40,9 +40,10 @@ batch-norm in front is read in the released configurations.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from cmim.functional.half_wave import (
     SURROGATES,
@@ -55,6 +56,28 @@ from cmim.functional.sign import identity_sign, sign
 from cmim.functional.weight_scale import mean_abs_per_filter
 from cmim.methods.binarizer import ActivationBinarizer, ScaledSignWeight, Step
 from cmim.methods.method import Method
+
+
+class InputNorm(nn.modules.batchnorm._BatchNorm):
+    """Batch-norm without affine part for any number of dimensions.
+
+    A batch-norm to torch, so that several processes share its statistics.
+
+    Args:
+        channels: C.
+
+    Shape:
+        ``(N, C, *)`` to the same shape.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=False)
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        pass
 
 
 class HwgqActivation(ActivationBinarizer):
@@ -75,38 +98,32 @@ class HwgqActivation(ActivationBinarizer):
         [[0.0, 0.0, 0.5, 1.5, 1.5]]
     """
 
-    running_mean: Tensor
-    running_var: Tensor
-
     def __init__(
         self, levels: tuple[float, ...], surrogate: str, channels: int | None
     ) -> None:
         super().__init__()
         self.levels = levels
         self.surrogate = surrogate
-        self.normalize = channels is not None
-        if channels is not None:
-            self.register_buffer("running_mean", torch.zeros(channels))
-            self.register_buffer("running_var", torch.ones(channels))
+        self.norm = None if channels is None else InputNorm(channels)
+        self.even = all(
+            math.isclose(level, i * levels[0]) for i, level in enumerate(levels, 1)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        normal = x
-        if self.normalize:
-            statistics = self.running_mean, self.running_var
-            normal = functional.batch_norm(x, *statistics, training=self.training)
+        normal = x if self.norm is None else self.norm(x)
         if self.training:
-            codes = sum_of_steps(normal, half_wave_steps(self.levels))
+            codes = sum_of_steps(normal, half_wave_steps(self.levels, x.dtype))
         else:
             codes = sum_of_steps(x, [(step[0], step[2]) for step in self.steps(x)])
         return half_wave(normal, codes, self.levels[-1], self.surrogate)
 
     def steps(self, x: Tensor) -> list[Step]:
-        steps = half_wave_steps(self.levels)
-        if not self.normalize:
+        steps = half_wave_steps(self.levels, x.dtype)
+        if self.norm is None:
             return [Step(torch.tensor(at, dtype=x.dtype), 0.0, up) for at, up in steps]
         shape = (-1, *[1] * (x.dim() - 2))
-        mean = self.running_mean.view(shape)
-        deviation = (self.running_var.view(shape) + 1e-5).sqrt()
+        mean = self.norm.running_mean.view(shape)
+        deviation = (self.norm.running_var.view(shape) + self.norm.eps).sqrt()
         # "Above the mean", not "from the mean on": a dead channel gives zeros.
         above = mean.nextafter(torch.full_like(mean, torch.inf))
         first = torch.maximum(above, mean + steps[0][0])
@@ -115,7 +132,7 @@ class HwgqActivation(ActivationBinarizer):
 
     def extra_repr(self) -> str:
         levels = ", ".join(f"{level:.4g}" for level in self.levels)
-        return f"levels=({levels}), {self.surrogate}, normalize={self.normalize}"
+        return f"levels=({levels}), {self.surrogate}, normalize={self.norm is not None}"
 
 
 class HwgqWeight(ScaledSignWeight):

@@ -166,9 +166,7 @@ class LnsWeight(WithAuxiliaryLoss, ScaledSignWeight):
         if self.residual:
             mean = mean_abs_per_filter(weight.detach())
             mean = mean.clamp(min=torch.finfo(mean.dtype).tiny)
-            predicted = predicted + weight / mean.clamp(
-                min=torch.finfo(mean.dtype).tiny
-            )
+            predicted = predicted + weight / mean
         return predicted
 
     def forward(self, weight: Tensor) -> Tensor:

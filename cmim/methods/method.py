@@ -16,6 +16,13 @@ from cmim.methods.binarizer import ActivationBinarizer, WeightBinarizer
 from cmim.methods.output_scale import OutputScale
 
 Shape = tuple[int, int, int, int]
+# Annotations of options, in the words of the command line.
+KINDS = {
+    "bool": "True or False",
+    "float": "a number",
+    "int": "a whole number",
+    "str": "a name",
+}
 
 
 @dataclass(frozen=True)
@@ -122,14 +129,33 @@ def _make(kind: str, factories: dict[str, Callable[..., Any]], entry: Any) -> An
     if name not in factories:
         known = ", ".join(sorted(factories))
         raise ValueError(f"{kind} {name!r} is unknown; choose from {known}")
-    accepted = set(inspect.signature(factories[name]).parameters)
+    parameters = inspect.signature(factories[name]).parameters
+    accepted = set(parameters)
     unknown = sorted(set(options) - accepted)
     if unknown:
         raise ValueError(
             f"{kind} {name!r} has no option {', '.join(map(repr, unknown))}; "
             f"it accepts {', '.join(sorted(accepted)) or 'no options'}"
         )
+    for option, value in options.items():
+        _check_kind(f"{kind} {name!r}", parameters[option], value)
     return factories[name](**options)
+
+
+def _check_kind(owner: str, parameter: inspect.Parameter, value: Any) -> None:
+    """Refuse an option's value of another kind than its annotation says.
+
+    A wrong one may work, and mean something else: 'no' is true.
+    """
+    annotation = parameter.annotation
+    text = annotation if isinstance(annotation, str) else annotation.__name__
+    wanted = [part.strip() for part in text.split("|")]
+    given = {"int", "float"} if type(value) is int else {type(value).__name__}
+    if set(wanted) <= set(KINDS) and given.isdisjoint(wanted):
+        raise ValueError(
+            f"{owner} needs {parameter.name} to be "
+            f"{' or '.join(KINDS[k] for k in wanted)}, got {value!r}"
+        )
 
 
 def get_method(method: str | dict) -> Method:

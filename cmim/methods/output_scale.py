@@ -41,7 +41,8 @@ class ChannelScale(OutputScale):
         self.weight = nn.Parameter(torch.rand(channels))
 
     def forward(self, out: Tensor, activation: Tensor) -> Tensor:
-        return out * self.weight.view(-1, 1, 1)
+        # Under autocast the features stay in its type.
+        return out * self.weight.to(out.dtype).view(-1, 1, 1)
 
 
 class ActivationScaleMap(OutputScale):

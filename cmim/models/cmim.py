@@ -90,7 +90,7 @@ class CMIM(BaseModel):
         temperature: float = 0.1,
         queue: int = 0,
         stop_gradient: bool = True,
-        regularizers: Sequence[dict] = (),
+        regularizers: str | dict | Sequence[str | dict] = (),
         task_loss_weight: float = 1.0,
     ) -> None:
         if partner not in PARTNERS:

@@ -79,7 +79,7 @@ class Regularizers(nn.ModuleDict):
     """The losses of one wrapper, by name, attached to its task model.
 
     Args:
-        configs: One config or several, ``dict(type=..., **options)``.
+        configs: One config or several: a name or ``dict(type=..., **options)``.
         model: The task model.
 
     Raises:
@@ -91,9 +91,12 @@ class Regularizers(nn.ModuleDict):
         ValueError: regularizer 'SpreadLoss' is unknown; choose from ...
     """
 
-    def __init__(self, configs: dict | Sequence[dict], model: nn.Module) -> None:
+    def __init__(
+        self, configs: str | dict | Sequence[str | dict], model: nn.Module
+    ) -> None:
         super().__init__()
-        for config in [configs] if isinstance(configs, dict) else configs:
+        for entry in [configs] if isinstance(configs, (str, dict)) else configs:
+            config = dict(type=entry) if isinstance(entry, str) else entry
             kind = config.get("type")
             cls = MODELS.get(kind) if isinstance(kind, str) else kind
             if not (isinstance(cls, type) and issubclass(cls, Regularizer)):

@@ -26,7 +26,8 @@ class LinearHead(BaseModule):
         least (also under autocast).
 
     Raises:
-        ValueError: A size that is not positive or a share outside [0, 1).
+        ValueError: A size that is not positive or a share outside [0, 1); in the
+            forward pass features of another number of channels.
 
     Examples:
         >>> head = LinearHead(4, num_classes=10)
@@ -61,6 +62,11 @@ class LinearHead(BaseModule):
 
     def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
         pooled = inputs[self.in_index].mean(dim=(2, 3))
+        if pooled.shape[1] != self.fc.in_features:
+            raise ValueError(
+                f"the encoder gives {pooled.shape[1]} channels and the head expects "
+                f"{self.fc.in_features}; set model.head.in_channels={pooled.shape[1]}"
+            )
         logits = self.fc(self.dropout(pooled))
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
 

@@ -61,6 +61,7 @@ class DistributionAdaptiveActivation(ActivationBinarizer):
     def __init__(self, inner: ActivationBinarizer, channels: int) -> None:
         super().__init__()
         self.inner = inner
+        self.even = inner.even
         self.exponent = nn.Parameter(torch.randn(channels) * 1e-3)
         self.slope = nn.Parameter(torch.randn(channels) * 1e-3)
         self.bias = nn.Parameter(torch.zeros(channels))

@@ -52,6 +52,7 @@ class ShiftedActivation(ActivationBinarizer):
         self.inner = inner
         self.shift = threshold
         self.static = inner.static  # type: ignore[misc]
+        self.even = inner.even
 
     def forward(self, x: Tensor) -> Tensor:
         return self.inner(self._shifted(x))

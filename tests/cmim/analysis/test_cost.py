@@ -16,7 +16,7 @@ from cmim.encoders import BinaryResNet
 from cmim.engine.config import ConfigError, load_config
 from cmim.engine.summary import as_table, one_sentence, summarize
 from cmim.layers import ConvUnit
-from cmim.methods import get_method
+from cmim.methods import available_methods, get_method
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -37,6 +37,26 @@ def unit_totals(method: str | dict) -> dict[str, float]:
         ("binary_connect", 0, 8640, 288),  # real activations
         ("reactnet", 8640, 0, 288 + 4 * 32 + 8 * 32),  # and a threshold per channel
         ({"name": "reactnet", "step": 1}, 0, 8640, (288 + 8) * 32),
+        # An output scale, and the grid of one.
+        ("rbnn", 8640, 0, 288 + 4 * 32),
+        ("xnor_net_pp", 8640, 0, 288 + (4 + 8 + 8) * 32),
+        # Training alone needs proxy matrices; alpha of the surrogate is counted.
+        ("proxy_bnn", 8640, 0, 288 + 4 * 32),
+        ("dsq", 8640, 0, 288 + 32 + 3 * 32),
+        # 3 x 3 bases: scales of 4 filters, and 3 shifts and scales of activations.
+        ("abc_net", 9 * 8640, 0, 3 * 288 + (3 * 4 + 6) * 32),
+        # Even levels of k bits are k binary tensors, others one for each.
+        ({"name": "dorefa", "activation_bits": 8}, 8 * 8640, 0, 288 + 32),
+        ({"name": "dorefa", "weight_bits": 2}, 2 * 8640, 0, 2 * (288 + 32)),
+        ("hwgq", 2 * 8640, 0, 288 + 4 * 32 + 2 * 8 * 32),
+        (
+            {"name": "hwgq", "uniform": False, "normalize": False},
+            3 * 8640,
+            0,
+            288 + 4 * 32,
+        ),
+        ("bireal+bidense_binarizer", 8640, 0, 288 + 4 * 32 + 3 * 8 * 32),
+        ("reactnet+unbalanced", 8640, 0, 288 + 4 * 32 + 8 * 32),
     ],
     ids=str,
 )
@@ -65,6 +85,19 @@ def test_a_module_used_twice_works_twice_and_is_stored_once():
     rows = layer_costs(nn.Sequential(conv, conv), torch.zeros(1, 3, 2, 2))
     assert [row.flops for row in rows] == [36, 36]
     assert totals(rows)["parameters"] == 9
+
+
+@pytest.mark.parametrize("method", available_methods())
+def test_every_method_has_a_cost(method):
+    model = BinaryResNet(depth=20, base_channels=4, method=method)
+    found = totals(layer_costs(model, torch.randn(1, 3, 16, 16)))
+    chosen = get_method(method)
+    assert (found["bops"] > 0) == (None not in (chosen.weight, chosen.activation))
+    assert (
+        0
+        < found["memory_mbit"]
+        < 32e-6 * sum(p.numel() for p in model.parameters()) + 1e-9
+    )
 
 
 @pytest.mark.parametrize("training", [True, False])

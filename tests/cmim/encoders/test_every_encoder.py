@@ -254,6 +254,8 @@ def test_kaiming_normal_over_the_outputs(name):
     [
         ({"output_stride": 3}, "output_stride 3 is unknown; choose from "),
         ({"out_indices": (0, 7)}, "out_indices (0, 7): choose from 0, 1, 2"),
+        ({"base_channels": 0}, "base_channels must be at least 1, got 0"),
+        ({"base_channels": -4}, "base_channels must be at least 1, got -4"),
         ({"out_indices": ()}, "out_indices (): choose from 0, 1, 2"),
         ({"method": "bi-real"}, "method 'bi-real' is unknown; choose from "),
     ],

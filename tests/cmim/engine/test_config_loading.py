@@ -1,12 +1,15 @@
 """Overrides and misspellings."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from cmim.engine.config import ConfigError, load_config, task_model_config
 
-CONFIGS = Path(__file__).parents[3] / "configs"
+ROOT = Path(__file__).parents[3]
+CONFIGS = ROOT / "configs"
 BINARY = CONFIGS / "nyud_seg_bireal_small.py"
 
 
@@ -65,3 +68,17 @@ def test_task_model_is_the_config_without_the_wrapper():
     assert task_model_config(wrapped) == wrapped.model.model
     plain = load_config(CONFIGS / "nyud_seg_fp_small.py")
     assert task_model_config(plain) == plain.model
+
+
+def test_an_override_may_name_an_encoder_that_the_config_does_not_import():
+    command = (
+        "from cmim.engine.config import load_config, task_model_config;"
+        "from mmseg.registry import MODELS;"
+        "config = load_config('configs/cifar10_resnet20_bireal.py',"
+        "{'model.model.backbone': dict(_delete_=True, type='BinaryVGGSmall')});"
+        "print(type(MODELS.build(config.model.model.backbone)).__name__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stdout.split()[-1:] == ["BinaryVGGSmall"], done.stderr

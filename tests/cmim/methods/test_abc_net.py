@@ -177,3 +177,12 @@ def test_one_convolution_of_sums_is_the_sum_of_binary_convolutions(weights):
 def test_bad_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         get_method({"name": "abc_net", **options})
+
+
+def test_half_precision_sums_do_not_overflow():
+    binarize = get_method("abc_net").activation(16)
+    x = torch.zeros(4, 16, 64, 64, dtype=torch.float16, requires_grad=True)
+    binarize(x).backward(torch.ones_like(x))
+    for parameter in binarize.parameters():
+        assert parameter.grad.isfinite().all()
+    assert binarize.scale.grad.abs().max() == x.numel()

@@ -172,3 +172,15 @@ def test_activations_keep_their_input_and_no_copy():
 def test_alpha_must_lie_below_its_bound(options):
     with pytest.raises(ValueError, match="needs 0 < alpha < alpha_max <= 1"):
         get_method({"name": "dsq", **options})
+
+
+def test_half_precision_sums_do_not_overflow():
+    torch.manual_seed(0)
+    x, gradient = torch.randn(4, 16, 64, 64) / 3, torch.rand(4, 16, 64, 64)
+    x, gradient = x.half(), gradient.half()
+    found = []
+    for dtype in (torch.float16, torch.float64):
+        learned = [torch.tensor(v, requires_grad=True) for v in (0.1, 1.0, 0.4)]
+        soft_two_levels(x.to(dtype), *learned).backward(gradient.to(dtype))
+        found.append(torch.stack([v.grad for v in learned]))
+    torch.testing.assert_close(found[0], found[1], rtol=0.02, atol=0)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import integrate, stats
 
-from cmim.functional.half_wave import half_gaussian_levels
+from cmim.functional.half_wave import half_gaussian_levels, sum_of_steps
 from cmim.methods import get_method
 
 UNIFORM = (0.538, 1.076, 1.614)  # of the released configurations
@@ -129,8 +129,8 @@ def test_normalization_in_training_is_batch_norms(shape):
     (expected,) = torch.autograd.grad(reference, x, gradient)
     assert torch.equal(codes, reference)
     torch.testing.assert_close(found, expected)
-    assert torch.equal(quantize.running_mean, batch_norm.running_mean)
-    assert torch.equal(quantize.running_var, batch_norm.running_var)
+    assert torch.equal(quantize.norm.running_mean, batch_norm.running_mean)
+    assert torch.equal(quantize.norm.running_var, batch_norm.running_var)
 
     quantize.eval(), batch_norm.eval()
     fresh = (3 * torch.randn(shape) + 2).double()
@@ -140,8 +140,8 @@ def test_normalization_in_training_is_batch_norms(shape):
 @pytest.mark.parametrize("mean", [0.0, 1.7])
 def test_a_dead_channel_gives_zeros_in_training_and_evaluation(mean):
     quantize = get_method("hwgq").activation(1)
-    quantize.running_mean.fill_(mean)
-    quantize.running_var.zero_()
+    quantize.norm.running_mean.fill_(mean)
+    quantize.norm.running_var.zero_()
     x = torch.full((2, 1, 4, 4), mean, requires_grad=True)
     assert quantize.eval()(x).abs().sum() == 0
     codes = quantize.train()(x)
@@ -169,3 +169,27 @@ def test_a_byte_an_element_is_kept():
 def test_bad_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         get_method({"name": "hwgq", **options})
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_zeros_give_zero_in_every_precision(dtype):
+    quantize = get_method({"name": "hwgq", "normalize": False}).activation(4)
+    x = torch.tensor([[0.0, -0.0, 1e-4, -1e-4]], dtype=dtype)
+    for mode in (True, False):
+        codes = quantize.train(mode)(x)
+        assert codes.dtype == dtype
+        assert (codes > 0).tolist() == [[False, False, True, False]]
+        steps = [(step.threshold, step.high) for step in quantize.steps(x)]
+        assert torch.equal(sum_of_steps(x, steps), codes)
+
+
+def test_several_processes_share_the_statistics():
+    """What torch and the checkpoint hook take for a batch-norm, by type."""
+    torch.manual_seed(0)
+    quantize = get_method("hwgq").activation(3)
+    quantize(torch.randn(4, 3, 5, 5) + 1)
+    x = torch.randn(2, 3, 5, 5)
+    expected = quantize.eval()(x)
+    converted = torch.nn.SyncBatchNorm.convert_sync_batchnorm(quantize)
+    assert isinstance(converted.norm, torch.nn.SyncBatchNorm)
+    assert torch.equal(converted(x), expected)

@@ -115,6 +115,31 @@ def test_unknown_option_is_one_sentence_with_the_options():
         get_method({"name": "fp", "bits": 1})
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"name": "dorefa", "signed": "no"}, "signed to be True or False, got 'no'"),
+        ({"name": "dorefa", "weight_bits": True}, "weight_bits to be a whole number"),
+        ({"name": "rbnn", "rotations": 2.5}, "rotations to be a whole number, got 2.5"),
+        ({"name": "rbnn", "t_min": "x"}, "method 'rbnn' needs t_min to be a number"),
+        ({"name": "reactnet", "step": 1.5}, "step to be a whole number or a name"),
+        (
+            {"name": "bnn", "additions": [{"name": "unbalanced", "threshold": "x"}]},
+            "addition 'unbalanced' needs threshold to be a number, got 'x'",
+        ),
+    ],
+    ids=str,
+)
+def test_an_option_of_another_kind_is_one_sentence(options, said):
+    with pytest.raises(ValueError, match="needs") as error:
+        get_method(options)
+    assert said in str(error.value)
+
+
+def test_a_whole_number_is_a_number():
+    assert get_method({"name": "irnet", "t_max": 10}).name == "irnet"
+
+
 def test_options_are_left_in_the_callers_dictionary():
     options = {"name": "bireal", "magnitude_aware": True}
     get_method(options)

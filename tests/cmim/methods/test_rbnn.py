@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cmim.functional.rotation import align_rotation, balanced_factors
 from cmim.layers import BasicBlock
 from cmim.methods import get_method
+from cmim.methods.output_scale import ChannelScale
 from cmim.methods.rbnn import RbnnWeight
 
 every_progress = pytest.mark.parametrize("progress", [0.0, 0.5, 1.0])
@@ -324,3 +325,14 @@ def test_a_run_killed_after_every_step_turns_at_the_same_steps(dtype):
             binarize(weight * (1 + step % 7) + weight.flip(0))
         assert torch.equal(resumed.left, whole.left), step
         state = {k: v.clone() for k, v in whole.state_dict().items()}
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_learned_scale_leaves_half_precision_as_it_is(dtype):
+    """Under autocast features would be kept in float32 from there on."""
+    scale = ChannelScale(3)
+    out = torch.ones(2, 3, 4, 4, dtype=dtype, requires_grad=True)
+    scaled = scale(out, out)
+    assert scaled.dtype == dtype
+    scaled.sum().backward()
+    assert scale.weight.grad.dtype == torch.float32

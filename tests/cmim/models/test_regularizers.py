@@ -218,6 +218,8 @@ def test_depth_takes_the_losses_without_classes_and_refuses_the_other(
     [
         (dict(type="SpreadLoss"), "'SpreadLoss' is unknown; choose from ActivationSp"),
         (dict(type="CMIM"), "'CMIM' is unknown"),
+        # What the command line makes of an entry with options.
+        (["dict(type=SpreadLoss)"], "'dict.type=SpreadLoss.' is unknown; choose from"),
         ([SPREAD, SPREAD], "listed twice"),
         (dict(SPREAD, weight=-1), "'activation_spread': weight must not be negative"),
         (
@@ -234,6 +236,12 @@ def test_depth_takes_the_losses_without_classes_and_refuses_the_other(
 def test_wrong_options_are_said(config, said):
     with pytest.raises(ValueError, match=said):
         CMIM(task_model(), "none", regularizers=config)
+
+
+@pytest.mark.parametrize("name", ["ActivationSpreadLoss", ["ActivationSpreadLoss"]])
+def test_a_name_stands_for_a_loss_with_its_defaults(name):
+    model = CMIM(task_model(), "none", regularizers=name)
+    assert added(losses_of(model)) == ENTRIES[:1]
 
 
 def test_full_precision_has_nothing_to_spread():

@@ -127,3 +127,9 @@ def test_every_part_learns():
         n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()
     ]
     assert not still
+
+
+def test_a_head_for_another_encoder_is_said():
+    head = LinearHead(64, num_classes=10)
+    with pytest.raises(ValueError, match=r"set model\.head\.in_channels=16"):
+        head((torch.zeros(2, 16, 4, 4),))
