@@ -22,10 +22,14 @@ def randomize(module: nn.Module) -> nn.Module:
     for key, value in module.state_dict().items():
         if key.endswith("progress"):
             value.uniform_(0, 0.8)  # from its end on a schedule may freeze weights
+        elif not value.is_floating_point():
+            continue
+        elif "running_var" in key:
+            value.uniform_(0.5, 1.5)
         elif "binarize" in key or "nonlinearity" in key:
             value.normal_(std=0.3)  # a threshold far out would pass no gradient
-        elif value.is_floating_point():
-            value.uniform_(0.5, 1.5) if "running_var" in key else value.normal_()
+        else:
+            value.normal_()
     return module
 
 
