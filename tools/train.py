@@ -47,7 +47,7 @@ def main() -> None:
     from mmengine.dist import is_main_process
 
     from cmim.engine.config import load_config
-    from cmim.engine.record import write_json
+    from cmim.engine.record import one_name, write_json
     from cmim.engine.train import prepare_training, train
 
     config = prepare_training(
@@ -69,7 +69,8 @@ def main() -> None:
     if args.json:
         write_json(args.json, figures)
     test = figures.pop("test", {})
-    print(f"{config.work_dir}: {cli.one_line(figures)}")
+    network = one_name(figures.pop("network"))
+    print(f"{config.work_dir}: {network}  {cli.one_line(figures)}")
     if test:
         print(f"test: {cli.one_line(test)}")
 

@@ -60,11 +60,11 @@ def layer_costs(
 
     A convolution of M terms of binary weights and an activation of N binary steps is
     M N binary convolutions: ``bops = M N MACs``; ``2^k - 1`` even steps are k bits, so
-    k of them. Binary weights on real activations count as full precision. As in the
-    literature only convolutions and linear layers are counted, not what works element
-    by element; memory is 32 bits for each value of full precision (batch-norm's two,
-    scales that are not 1, what an activation binarizer holds, slopes) and M bits for
-    each binary weight.
+    k of them. Codes of {0, 1} cost what codes of {-1, +1} do. Binary weights on real
+    activations count as full precision. As in the literature only convolutions and
+    linear layers are counted, not what works element by element; memory is 32 bits for
+    each value of full precision (batch-norm's two, scales that are not 1, what an
+    activation binarizer holds, slopes) and M bits for each binary weight.
 
     Args:
         model: Any network; put into evaluation mode for the count.

@@ -18,9 +18,9 @@ class BinaryVGGSmall(BinaryEncoder):
 
     128-128-256-256-512-512 channels with a max-pooling after each second convolution,
     in front of its batch-norm: the network that binarization papers report on CIFAR,
-    in the form with one linear layer as the classifier. There it reads
-    all 512 x 4 x 4 values; behind a head that pools first (``LinearHead``) the network
-    has 77,000 weights less, and other figures.
+    in the form with one linear layer as the classifier. There it reads all 512 x 4 x 4
+    values (``LinearHead(pool=False)``); behind a head that pools first the network has
+    77,000 weights less, and other figures.
 
     Args:
         method: Name of a binarization method, or ``dict(name=..., **options)``.

@@ -75,7 +75,9 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
         action=DictAction,
         metavar="NAME=VALUE",
         help="override parts of the config, e.g. data_root=data/nyuv2 "
-        "model.partner=teacher train_cfg.max_iters=200",
+        "model.partner=teacher train_cfg.max_iters=200; methods: "
+        "model.model.backbone.method=irnet, ...method=bireal+unbalanced, "
+        "...method.t_max=5 (twins: model.backbone.method)",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import platform
@@ -10,6 +11,8 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from mmseg.registry import MODELS
 
 PACKAGES = (
     "torch",
@@ -20,6 +23,44 @@ PACKAGES = (
     "albumentations",
     "numpy",
 )
+
+
+def network_of(task_model: dict) -> dict[str, Any]:
+    """Which network a result belongs to: encoder, method, shortcuts and the like.
+
+    Args:
+        task_model: Config of a task model.
+
+    Returns:
+        The encoder's name and its options, defaults included, less those of
+        initialisation.
+
+    Examples:
+        >>> from cmim.encoders import BinaryResNet
+        >>> found = network_of(dict(backbone=dict(type=BinaryResNet, depth=20)))
+        >>> found["encoder"], found["depth"], found["method"], found["shortcuts"]
+        ('BinaryResNet', 20, 'bireal', 'per_conv')
+    """
+    options = dict(task_model["backbone"])
+    kind = options.pop("type")
+    encoder = MODELS.get(kind) if isinstance(kind, str) else kind
+    parameters = inspect.signature(encoder).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    network = {"encoder": encoder.__name__, **defaults, **options}
+    return {k: v for k, v in network.items() if k not in ("init_from", "init_cfg")}
+
+
+def one_name(network: dict[str, Any]) -> str:
+    """A network in a few words, as results state it.
+
+    Examples:
+        >>> one_name(dict(encoder="BinaryResNet", depth=20, method="bireal",
+        ...               shortcuts="per_conv", stem=None))
+        'BinaryResNet depth=20 method=bireal shortcuts=per_conv'
+    """
+    shown = ("depth", "method", "shortcuts")
+    parts = [f"{key}={network[key]}" for key in shown if key in network]
+    return " ".join([network["encoder"], *parts])
 
 
 def versions() -> dict[str, str]:

@@ -10,6 +10,7 @@ from mmseg.registry import MODELS
 
 from cmim.analysis.cost import LayerCost, as_records, layer_costs, totals
 from cmim.engine.config import ConfigError, task_model_config
+from cmim.engine.record import network_of, one_name
 
 COLUMNS = "{:34s} {:>14s} {:>3s} {:>3s} {:>11s} {:>10s} {:>14s} {:>14s}"
 
@@ -24,8 +25,8 @@ def summarize(config: Config, size: tuple[int, int] | None = None) -> dict[str, 
             training crops, when None.
 
     Returns:
-        ``totals``, ``layers`` (see :func:`cmim.analysis.cost.layer_costs`), ``image``,
-        ``backbone`` and ``method``.
+        ``network`` (see :func:`cmim.engine.record.network_of`), ``totals``, ``layers``
+        (see :func:`cmim.analysis.cost.layer_costs`) and ``image``.
 
     Raises:
         ConfigError: No size was given and the config names none.
@@ -34,13 +35,11 @@ def summarize(config: Config, size: tuple[int, int] | None = None) -> dict[str, 
     task = task_model_config(config)
     model = MODELS.build(task)
     rows = layer_costs(model, torch.zeros(1, 3, *size), mode="tensor")
-    backbone = task["backbone"]
     return dict(
+        network=network_of(task),
         totals=totals(rows),
         layers=as_records(rows),
         image=list(size),
-        backbone=type(model.backbone).__name__,
-        method=backbone.get("method"),
     )
 
 
@@ -107,7 +106,8 @@ def one_sentence(summary: dict[str, Any]) -> str:
     total = summary["totals"]
     height, width = summary["image"]
     return (
-        f"{height}x{width}: OPs {total['ops']:.4g} = BOPs {total['bops']:.4g} / 64 + "
-        f"FLOPs {total['flops']:.4g}  memory {total['memory_mbit']:.1f} Mbit "
+        f"{one_name(summary['network'])}  {height}x{width}: OPs {total['ops']:.4g} = "
+        f"BOPs {total['bops']:.4g} / 64 + FLOPs {total['flops']:.4g}  "
+        f"memory {total['memory_mbit']:.1f} Mbit "
         f"({total['memory_mbit'] / 8:.2f} MB)  values {total['parameters']:,}"
     )

@@ -15,9 +15,9 @@ from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
 
 from cmim.checkpoint import read_checkpoint
-from cmim.engine.config import ConfigError
+from cmim.engine.config import ConfigError, task_model_config
 from cmim.engine.evaluate import evaluate
-from cmim.engine.record import peak_memory_gb, versions, write_json
+from cmim.engine.record import network_of, peak_memory_gb, versions, write_json
 from cmim.engine.runner import CMIMRunner, last_whole_checkpoint
 from cmim.hooks import RecordTiming
 
@@ -53,7 +53,8 @@ def train(config: Config, final_test: bool = True) -> dict[str, Any]:
         )
     runner.train()
     _end_workers(runner)
-    figures: dict[str, Any] = dict(seed=runner.seed, steps=runner.iter)
+    network = network_of(task_model_config(config))
+    figures: dict[str, Any] = dict(network=network, seed=runner.seed, steps=runner.iter)
     for hook in runner.hooks:
         if isinstance(hook, RecordTiming):
             figures.update(hook.figures())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from torch import Tensor, nn
 
 
@@ -18,6 +20,16 @@ class WithAuxiliaryLoss(nn.Module):
     """
 
     auxiliary_loss: Tensor | None = None
+
+    def leave_auxiliary_loss(self, loss: Tensor) -> None:
+        """Leave the loss of this forward pass; warns if nobody took the last one."""
+        if self.auxiliary_loss is not None:
+            warnings.warn(
+                f"the loss of {type(self).__name__} is not trained on: wrap the task "
+                "model in CMIM (partner='none' is enough)",
+                stacklevel=2,
+            )
+        self.auxiliary_loss = loss
 
     def take_auxiliary_loss(self) -> Tensor | None:
         """The loss of the last forward pass, once."""

@@ -93,6 +93,8 @@ class SoftRange(nn.Module):
     def forward(self) -> tuple[Tensor, Tensor, Tensor]:
         """Middle, half range and alpha."""
         alpha = self.alpha_max * self.alpha_logit.sigmoid()
+        # A sigmoid can round to 1, where the soft curve has no slope to divide by.
+        alpha = alpha.clamp(max=1 - torch.finfo(alpha.dtype).eps)
         return self.middle, self.start * self.log_growth.exp(), alpha
 
 

@@ -14,7 +14,8 @@ addition, classifier.
 
 ``t_min`` is 0.1 in the paper and in the released VGG and 1w32a code, 0.001 in the
 released ResNet-20 1w1a code. That code moves t once an epoch, here it moves each step.
-A filter of zeros has scale 0 here and is NaN there.
+A filter of zeros has scale 0 here and is NaN there. Late in training gradients grow by
+orders of magnitude from layer to layer: take bfloat16, not float16.
 
 Checked: one 3x3 layer against ``IRConv2d`` of github.com/htqin/IR-Net (ResNet20/1w1a),
 commit f63a590, at progress 0, 0.5 and 0.8 and both values of t_min: output equal; input

@@ -176,7 +176,7 @@ class LnsWeight(WithAuxiliaryLoss, ScaledSignWeight):
             error = unbiased_squared_error(
                 predicted, label, self.flip_rate, self.flip_rate
             )
-            self.auxiliary_loss = self.loss_weight * error.mean()
+            self.leave_auxiliary_loss(self.loss_weight * error.mean())
         return identity_sign(predicted)
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Linear classifier on pooled features."""
+"""Linear classifier on pooled or flattened features."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ class LinearHead(BaseModule):
     """Global average pooling, dropout and a full-precision linear layer ``fc``.
 
     Args:
-        in_channels: Channels of the feature map that is read.
+        in_channels: Channels of the feature map that is read; without pooling times
+            its height and width.
         num_classes: Number of classes K.
         dropout_ratio: Dropout of the pooled features, in [0, 1).
         label_smoothing: Share of the target spread over all classes, in [0, 1).
         in_index: Which feature map of the encoder is read.
+        pool: Average over all places, so that any resolution fits. Without it the
+            feature map is flattened, as VGG's is, and fits one resolution only.
         init_cfg: mmengine initialisation; torch's own when None.
 
     Shape:
@@ -42,6 +45,7 @@ class LinearHead(BaseModule):
         dropout_ratio: float = 0.0,
         label_smoothing: float = 0.0,
         in_index: int = -1,
+        pool: bool = True,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -57,17 +61,20 @@ class LinearHead(BaseModule):
         self.num_classes = num_classes
         self.label_smoothing = label_smoothing
         self.in_index = in_index
+        self.pool = pool
         self.dropout = nn.Dropout(dropout_ratio)
         self.fc = nn.Linear(in_channels, num_classes)
 
     def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
-        pooled = inputs[self.in_index].mean(dim=(2, 3))
-        if pooled.shape[1] != self.fc.in_features:
+        feature = inputs[self.in_index]
+        values = feature.mean(dim=(2, 3)) if self.pool else feature.flatten(1)
+        if values.shape[1] != self.fc.in_features:
             raise ValueError(
-                f"the encoder gives {pooled.shape[1]} channels and the head expects "
-                f"{self.fc.in_features}; set model.head.in_channels={pooled.shape[1]}"
+                f"the encoder gives {values.shape[1]} values an image and the head "
+                f"expects {self.fc.in_features}; set "
+                f"model.head.in_channels={values.shape[1]}"
             )
-        logits = self.fc(self.dropout(pooled))
+        logits = self.fc(self.dropout(values))
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
     def loss(self, inputs: tuple[Tensor, ...], data_samples: list) -> dict[str, Tensor]:

@@ -184,3 +184,16 @@ def test_half_precision_sums_do_not_overflow():
         soft_two_levels(x.to(dtype), *learned).backward(gradient.to(dtype))
         found.append(torch.stack([v.grad for v in learned]))
     torch.testing.assert_close(found[0], found[1], rtol=0.02, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_alpha_that_grew_to_its_bound_leaves_a_slope(dtype):
+    method = get_method({"name": "dsq", "alpha_max": 1.0})
+    binarizer = method.activation(4).to(dtype)
+    for name, parameter in binarizer.named_parameters():
+        if name.endswith("alpha_logit"):
+            parameter.data.fill_(100.0)
+    x = torch.linspace(-2, 2, 64).view(1, 4, 16).to(dtype).requires_grad_()
+    binarizer(x).sum().backward()
+    assert x.grad.isfinite().all()
+    assert all(p.grad.isfinite().all() for p in binarizer.parameters())

@@ -184,6 +184,14 @@ def test_loss_is_left_in_training_only_and_taken_once(weights):
     assert take_auxiliary_losses(model) == {}
 
 
+def test_a_loss_that_nobody_takes_is_told(weights):
+    binarizer = get_method("lns").weight(weights.shape).double()
+    weight = torch.from_numpy(weights)
+    binarizer(weight)
+    with pytest.warns(UserWarning, match="wrap the task model in CMIM"):
+        binarizer(weight)
+
+
 def test_a_pending_loss_neither_hinders_copies_nor_comes_along(weights):
     binarizer = binarizer_of()
     binarizer(torch.from_numpy(weights))

@@ -50,6 +50,15 @@ def test_head_is_a_linear_map_of_the_mean(size, dtype):
     np.testing.assert_allclose(logits.detach().double(), expected, **tolerance)
 
 
+def test_a_head_without_pooling_reads_every_place():
+    head = LinearHead(3 * 4 * 2, num_classes=5, pool=False)
+    feature = torch.randn(2, 3, 4, 2)
+    expected = feature.reshape(2, 24) @ head.fc.weight.T + head.fc.bias
+    torch.testing.assert_close(head((feature,)), expected)
+    with pytest.raises(ValueError, match="gives 30 values an image and the head"):
+        head((torch.randn(2, 3, 5, 2),))
+
+
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_loss_is_the_cross_entropy(smoothing, dtype):
