@@ -119,7 +119,8 @@ def format_methods(rows: Sequence[dict[str, Any]], width: int = 140) -> str:
         stays full precision  stem, down-sampling shortcuts, batch-norm, classifier
         options               t_min=0.1
                               t_max=10.0
-        checked against       IR-Net (ResNet20/1w1a), output and gradients: 5.7e-14
+        checked against       IR-Net (ResNet20/1w1a), output equal, gradients: 6.8e-12
+                              of 1.1e4
     """
     wide = width >= LEAST_TABLE_WIDTH
     return "\n".join((_as_table if wide else _as_blocks)(rows, width))
