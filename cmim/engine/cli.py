@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import os
+import re
 import subprocess
 import sys
 import traceback
@@ -12,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mmengine.config import DictAction
+from mmseg.registry import MODELS
 
 from cmim.engine.allocator import keep_freed_memory
 
@@ -49,7 +52,17 @@ def _sentence(error: Exception) -> str:
     if "Original Traceback" in text:
         # A loader worker's error arrives with its traceback: the last line says it.
         text = text.rstrip().splitlines()[-1].split(": ", 1)[-1]
-    return " ".join(text.split()) or type(error).__name__
+    return _accepted_options(" ".join(text.split())) or type(error).__name__
+
+
+def _accepted_options(text: str) -> str:
+    """Python's message about a component's unknown option, with the known ones."""
+    found = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword .*'(\w+)'", text)
+    component = MODELS.get(found[1]) if found else None
+    if found is None or component is None:
+        return text
+    accepted = ", ".join(inspect.signature(component).parameters)
+    return f"{found[1]} has no option '{found[2]}'; it accepts {accepted}"
 
 
 def make_parser(description: str, example: str) -> argparse.ArgumentParser:
