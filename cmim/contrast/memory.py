@@ -3,26 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from cmim.contrast.pairs import IGNORED
-
-
-def gather_ranks(x: Tensor) -> Tensor:
-    """Join a tensor of equal shape from all processes, in rank order, no gradient.
-
-    Args:
-        x: ``(B, ...)``.
-
-    Returns:
-        ``(world size * B, ...)``; ``x`` itself in a single process.
-    """
-    if not (dist.is_available() and dist.is_initialized()):
-        return x
-    parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, x.contiguous())
-    return torch.cat(parts)
+from cmim.contrast.ranks import gather_ranks
 
 
 class ProjectionQueue(nn.Module):

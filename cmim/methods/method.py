@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 from torch import nn
 
 from cmim.methods.binarizer import ActivationBinarizer, WeightBinarizer
 from cmim.methods.output_scale import OutputScale
+from cmim.naming import factories, make_named
 
 Shape = tuple[int, int, int, int]
-# Annotations of options, in the words of the command line.
-KINDS = {
-    "bool": "True or False",
-    "float": "a number",
-    "int": "a whole number",
-    "str": "a name",
-}
-
-
 @dataclass(frozen=True)
 class Method:
     """The pair of binarizers and the non-linearity that a name stands for.
@@ -84,22 +71,12 @@ def require_activation(
     return method.activation
 
 
-@cache
-def _factories(package: str, attribute: str) -> dict[str, Callable[..., Any]]:
-    found = {}
-    for info in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        module = importlib.import_module(f"{package}.{info.name}")
-        if hasattr(module, attribute):
-            found[info.name] = getattr(module, attribute)
-    return found
-
-
 def _methods() -> dict[str, Callable[..., Method]]:
-    return _factories("cmim.methods", "METHOD")
+    return factories("cmim.methods", "METHOD")
 
 
 def _additions() -> dict[str, Callable[..., Callable[[Method], Method]]]:
-    return _factories("cmim.methods.additions", "ADDITION")
+    return factories("cmim.methods.additions", "ADDITION")
 
 
 def available_methods() -> list[str]:
@@ -120,42 +97,6 @@ def available_additions() -> list[str]:
         True
     """
     return sorted(_additions())
-
-
-def _make(kind: str, factories: dict[str, Callable[..., Any]], entry: Any) -> Any:
-    """What a name, or ``dict(name=..., **options)``, stands for."""
-    options = dict(entry) if isinstance(entry, dict) else {"name": entry}
-    name = options.pop("name", None)
-    if name not in factories:
-        known = ", ".join(sorted(factories))
-        raise ValueError(f"{kind} {name!r} is unknown; choose from {known}")
-    parameters = inspect.signature(factories[name]).parameters
-    accepted = set(parameters)
-    unknown = sorted(set(options) - accepted)
-    if unknown:
-        raise ValueError(
-            f"{kind} {name!r} has no option {', '.join(map(repr, unknown))}; "
-            f"it accepts {', '.join(sorted(accepted)) or 'no options'}"
-        )
-    for option, value in options.items():
-        _check_kind(f"{kind} {name!r}", parameters[option], value)
-    return factories[name](**options)
-
-
-def _check_kind(owner: str, parameter: inspect.Parameter, value: Any) -> None:
-    """Refuse an option's value of another kind than its annotation says.
-
-    A wrong one may work, and mean something else: 'no' is true.
-    """
-    annotation = parameter.annotation
-    text = annotation if isinstance(annotation, str) else annotation.__name__
-    wanted = [part.strip() for part in text.split("|")]
-    given = {"int", "float"} if type(value) is int else {type(value).__name__}
-    if set(wanted) <= set(KINDS) and given.isdisjoint(wanted):
-        raise ValueError(
-            f"{owner} needs {parameter.name} to be "
-            f"{' or '.join(KINDS[k] for k in wanted)}, got {value!r}"
-        )
 
 
 def get_method(method: str | dict) -> Method:
@@ -188,7 +129,7 @@ def get_method(method: str | dict) -> Method:
     additions: str | dict | Sequence[str | dict] = options.pop("additions", ())
     if isinstance(additions, (str, dict)):
         additions = [additions]
-    made = _make("method", _methods(), options)
+    made = make_named("method", _methods(), options)
     for addition in additions:
-        made = _make("addition", _additions(), addition)(made)
+        made = make_named("addition", _additions(), addition)(made)
     return made

@@ -1,0 +1,86 @@
+"""What a name in a config stands for: one module per name, found in a package."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+# Annotations of options, in the words of the command line.
+KINDS = {
+    "bool": "True or False",
+    "float": "a number",
+    "int": "a whole number",
+    "str": "a name",
+}
+
+
+@cache
+def factories(package: str, attribute: str) -> dict[str, Callable[..., Any]]:
+    """The ``attribute`` of every module of a package that has it, by module name.
+
+    Args:
+        package: Dotted name, e.g. ``'cmim.methods'``.
+        attribute: e.g. ``'METHOD'``.
+    """
+    found = {}
+    for info in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        module = importlib.import_module(f"{package}.{info.name}")
+        if hasattr(module, attribute):
+            found[info.name] = getattr(module, attribute)
+    return found
+
+
+def make_named(kind: str, known: dict[str, Callable[..., Any]], entry: Any) -> Any:
+    """What a name, or ``dict(name=..., **options)``, stands for.
+
+    Args:
+        kind: What is named, for messages.
+        known: A factory per name.
+        entry: The config's entry.
+
+    Raises:
+        ValueError: Unknown name or option, or a value of another kind; the message
+            lists what exists.
+
+    Examples:
+        >>> make_named("colour", {"red": lambda: 1}, "blue")
+        Traceback (most recent call last):
+        ValueError: colour 'blue' is unknown; choose from red
+    """
+    options = dict(entry) if isinstance(entry, dict) else {"name": entry}
+    name = options.pop("name", None)
+    if name not in known:
+        raise ValueError(
+            f"{kind} {name!r} is unknown; choose from {', '.join(sorted(known))}"
+        )
+    parameters = inspect.signature(known[name]).parameters
+    accepted = set(parameters)
+    unknown = sorted(set(options) - accepted)
+    if unknown:
+        raise ValueError(
+            f"{kind} {name!r} has no option {', '.join(map(repr, unknown))}; "
+            f"it accepts {', '.join(sorted(accepted)) or 'no options'}"
+        )
+    for option, value in options.items():
+        _check_kind(f"{kind} {name!r}", parameters[option], value)
+    return known[name](**options)
+
+
+def _check_kind(owner: str, parameter: inspect.Parameter, value: Any) -> None:
+    """Refuse an option's value of another kind than its annotation says.
+
+    A wrong one may work, and mean something else: 'no' is true.
+    """
+    annotation = parameter.annotation
+    text = annotation if isinstance(annotation, str) else annotation.__name__
+    wanted = [part.strip() for part in text.split("|")]
+    given = {"int", "float"} if type(value) is int else {type(value).__name__}
+    if set(wanted) <= set(KINDS) and given.isdisjoint(wanted):
+        raise ValueError(
+            f"{owner} needs {parameter.name} to be "
+            f"{' or '.join(KINDS[k] for k in wanted)}, got {value!r}"
+        )
