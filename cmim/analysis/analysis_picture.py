@@ -197,7 +197,8 @@ def _draw_classes(
     colors = {n: palette(i) for i, n in enumerate(order) if counts[n]}
     for axes, layout in zip(row, layouts, strict=True):
         shades = [colors.get(int(n), GRID) for n in layout["labels"].tolist()]
-        axes.scatter(*layout["points"].T.tolist(), c=shades, s=7, linewidths=0)
+        x, y = layout["points"].T.tolist()
+        axes.scatter(x, y, c=shades, s=7, linewidths=0)
     last = row[-1]
     for number, color in colors.items():
         known = number < len(classes)

@@ -118,9 +118,14 @@ def critic_bound(
         ceiling. https://arxiv.org/abs/1905.06922
 
     Examples:
-        >>> x = torch.eye(8).repeat(32, 1)  # eight equally likely states: 3 bits
-        >>> critic_bound(x, x, torch.arange(256) // 8, candidates=8)
-        Bound(bits=1.6..., ceiling=3.0)
+        Eight states, equally likely: 3 bits of themselves, none of a constant.
+
+        >>> x, images = torch.eye(8).repeat(32, 1), torch.arange(256) // 8
+        >>> bits, ceiling = critic_bound(x, torch.zeros(256, 1), images, candidates=8)
+        >>> round(bits, 4), ceiling
+        (0.0, 3.0)
+        >>> 2 < critic_bound(x, x, images, candidates=8).bits < 3
+        True
     """
     fit, choose, measure = split_images(images)
     candidates = min(candidates, int(choose.sum()), int(measure.sum()))

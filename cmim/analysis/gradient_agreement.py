@@ -3,6 +3,7 @@ r"""Whether an added loss pulls with the task or against it, from their gradient
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -13,12 +14,12 @@ ADDED = "cmim.loss_"
 
 
 class Agreement(NamedTuple):
-    """How the gradients of two losses for the same weights compare.
+    """How two gradients for the same weights compare.
 
     Attributes:
-        cosine: 1 where an added loss pulls the same way as the task, 0 where it asks
-            for something else, -1 where it pulls against it; NaN where one is 0.
-        ratio: Length of the added loss's gradient over that of the task's.
+        cosine: 1 where the second pulls the same way as the first, 0 where it asks for
+            something else, -1 where it pulls against it; NaN where one is 0.
+        ratio: Length of the second over that of the first.
     """
 
     cosine: float
@@ -57,57 +58,60 @@ def split_losses(
     return sum(sums[False][1:], sums[False][0]), sum(sums[True][1:], sums[True][0])
 
 
-def gradient_agreement(
-    task: Tensor, added: Tensor, groups: Mapping[str, Sequence[nn.Parameter]]
-) -> dict[str, Agreement]:
-    r"""Cosine and ratio of two losses' gradients for groups of weights.
+def loss_gradients(
+    loss: Tensor, groups: Mapping[str, Sequence[nn.Parameter]]
+) -> dict[str, Tensor]:
+    """The gradient of a loss for groups of weights, one vector each.
 
-    .. math::
-        \cos = \frac{\langle \nabla L_{task}, \nabla L_{added} \rangle}
-        {\|\nabla L_{task}\| \|\nabla L_{added}\|}
-
-    With binary weights these are surrogate gradients, the ones that training follows.
-    Weights that a loss does not reach count as gradient 0.
+    With binary weights it is the surrogate gradient, the one that training follows.
+    Weights that the loss does not reach have gradient 0. The graph is kept for other
+    losses.
 
     Args:
-        task: Scalar.
-        added: Scalar of the same graph.
+        loss: Scalar.
         groups: Name to parameters.
+
+    Examples:
+        >>> w = nn.Parameter(torch.tensor([1.0, 0.0]))
+        >>> loss_gradients(3 * w[0], {"w": [w]})
+        {'w': tensor([3., 0.])}
+    """
+    parameters = [p for group in groups.values() for p in group]
+    gradients = torch.autograd.grad(
+        loss, parameters, retain_graph=True, allow_unused=True
+    )
+    parts = iter(
+        (torch.zeros_like(parameter) if gradient is None else gradient).flatten()
+        for parameter, gradient in zip(parameters, gradients, strict=True)
+    )
+    return {
+        name: torch.cat(list(islice(parts, len(group))))
+        for name, group in groups.items()
+    }
+
+
+def agreement(first: Tensor, second: Tensor) -> Agreement:
+    r"""Cosine and ratio of two gradients.
+
+    .. math::
+        \cos = \frac{\langle g_1, g_2 \rangle}{\|g_1\| \|g_2\|}
+
+    Gradients of small batches are noisy, so that even two of the same loss have a small
+    cosine: measure that one too, as the yardstick.
+
+    Args:
+        first: Of the task, ``(P,)``.
+        second: Of the added loss, ``(P,)``.
 
     References:
         Du et al., Adapting Auxiliary Losses Using Gradient Similarity, 2018.
         https://arxiv.org/abs/1812.02224
 
     Examples:
-        >>> w = nn.Parameter(torch.tensor([1.0, 0.0]))
-        >>> gradient_agreement(w.sum(), 3 * w[0], {"w": [w]})
-        {'w': Agreement(cosine=0.70..., ratio=2.12...)}
+        >>> agreement(torch.tensor([1.0, 0.0]), torch.tensor([-3.0, 4.0]))
+        Agreement(cosine=-0.6, ratio=5.0)
     """
-    parameters = [p for group in groups.values() for p in group]
-    ours = _gradients(task, parameters, keep=True)
-    theirs = _gradients(added, parameters, keep=False)
-    found, begin = {}, 0
-    for name, group in groups.items():
-        end = begin + len(group)
-        found[name] = _compare(ours[begin:end], theirs[begin:end])
-        begin = end
-    return found
-
-
-def _gradients(
-    loss: Tensor, parameters: Sequence[nn.Parameter], keep: bool
-) -> list[Tensor]:
-    gradients = torch.autograd.grad(
-        loss, parameters, retain_graph=keep, allow_unused=True
-    )
-    return [
-        torch.zeros_like(parameter) if gradient is None else gradient
-        for parameter, gradient in zip(parameters, gradients, strict=True)
-    ]
-
-
-def _compare(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> Agreement:
-    task = torch.cat([g.flatten().double() for g in ours])
-    added = torch.cat([g.flatten().double() for g in theirs])
-    length, other = task.norm(), added.norm()
-    return Agreement((task @ added / (length * other)).item(), (other / length).item())
+    first, second = first.double(), second.double()
+    lengths = first.norm(), second.norm()
+    cosine = first @ second / (lengths[0] * lengths[1])
+    return Agreement(cosine.item(), (lengths[1] / lengths[0]).item())

@@ -200,10 +200,12 @@ def label_information(x: Tensor, labels: Tensor, continuous: bool) -> float | No
         classes, place = labels.nan_to_num(-1).unique(return_inverse=True)
         frequent = torch.bincount(place, minlength=len(classes)) > 2 * NEIGHBOURS
         known &= frequent[place]
+    if known.sum() <= 4 * NEIGHBOURS or labels[known].unique().numel() < 2:
+        return None
     x, labels = principal_components(x[known]), labels[known]
     rows = _evenly_spaced(len(x))
     x, labels = x[rows], labels[rows].double()
-    if len(x) <= 4 * NEIGHBOURS or x.shape[1] == 0 or labels.unique().numel() < 2:
+    if x.shape[1] == 0:
         return None
     if continuous:
         labels = (labels - labels.mean()) / labels.std()

@@ -115,13 +115,21 @@ def _gradient_lines(report: dict[str, Any]) -> list[str]:
         if "skipped" in gradients:
             lines.append(f"skipped: {gradients['skipped']}")
             continue
-        lines.append(f"{'weights':12s} {'cosine':>16s} {'length, % of task':>18s}")
+        lines.append(
+            f"{'weights':12s} {'cosine':>16s} {'task, next batch':>17s} "
+            f"{'length, % of task':>18s}"
+        )
         for name, values in gradients.items():
             if values["cosine"] is None:
                 lines.append(f"{name:12s} {'not reached':>16s}")
                 continue
             cosine = f"{values['cosine']:+.3f} +- {values['cosine_spread']:.3f}"
-            lines.append(f"{name:12s} {cosine:>16s} {100 * values['ratio']:>18.1f}")
+            again = values["task_cosine"]
+            repeated = "-" if again is None else f"{again:+.3f}"
+            lines.append(
+                f"{name:12s} {cosine:>16s} {repeated:>17s} "
+                f"{100 * values['ratio']:>18.1f}"
+            )
     return lines
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+import statistics
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -13,12 +14,13 @@ from mmengine.device import get_device
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from mmseg.registry import MODELS
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from cmim.analysis.gradient_agreement import (
     Agreement,
-    gradient_agreement,
+    agreement,
+    loss_gradients,
     split_losses,
 )
 from cmim.checkpoint import CheckpointError, load_strictly, read_checkpoint
@@ -49,9 +51,11 @@ def compare_gradients(
 
     Returns:
         For each stage, and ``encoder`` for all its weights, ``cosine`` (mean),
-        ``cosine_spread`` (standard deviation over batches) and ``ratio`` (length of the
-        added gradient over the task's); or ``skipped``, a sentence why, where the
-        checkpoint was trained without these losses.
+        ``cosine_spread`` (standard deviation over batches), ``task_cosine`` (of the
+        task's gradients of successive batches, the yardstick: noise of the batches
+        alone keeps it below 1) and ``ratio`` (length of the added gradient over the
+        task's); or ``skipped``, a sentence why, where the checkpoint was trained
+        without these losses.
 
     Raises:
         ConfigError: The config adds no losses.
@@ -67,17 +71,24 @@ def compare_gradients(
         )
     model.to(get_device()).train()
     groups = _stages(model.model.backbone)
-    found: list[dict[str, Agreement]] = []
+    found: dict[str, list[Agreement]] = {name: [] for name in groups}
+    repeated: dict[str, list[Agreement]] = {name: [] for name in groups}
+    before: dict[str, Tensor] = {}
     with torch.random.fork_rng():
         bar = tqdm(total=batches, unit="batch", desc=f"{label} gradients")
         for number, batch in enumerate(_batches(config, batches, seed)):
             torch.manual_seed(seed + number)
             ready = model.data_preprocessor(batch, training=True)
-            losses = model(**ready, mode="loss")
-            found.append(gradient_agreement(*split_losses(losses), groups))
+            task, added = split_losses(model(**ready, mode="loss"))
+            ours, theirs = (loss_gradients(loss, groups) for loss in (task, added))
+            for name in groups:
+                found[name].append(agreement(ours[name], theirs[name]))
+                if before:
+                    repeated[name].append(agreement(before[name], ours[name]))
+            before = ours
             bar.update()
         bar.close()
-    return {name: _summary([each[name] for each in found]) for name in groups}
+    return {name: _summary(found[name], repeated[name]) for name in groups}
 
 
 def _build(config: Config, teacher: str | None) -> BaseModel:
@@ -123,20 +134,22 @@ def _stages(backbone: nn.Module) -> dict[str, list[nn.Parameter]]:
     return groups
 
 
-def _summary(values: list[Agreement]) -> dict[str, float | None]:
-    cosines = torch.tensor([v.cosine for v in values], dtype=torch.float64)
-    ratios = torch.tensor([v.ratio for v in values], dtype=torch.float64)
-    known = cosines.isfinite()
-    if not known.any():
-        # The stages behind the deepest tap, say, which an added loss never reaches.
-        return dict(cosine=None, cosine_spread=None, ratio=_rounded(ratios.mean()))
+def _summary(
+    found: list[Agreement], repeated: list[Agreement]
+) -> dict[str, float | None]:
+    # Stages behind the deepest tap, say, an added loss never reaches.
+    cosines = [each.cosine for each in found if math.isfinite(each.cosine)]
+    yardstick = [each.cosine for each in repeated if math.isfinite(each.cosine)]
     return dict(
-        cosine=_rounded(cosines[known].mean()),
-        cosine_spread=_rounded(cosines[known].std(correction=0)),
-        ratio=_rounded(ratios.mean()),
+        cosine=_rounded(cosines, statistics.fmean),
+        cosine_spread=_rounded(cosines, statistics.pstdev),
+        task_cosine=_rounded(yardstick, statistics.fmean),
+        ratio=_rounded([each.ratio for each in found], statistics.fmean),
     )
 
 
-def _rounded(value: torch.Tensor) -> float | None:
-    number = value.item()
-    return round(number, 4) if math.isfinite(number) else None
+def _rounded(
+    values: list[float], average: Callable[[list[float]], float]
+) -> float | None:
+    known = [value for value in values if math.isfinite(value)]
+    return round(average(known), 4) if known else None
