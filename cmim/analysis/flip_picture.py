@@ -71,6 +71,7 @@ def draw_flips(runs: Mapping[str, Mapping[str, Any]], path: str | Path) -> None:
             axes.plot(steps, shown, color=color, linewidth=1.5, label=stage)
         axes.set_title(label, fontsize=9.5, color=INK)
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.set_xlabel("step", fontsize=8.5, color=MUTED)
         axes.spines[["top", "right"]].set_visible(False)
         axes.spines[["left", "bottom"]].set_color(GRID)

@@ -113,13 +113,14 @@ def _gradient_lines(report: dict[str, Any]) -> list[str]:
             continue
         lines += ["", f"Gradients of added losses against the task's: {label}"]
         if "skipped" in gradients:
-            lines.append(f"skipped: {gradients['skipped']}")
+            lines.append(f"skipped: it {gradients['skipped']}")
             continue
+        lines[-1] += f" (partner {gradients['partner']})"
         lines.append(
             f"{'weights':12s} {'cosine':>16s} {'task, next batch':>17s} "
             f"{'length, % of task':>18s}"
         )
-        for name, values in gradients.items():
+        for name, values in gradients["stages"].items():
             if values["cosine"] is None:
                 lines.append(f"{name:12s} {'not reached':>16s}")
                 continue

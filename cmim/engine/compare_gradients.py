@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -27,6 +27,7 @@ from cmim.checkpoint import CheckpointError, load_strictly, read_checkpoint
 from cmim.engine.config import ConfigError
 
 WHOLE = "encoder"
+PARTNERS = ("latent", "teacher")
 
 
 def compare_gradients(
@@ -42,41 +43,56 @@ def compare_gradients(
     On training batches, in training mode, at the weights of the checkpoint.
 
     Args:
-        config: With the CMIM wrapper and a partner.
-        checkpoint: Trained with it, projections included.
+        config: With the CMIM wrapper.
+        checkpoint: Trained with it and its partner or another one, projections
+            included.
         teacher: Checkpoint of the twin, in place of the config's, or None.
         batches: How many training batches to average over.
         label: What the progress bar says.
         seed: Seed of batches and sampled pixels.
 
     Returns:
-        For each stage, and ``encoder`` for all its weights, ``cosine`` (mean),
+        ``partner``, the one whose losses were found in the checkpoint, and ``stages``:
+        for each, and ``encoder`` for all its weights, ``cosine`` (mean),
         ``cosine_spread`` (standard deviation over batches), ``task_cosine`` (of the
         task's gradients of successive batches, the yardstick: noise of the batches
         alone keeps it below 1) and ``ratio`` (length of the added gradient over the
-        task's); or ``skipped``, a sentence why, where the checkpoint was trained
-        without these losses.
+        task's, at the weight of the loss in the config). Or ``skipped``, a sentence
+        why, where the checkpoint has no such losses.
 
     Raises:
         ConfigError: The config adds no losses.
     """
-    model = _build(config, teacher)
-    try:
-        state = read_checkpoint(checkpoint)["state_dict"]
-        load_strictly(model, state, checkpoint)
-    except CheckpointError:
+    if "partner" not in config.model:
+        raise ConfigError(
+            f"'{config.filename}' has no CMIM wrapper, so that there are no added "
+            "losses; leave --gradients out"
+        )
+    model = _trained(config, checkpoint, teacher)
+    if model is None:
         return dict(
-            skipped="trained without the losses of this config; set model.partner (and "
-            "the like) to what it was trained with"
+            skipped="holds no losses that this config can add; set other taps or sizes "
+            "with --cfg-options as in its training"
         )
     model.to(get_device()).train()
+    bar = tqdm(
+        _batches(config, batches, seed),
+        total=batches,
+        unit="batch",
+        desc=f"{label} gradients",
+    )
+    return dict(partner=model.partner, stages=_compare_stages(model, bar, seed))
+
+
+def _compare_stages(
+    model: BaseModel, batches: Iterable[dict], seed: int
+) -> dict[str, dict[str, float | None]]:
     groups = _stages(model.model.backbone)
     found: dict[str, list[Agreement]] = {name: [] for name in groups}
     repeated: dict[str, list[Agreement]] = {name: [] for name in groups}
     before: dict[str, Tensor] = {}
     with torch.random.fork_rng():
-        bar = tqdm(total=batches, unit="batch", desc=f"{label} gradients")
-        for number, batch in enumerate(_batches(config, batches, seed)):
+        for number, batch in enumerate(batches):
             torch.manual_seed(seed + number)
             ready = model.data_preprocessor(batch, training=True)
             task, added = split_losses(model(**ready, mode="loss"))
@@ -86,23 +102,38 @@ def compare_gradients(
                 if before:
                     repeated[name].append(agreement(before[name], ours[name]))
             before = ours
-            bar.update()
-        bar.close()
     return {name: _summary(found[name], repeated[name]) for name in groups}
 
 
-def _build(config: Config, teacher: str | None) -> BaseModel:
-    model = copy.deepcopy(config.model)
-    if "partner" not in model:
-        raise ConfigError(
-            f"'{config.filename}' has no CMIM wrapper, so that there are no added "
-            "losses; leave --gradients out"
-        )
-    if teacher is not None:
-        model["teacher"] = teacher
-    if model["model"]["backbone"].get("init_from"):
-        model["model"]["backbone"]["init_from"] = None
-    return MODELS.build(model)
+def _trained(config: Config, checkpoint: str, teacher: str | None) -> BaseModel | None:
+    """The model with the losses that the checkpoint has the state of.
+
+    The config's own partner comes first, then the others: so that one call compares
+    checkpoints of different partners.
+    """
+    state = read_checkpoint(checkpoint)["state_dict"]
+    own = config.model["partner"]
+    for partner in (own, *(name for name in PARTNERS if name != own)):
+        options = copy.deepcopy(config.model)
+        options["partner"] = partner
+        if partner == "none" and not options.get("regularizers"):
+            continue
+        if teacher is not None:
+            options["teacher"] = teacher
+        if options["model"]["backbone"].get("init_from"):
+            options["model"]["backbone"]["init_from"] = None
+        try:
+            model = MODELS.build(options)
+            load_strictly(model, state, checkpoint)
+        except CheckpointError:
+            continue
+        except (ValueError, FileNotFoundError):
+            # Another partner may want a twin that nobody has named.
+            if partner == own:
+                raise
+            continue
+        return model
+    return None
 
 
 def _batches(config: Config, count: int, seed: int) -> Iterator[dict]:

@@ -18,6 +18,7 @@ from cmim.analysis import embedding
 from cmim.checkpoint import structure
 from cmim.engine.analysis_table import as_tables, one_sentences
 from cmim.engine.analyze import analyze, label_checkpoints, write_analysis
+from cmim.engine.compare_gradients import compare_gradients
 from cmim.engine.config import ConfigError, load_config, task_model_config
 from cmim.models import full_precision_twin
 
@@ -151,13 +152,28 @@ def test_the_report_is_complete(written, trained, rooms):
     latent, none = report["checkpoints"].values()
     assert latent["flips"] == json.loads((trained / "flips.json").read_text())
     assert "flips" not in none
-    assert "model.partner" in none["gradients"]["skipped"]
-    gradients = latent["gradients"]
+    assert "no losses" in none["gradients"]["skipped"]
+    assert latent["gradients"]["partner"] == "latent"
+    gradients = latent["gradients"]["stages"]
     assert {"encoder", "conv1", "layer1", "layer4"} <= set(gradients)
     for values in gradients.values():
         assert -1 <= values["cosine"] <= 1
         assert -1 <= values["task_cosine"] <= 1
         assert values["ratio"] > 0
+
+
+def test_gradients_of_another_partner_are_found(rooms, others, trained, tmp_path):
+    """The config says 'latent'; the checkpoint has the projections of 'teacher'."""
+    given = {"model.partner": "teacher", "model.teacher": others["teacher"]}
+    path = save(config_of(rooms, **given).model, tmp_path / "last.pth")
+    own = config_of(rooms)
+    found = compare_gradients(own, path, others["teacher"], 1, "teacher")
+    assert found["partner"] == "teacher"
+    assert found["stages"]["encoder"]["task_cosine"] is None
+    assert "skipped" in compare_gradients(own, path, None, 1, "no twin")
+    none = config_of(rooms, **{"model.partner": "none"})
+    latent = str(trained / "last.pth")
+    assert compare_gradients(none, latent, None, 1, "latent")["partner"] == "latent"
 
 
 def test_codes_are_those_of_the_network(rooms, others):
