@@ -63,6 +63,18 @@ def measure_layer(args: argparse.Namespace) -> dict:
     return figures
 
 
+def measure_estimators(args: argparse.Namespace) -> dict:
+    from cmim.analysis.gaussian_check import check_estimators, format_checks
+    from cmim.analysis.gaussian_picture import draw_checks
+
+    rows = check_estimators(args.samples, args.repeats)
+    print(format_checks(rows))
+    picture = Path(args.out) / "estimators.png"
+    draw_checks(picture, rows, f"{args.samples} samples, {args.repeats} repetitions")
+    print(f"\npicture: {picture}")
+    return dict(samples=args.samples, repeats=args.repeats, unit="nats", rows=rows)
+
+
 def main() -> None:
     from cmim.engine import cli
 
@@ -71,7 +83,8 @@ def main() -> None:
         "in one run. 'step' times training steps with the contrastive loss off, with "
         "the latent partner and with the teacher. 'layer' times forward and backward "
         "pass of a ResNet-18 stage and counts the memory it keeps, against the way "
-        "published code writes it.",
+        "published code writes it. 'estimators' compares estimates of mutual "
+        "information with known values.",
         "python tools/bench.py step configs/nyud_seg_bireal_small.py --amp --profile\n"
         "  python tools/bench.py layer --stage 2 --json layer.json",
     )
@@ -104,6 +117,19 @@ def main() -> None:
             "--profile", action="store_true", help="also list the costliest operators"
         )
         cli.add_json_option(command)
+    estimators = what.add_parser(
+        "estimators", help="estimators of mutual information against known values"
+    )
+    estimators.add_argument("--samples", type=int, default=1000, help="a data set")
+    estimators.add_argument("--repeats", type=int, default=10, help="data sets a case")
+    estimators.add_argument(
+        "--out",
+        metavar="DIR",
+        default="work_dirs/estimators",
+        help="folder of the picture (default: %(default)s)",
+    )
+    estimators.set_defaults(threads=None)
+    cli.add_json_option(estimators)
     args = parser.parse_args()
 
     import torch
@@ -112,7 +138,12 @@ def main() -> None:
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    figures = {"step": measure_step, "layer": measure_layer}[args.what](args)
+    measure = {
+        "step": measure_step,
+        "layer": measure_layer,
+        "estimators": measure_estimators,
+    }
+    figures = measure[args.what](args)
     if args.json:
         write_json(args.json, figures)
 

@@ -40,6 +40,13 @@ def main() -> None:
     parser.add_argument(
         "--tensorboard", action="store_true", help="write TensorBoard scalars"
     )
+    parser.add_argument(
+        "--record-flips",
+        type=int,
+        metavar="N",
+        help="record every N steps how many binary weights changed their sign "
+        "(flips.json in the run's folder; tools/analyze.py draws it)",
+    )
     parser.add_argument("--no-test", action="store_true", help="skip the final test")
     cli.add_json_option(parser)
     args = parser.parse_args()
@@ -58,6 +65,7 @@ def main() -> None:
         amp=args.amp,
         launcher=args.launcher,
         overwrite=args.overwrite,
+        record_flips=args.record_flips,
     )
     if args.tensorboard:
         config.visualizer = dict(

@@ -89,6 +89,7 @@ def prepare_training(
     amp: str | None = None,
     launcher: str = "none",
     overwrite: bool = False,
+    record_flips: int | None = None,
 ) -> Config:
     """Complete a config with what the command line says.
 
@@ -101,10 +102,12 @@ def prepare_training(
             or None for what the config says.
         launcher: As in mmengine: ``'none'``, ``'pytorch'``, ``'slurm'``, ``'mpi'``.
         overwrite: Start afresh in a folder that holds a run.
+        record_flips: Steps between records of changed weight signs; None for none.
 
     Raises:
-        ConfigError: Unknown precision, float16 without a GPU, a folder that holds a
-            run already, or a resumed run with another seed or number of steps.
+        ConfigError: Unknown precision, float16 without a GPU, an interval below 1, a
+            folder that holds a run already, or a resumed run with another seed or
+            number of steps.
     """
     name = Path(config.filename).stem
     config.work_dir = work_dir or config.get("work_dir") or f"work_dirs/{name}"
@@ -123,12 +126,21 @@ def prepare_training(
     config.randomness = {**randomness, "seed": 0 if chosen is None else chosen}
     if amp is not None:
         _set_precision(config, amp)
+    if record_flips is not None:
+        _add_flips(config, record_flips)
     _fit_schedules(config)
     if not torch.cuda.is_available():
         # torch's SyncBatchNorm and NCCL work on GPUs only.
         config.pop("sync_bn", None)
         config.env_cfg = {**config.get("env_cfg", {}), "dist_cfg": {"backend": "gloo"}}
     return config
+
+
+def _add_flips(config: Config, interval: int) -> None:
+    if interval < 1:
+        raise ConfigError(f"--record-flips must be at least 1 step, got {interval}")
+    hook = dict(type="cmim.hooks.record_flips.RecordFlips", interval=interval)
+    config.custom_hooks = [*config.get("custom_hooks", []), hook]
 
 
 def _check_resumption(config: Config, earlier: Path, seed: int | None) -> int | None:

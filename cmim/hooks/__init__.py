@@ -1,6 +1,7 @@
 """Hooks of the training loop, one per file."""
 
 from cmim.hooks.clip_latent_weights import ClipLatentWeights
+from cmim.hooks.record_flips import RecordFlips
 from cmim.hooks.record_timing import RecordTiming
 from cmim.hooks.save_checkpoint import SaveCheckpoint
 from cmim.hooks.seed_steps import SeedSteps
@@ -8,6 +9,7 @@ from cmim.hooks.set_progress import SetProgress
 
 __all__ = [
     "ClipLatentWeights",
+    "RecordFlips",
     "RecordTiming",
     "SaveCheckpoint",
     "SeedSteps",
