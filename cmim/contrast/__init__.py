@@ -1,6 +1,14 @@
-"""The CMIM loss: taps (where), pairs (who), projection, memory, loss."""
+"""The contrastive losses: taps (where), pairs (who), scores, bounds, memory, losses."""
 
-from cmim.contrast.loss import PixelContrastLoss
+from cmim.contrast.losses import available_losses, get_loss
+from cmim.contrast.options import BatchLabels, ContrastOptions
 from cmim.contrast.taps import ActivationTaps, binarizer_names
 
-__all__ = ["ActivationTaps", "PixelContrastLoss", "binarizer_names"]
+__all__ = [
+    "ActivationTaps",
+    "BatchLabels",
+    "ContrastOptions",
+    "available_losses",
+    "binarizer_names",
+    "get_loss",
+]

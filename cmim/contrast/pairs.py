@@ -11,9 +11,14 @@ IGNORED = -1
 
 
 def sample_positions(
-    batch: int, height: int, width: int, count: int, device: torch.device
+    batch: int,
+    height: int,
+    width: int,
+    count: int,
+    device: torch.device,
+    weights: Tensor | None = None,
 ) -> Tensor:
-    """Distinct random pixels of each image, uniform over the feature map.
+    """Distinct random pixels of each image.
 
     A fixed number of anchors an image makes the cost independent of the image size.
 
@@ -23,6 +28,9 @@ def sample_positions(
         width: Columns of the feature map.
         count: Pixels wanted an image; all of them if the map has fewer.
         device: Where to sample.
+        weights: ``(N, height * width)``, not negative: chances of the first draw, up to
+            a factor an image; later draws are among those left. Pixels of weight 0 are
+            taken only where nothing else is left. Uniform when None.
 
     Returns:
         ``(N, P)`` int64 flat indices ``row * width + column``,
@@ -33,6 +41,11 @@ def sample_positions(
         [[0, 1, 2, 3]]
     """
     keys = torch.rand(batch, height * width, device=device)
+    if weights is not None:
+        # The largest u^(1/w) are a draw without replacement (Efraimidis and Spirakis
+        # 2006), and log(u) / w are in the same order.
+        tiny = torch.finfo(keys.dtype).tiny
+        keys = keys.clamp(min=tiny).log() / weights.clamp(min=tiny)
     return keys.topk(min(count, height * width), dim=1).indices
 
 

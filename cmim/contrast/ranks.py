@@ -16,9 +16,7 @@ from torch import Tensor
 
 def world_size() -> int:
     """Number of processes; 1 without distributed training."""
-    return (
-        dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
-    )
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:

@@ -13,6 +13,7 @@ from cmim.contrast.pairs import other_label
 from cmim.functional.score_sums import (
     CHUNK,
     count_allowed,
+    log_add_exp,
     log_sum_exp_scores,
     softplus_sum_scores,
 )
@@ -98,12 +99,12 @@ class Scores:
 
     @cached_property
     def log_sum(self) -> Tensor:
-        """``(A,)`` log of the negatives' summed exponential scores, ``-inf`` for none."""
+        """``(A,)`` log of the negatives' summed exponentials, ``-inf`` for none."""
         sums = [
             log_sum_exp_scores(self._scaled, b.vectors, self._allowed(b), self.chunk)
             for b in self.candidates
         ]
-        return sums[0] if len(sums) == 1 else torch.logaddexp(*sums)
+        return sums[0] if len(sums) == 1 else log_add_exp(torch.stack(sums))
 
     @cached_property
     def log_mean(self) -> Tensor:

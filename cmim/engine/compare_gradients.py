@@ -81,7 +81,9 @@ def compare_gradients(
         unit="batch",
         desc=f"{label} gradients",
     )
-    return dict(partner=model.partner, stages=_compare_stages(model, bar, seed))
+    return dict(
+        partner=model.settings.partner, stages=_compare_stages(model, bar, seed)
+    )
 
 
 def _compare_stages(

@@ -116,7 +116,8 @@ def donsker_varadhan_loss(positive: Tensor, log_mean_all: Tensor) -> Tensor:
 def jensen_shannon_loss(positive: Tensor, softplus_mean: Tensor) -> Tensor:
     r"""Trains a critic to the log density ratio; a bound on a Jensen-Shannon MI.
 
-    .. math:: \operatorname{softplus}(-s^+) + \mathrm{mean}_j \operatorname{softplus}(s_j)
+    .. math::
+        \operatorname{softplus}(-s^+) + \mathrm{mean}_j \operatorname{softplus}(s_j)
 
     The mutual information in nats is read with ``nwj_loss`` at scores ``s + 1``.
 
@@ -187,8 +188,8 @@ def log_leave_one_out_mean(scores: Tensor) -> Tensor:
     r"""Log-mean-exp of each row without each of its entries.
 
     ``(K, K)`` to ``(K, K)``: entry (i, j) is
-    :math:`\log \frac{1}{K-1} \sum_{k \ne j} e^{s_{ik}}`, from prefix and suffix sums, so
-    that no difference of near-equal numbers is taken.
+    :math:`\log \frac{1}{K-1} \sum_{k \ne j} e^{s_{ik}}`, from prefix and suffix sums,
+    so that no difference of near-equal numbers is taken.
 
     Examples:
         >>> s = torch.tensor([[1.0, 2.0, 4.0]]).log().expand(3, 3)

@@ -16,6 +16,7 @@ may be overwritten before it. Otherwise the scores are computed again there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import torch
@@ -61,6 +62,20 @@ def log_sum_exp_scores(
     return _LogSumExp.apply(anchors, candidates, allowed, chunk)
 
 
+def log_add_exp(logs: Tensor) -> Tensor:
+    r"""Log of the sum of exponentials over the first dimension.
+
+    :math:`-\infty` is an empty sum. ``torch.logsumexp`` has the gradient NaN where
+    all are empty; here it is 0.
+
+    Examples:
+        >>> log_add_exp(torch.tensor([0.0, -math.inf])).item()
+        0.0
+    """
+    empty = (logs == -math.inf).all(dim=0)
+    return logs.masked_fill(empty, 0).logsumexp(dim=0).masked_fill(empty, -math.inf)
+
+
 def softplus_sum_scores(
     anchors: Tensor,
     candidates: Tensor,
@@ -81,7 +96,7 @@ def softplus_sum_scores(
         ``(A,)``, 0 for an anchor without negatives.
 
     Examples:
-        >>> softplus_sum_scores(torch.zeros(1, 1), torch.zeros(3, 1)).tolist()  # 3 log 2
+        >>> softplus_sum_scores(torch.zeros(1, 1), torch.zeros(3, 1)).tolist()
         [2.079...]
     """
     return _SoftplusSum.apply(anchors, candidates, allowed, shift, chunk)
@@ -145,7 +160,7 @@ class _LogSumExp(torch.autograd.Function):
         result = total.log() + base
         if recompute:
             ctx.save_for_backward(anchors, candidates, result)
-        elif keep:
+        elif pulled is not None:
             some = total.masked_fill(total == 0, 1)
             ctx.save_for_backward(pulled.div_(some[:, None]))
         return result

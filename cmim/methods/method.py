@@ -12,6 +12,8 @@ from cmim.methods.output_scale import OutputScale
 from cmim.naming import factories, make_named
 
 Shape = tuple[int, int, int, int]
+
+
 @dataclass(frozen=True)
 class Method:
     """The pair of binarizers and the non-linearity that a name stands for.

@@ -1,4 +1,4 @@
-"""PixelContrastLoss against loops over anchors and candidates, and its invariances."""
+"""InfoNCE on pixels against loops over anchors and candidates, and its invariances."""
 
 from __future__ import annotations
 
@@ -9,18 +9,27 @@ import pytest
 import torch
 from torch import Tensor
 
-from cmim.contrast import loss as loss_module
-from cmim.contrast.loss import PixelContrastLoss
+from cmim.contrast import BatchLabels, ContrastOptions, layer_loss, pair_loss
+from cmim.contrast.losses.info_nce import InfoNceBound
+from cmim.contrast.pair_loss import PairLoss
 from cmim.contrast.pairs import IGNORED
+from cmim.contrast.scores import Scores
 
 N, C, H, W, P = 3, 4, 5, 6, 7
 
 
-def make_loss(**options) -> PixelContrastLoss:
+class PixelLoss(PairLoss):
+    """InfoNCE that takes a bare map of labels."""
+
+    def forward(self, binary, partner, labels=None):
+        return super().forward(binary, partner, BatchLabels(exclude=labels))
+
+
+def make_loss(channels: int = C, **options) -> PixelLoss:
     torch.manual_seed(0)
-    channels = {"channels": C, "partner_channels": C}
-    options = {**channels, "projection": 3, "pixels": P, "temperature": 0.5, **options}
-    return PixelContrastLoss(**options).double()
+    options = {"projection": 3, "pixels": P, "temperature": 0.5, **options}
+    shared = ContrastOptions(**options)
+    return PixelLoss(channels, channels, shared, lambda _: InfoNceBound()).double()
 
 
 def make_inputs(seed: int = 1, size: tuple[int, int] = (H, W)) -> tuple[Tensor, Tensor]:
@@ -35,7 +44,7 @@ def make_labels(seed: int = 2) -> Tensor:
 
 
 def fix_positions(monkeypatch, positions: Tensor) -> None:
-    monkeypatch.setattr(loss_module, "sample_positions", lambda *_: positions)
+    monkeypatch.setattr(layer_loss, "sample_positions", lambda *_: positions)
 
 
 def draw_positions(seed: int = 3) -> Tensor:
@@ -76,7 +85,7 @@ def naive_nce(
 
 
 def naive_loss(
-    loss: PixelContrastLoss,
+    loss: PixelLoss,
     features: tuple[Tensor, Tensor],
     positions: Tensor,
     labels: Tensor | None = None,
@@ -88,7 +97,7 @@ def naive_loss(
     if labels is not None:
         images = zip(labels.flatten(1).tolist(), positions.tolist(), strict=True)
         picked = [image[place] for image, places in images for place in places]
-    tau = loss.temperature
+    tau = loss.options.temperature
     candidates, others = z_partner + past[0], picked + past[1]
     forward = naive_nce(z_binary, candidates, picked, others, tau)
     return (forward + naive_nce(z_partner, z_binary, picked, picked, tau)) / 2
@@ -206,15 +215,15 @@ def test_a_single_pixel_has_no_negatives():
 )
 def test_cost_depends_on_images_and_pixels_only(monkeypatch, size, anchors):
     shapes = []
-    info_nce = loss_module.info_nce
 
-    def record(scores, negatives=None):
-        shapes.append(tuple(scores.shape))
-        return info_nce(scores, negatives)
+    class Recorded(Scores):
+        def __init__(self, anchors, candidates, *options):
+            super().__init__(anchors, candidates, *options)
+            shapes.append((len(anchors), *[len(c.vectors) for c in candidates]))
 
-    monkeypatch.setattr(loss_module, "info_nce", record)
+    monkeypatch.setattr(pair_loss, "Scores", Recorded)
     make_loss(queue=11)(*make_inputs(size=size))
-    assert sorted(shapes) == [(N * anchors,) * 2, (N * anchors, N * anchors + 11)]
+    assert sorted(shapes) == [(N * anchors,) * 2, (N * anchors, N * anchors, 11)]
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
@@ -277,7 +286,7 @@ def test_sizes_must_be_positive(wrong):
 
 def test_scores_follow_numpy_for_one_pair_by_hand(monkeypatch):
     """Two pixels, identity projections, tau 1: cosines 1, 0 / 0, 1."""
-    loss = make_loss(channels=2, partner_channels=2, projection=2, temperature=1.0)
+    loss = make_loss(channels=2, projection=2, temperature=1.0)
     for layer in (loss.project_binary, loss.project_partner):
         torch.nn.init.eye_(layer.weight)
         torch.nn.init.zeros_(layer.bias)

@@ -72,7 +72,7 @@ def test_pixels_carry_the_class_of_their_image(monkeypatch):
     monkeypatch.setattr(loss, "forward", record)
     model(torch.randn(4, 3, 64, 64), samples(), mode="loss")
     corners = torch.tensor([[0, 3]] * 4)
-    picked = pick_labels(seen[0], corners, height=2, width=2)
+    picked = pick_labels(seen[0].exclude, corners, height=2, width=2)
     assert picked.tolist() == [0, 0, 1, 1, 1, 1, 2, 2]
 
 

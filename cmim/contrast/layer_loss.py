@@ -1,0 +1,106 @@
+"""What the contrastive loss of one tapped layer promises, and its projections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cmim.contrast.options import BatchLabels, ContrastOptions
+from cmim.contrast.pairs import gather_pixels, pick_labels, sample_positions
+from cmim.contrast.sampling import sampling_weights
+
+
+class LayerLoss(nn.Module):
+    """A loss between the binary and the full-precision activations of one layer.
+
+    Subclasses say in ``used`` which shared options they use, and implement
+    :meth:`compare`. ``compare`` runs in full precision under autocast too, as 1/tau
+    magnifies rounding.
+
+    Args:
+        channels: Channels of the binary activation a_B.
+        partner_channels: Channels of the partner a_F.
+        options: Shared options.
+
+    Shape:
+        ``binary`` ``(N, C, H, W)``, ``partner`` ``(N, C', H', W')`` with the same
+        aspect. Returns a scalar in nats.
+    """
+
+    used: frozenset[str] = frozenset()
+    needs_classes = False
+    needs_indices = False
+
+    def __init__(
+        self, channels: int, partner_channels: int, options: ContrastOptions
+    ) -> None:
+        super().__init__()
+        options.refuse_unused(self.name, set(self.used))
+        self.options = options
+
+    @property
+    def name(self) -> str:
+        """Name of the loss in configs: that of its module."""
+        return type(self).__module__.rsplit(".", 1)[-1]
+
+    def forward(
+        self, binary: Tensor, partner: Tensor, labels: BatchLabels | None = None
+    ) -> Tensor:
+        if self.options.stop_gradient:
+            partner = partner.detach()
+        labels = labels or BatchLabels()
+        if self.options.level == "image":
+            binary = binary.mean(dim=(2, 3), keepdim=True)
+            partner = partner.mean(dim=(2, 3), keepdim=True)
+        elif partner.shape[2:] != binary.shape[2:]:
+            partner = F.interpolate(partner, binary.shape[2:], mode="nearest")
+        with torch.autocast(binary.device.type, enabled=False):
+            return self.compare(binary, partner, labels)
+
+    def compare(self, binary: Tensor, partner: Tensor, labels: BatchLabels) -> Tensor:
+        """The loss; at image level the maps have one pixel.
+
+        Args:
+            binary: ``(N, C, H, W)``.
+            partner: ``(N, C', H, W)``, detached if the options say so.
+            labels: What is known of the images.
+        """
+        raise NotImplementedError
+
+    def draw(self, binary: Tensor, labels: BatchLabels) -> tuple[Tensor, Tensor | None]:
+        """Anchors of each image, ``(N, P)`` flat indices; their labels ``(N * P,)``.
+
+        Labels are None where ``labels.exclude`` is.
+        """
+        size = (binary.shape[2], binary.shape[3])
+        weights = sampling_weights(self.options.sampling, labels.regions, *size)
+        positions = sample_positions(
+            len(binary), *size, self.options.pixels, binary.device, weights
+        )
+        if labels.exclude is None:
+            return positions, None
+        return positions, pick_labels(labels.exclude, positions, *size)
+
+
+class Projection(nn.Linear):
+    r"""A linear layer to the unit sphere: :math:`W a / \|W a\|_2` at sampled places."""
+
+    def at(self, features: Tensor, positions: Tensor) -> Tensor:
+        """Project pixels.
+
+        Args:
+            features: ``(N, C, H, W)``.
+            positions: ``(N, P)`` flat indices.
+
+        Returns:
+            ``(N * P, D)`` unit vectors, image after image.
+        """
+        pixels = gather_pixels(features, positions)
+        return F.normalize(self(pixels.to(self.weight.dtype)), dim=1)
+
+
+# (channels, partner channels, shared options) -> the loss of one layer.
+LossBuilder = Callable[[int, int, ContrastOptions], LayerLoss]

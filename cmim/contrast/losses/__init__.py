@@ -1,0 +1,37 @@
+"""One contrastive loss per file, chosen by name: a module with ``LOSS`` is one."""
+
+from __future__ import annotations
+
+from cmim.contrast.layer_loss import LossBuilder
+from cmim.naming import factories, make_named
+
+
+def available_losses() -> list[str]:
+    """Names of all contrastive losses, sorted.
+
+    Examples:
+        >>> {"info_nce", "nce", "nwj"} <= set(available_losses())
+        True
+    """
+    return sorted(factories("cmim.contrast.losses", "LOSS"))
+
+
+def get_loss(loss: str | dict) -> LossBuilder:
+    """Look a loss up by name.
+
+    Args:
+        loss: A name, or ``dict(name=..., **options)`` with options of its own.
+
+    Raises:
+        ValueError: Unknown name or option; the message lists what exists.
+
+    Examples:
+        >>> from cmim.contrast.options import ContrastOptions
+        >>> build = get_loss({"name": "interpolated", "alpha": 0.1})
+        >>> build(8, 8, ContrastOptions()).bound.alpha
+        0.1
+        >>> get_loss("infonce")
+        Traceback (most recent call last):
+        ValueError: loss 'infonce' is unknown; choose from ..., info_nce, ...
+    """
+    return make_named("loss", factories("cmim.contrast.losses", "LOSS"), loss)

@@ -1,0 +1,27 @@
+r"""NWJ: an unbiased but variable lower bound.
+
+.. math:: s^+ - e^{-1}\,\mathrm{mean}_j\, e^{s_j}
+
+References: Nguyen, Wainwright, Jordan, Estimating Divergence Functionals and the
+Likelihood Ratio by Convex Risk Minimization, IEEE Trans. Inf. Theory 2010. Poole et
+al., On Variational Bounds of Mutual Information, ICML 2019, Eq. 7.
+https://arxiv.org/abs/1905.06922
+"""
+
+from torch import Tensor
+
+from cmim.contrast.layer_loss import LossBuilder
+from cmim.contrast.pair_loss import Bound, pair_loss
+from cmim.contrast.scores import Scores
+from cmim.functional.bounds import nwj_loss
+
+
+class NwjBound(Bound):
+    """NWJ; a temperature of 1 or above keeps the exponentials in range."""
+
+    def forward(self, scores: Scores) -> Tensor:
+        return nwj_loss(scores.positive, scores.log_mean) * (scores.count > 0)
+
+
+def LOSS() -> LossBuilder:
+    return pair_loss("nwj", lambda _: NwjBound())

@@ -1,0 +1,45 @@
+"""Words for the modules that are usually tapped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from cmim.contrast import binarizer_names
+
+WORDS = ("last_binarizer", "every_binarizer", "last_stage", "last_two_stages")
+
+
+def tap_patterns(model: nn.Module, taps: str | Sequence[str]) -> list[str]:
+    """Glob patterns of module names, for a word, a pattern or several.
+
+    Args:
+        model: The task model, with an encoder ``backbone``.
+        taps: One of ``WORDS``; or patterns, shallow to deep.
+
+    Raises:
+        ValueError: A word, and the model has nothing of that kind.
+    """
+    if not isinstance(taps, str):
+        return list(taps)
+    if taps not in WORDS:
+        return [taps]
+    if taps.endswith("binarizer"):
+        every = binarizer_names(model)
+        names = [n for n in every if n.startswith("backbone.")] or every
+        if not names:
+            raise ValueError(
+                f"taps {taps!r}, as for partner 'latent', needs an activation "
+                "binarizer and the model has none; choose a binary method, or "
+                "partner='none'"
+            )
+        return names if taps == "every_binarizer" else names[-1:]
+    encoder = model.get_submodule("backbone")
+    stages = [name for name, _ in encoder.named_children() if name.startswith("layer")]
+    if not stages:
+        raise ValueError(
+            f"taps {taps!r}, as for partner 'teacher', found no stages named layer1, "
+            "layer2, ... in the encoder; name the modules to compare with model.taps"
+        )
+    return [f"backbone.{name}" for name in stages[-1 if taps == "last_stage" else -2 :]]
