@@ -111,7 +111,7 @@ class Scores:
         """``(A,)`` log of the negatives' mean exponential score, ``-inf`` for none."""
         return self.log_sum - self.count.clamp(min=1).log()
 
-    def softplus_sum(self, shift: float = 0.0) -> Tensor:
+    def softplus_sum(self, shift: float | Tensor = 0.0) -> Tensor:
         """``(A,)`` sum over the negatives of ``softplus(score + shift)``."""
         sums = [
             softplus_sum_scores(

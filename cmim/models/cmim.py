@@ -47,7 +47,8 @@ class CMIM(BaseModel):
         teacher: Checkpoint of the full-precision twin, for ``partner='teacher'``.
         preset: ``'cmim'``, the paper's text: every binarizer against its own latent
             activation, NCE, trained projections. ``'cmim_released'``, what its released
-            code does (:mod:`cmim.contrast.losses`). Options beside it win.
+            code does (:mod:`cmim.contrast.losses`). It sets the partner;
+            other options beside it win.
         loss: Name of the contrastive loss (:mod:`cmim.contrast.losses`), or
             ``dict(name=..., **its options)``. Default ``'info_nce'``.
         taps: Glob pattern or patterns of module names, shallow to deep; activation

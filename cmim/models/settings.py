@@ -84,7 +84,8 @@ def resolve_settings(preset: str | None, **given: Any) -> Settings:
     """Settings from what the user gave; None means not given.
 
     Args:
-        preset: One of ``PRESETS``, or None.
+        preset: One of ``PRESETS``, or None. Its partner replaces a given one; of all
+            other options those given win.
         **given: Fields of :class:`Settings` and of ``ContrastOptions``.
 
     Raises:
@@ -101,7 +102,9 @@ def resolve_settings(preset: str | None, **given: Any) -> Settings:
             f"preset {preset!r} is unknown; choose from {', '.join(PRESETS)}"
         )
     chosen = {k: v for k, v in given.items() if v is not None}
-    chosen = {**(PRESETS[preset] if preset else {}), **chosen}
+    if preset:
+        # A preset is a partner and what goes with it; every config names a partner.
+        chosen = {**PRESETS[preset], **chosen, "partner": PRESETS[preset]["partner"]}
     partner = chosen.setdefault("partner", "latent")
     merged = {
         "loss": "info_nce",
