@@ -24,6 +24,14 @@ net = BinaryResNet(base_channels=8, method=dict(name="plain_ste", clip_value=2.0
 net(torch.randn(2, 3, 64, 64))[-1].square().sum().backward()
 assert net.conv1.weight.grad.abs().sum() > 0
 
+from cmim.contrast import ContrastOptions, get_loss
+
+x = torch.randn(2, 8, 4, 4, requires_grad=True)
+build = get_loss(dict(name="hinge", margin=2.0))
+value = build(8, 8, ContrastOptions(pixels=4))(x.sign() + x - x.detach(), x)
+value.backward()
+assert value > 0 and x.grad.abs().sum() > 0
+
 head = DepthHead(8, 4, loss_decode=dict(type="DepthLogL1Loss"))
 loss = head.loss_decode(torch.full((1, 1, 2, 2), 2.0), torch.full((1, 1, 2, 2), 2.0))
 assert loss.item() == 0
@@ -59,7 +67,7 @@ def followed(tmp_path_factory) -> Path:
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / part, home / part, ignore=ignore)
     blocks = BLOCK.findall((ROOT / "CONTRIBUTING.md").read_text())
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     for name, text in blocks:
         (home / name).parent.mkdir(exist_ok=True)
         (home / name).write_text(text)

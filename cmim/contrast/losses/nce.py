@@ -9,8 +9,8 @@ with N negatives per positive and M training samples. The paper prints no Z
 (``normalise=False``); the code it builds on, and its own, estimate
 :math:`Z = M \cdot \mathrm{mean}\, e^s` from the first batch and keep it
 (``normalise=True``, the default), which makes M cancel and the loss start near
-:math:`1 + \log N`. Here Z is a buffer: a resumed run keeps its loss. As printed the loss
-is dominated by negatives: N/M is small, so that h is near 1 for all of them.
+:math:`1 + \log N`. Here Z is a buffer: a resumed run keeps its loss. As printed,
+negatives dominate: N/M is small, so that h is near 1 for all of them.
 
 Anchors without negatives contribute nothing.
 
