@@ -43,7 +43,7 @@ def info_nce_loss(positive: Tensor, log_sum: Tensor) -> Tensor:
     return torch.logaddexp(positive, log_sum) - positive
 
 
-def nce_loss(positive: Tensor, softplus_sum: Tensor, shift: float) -> Tensor:
+def nce_loss(positive: Tensor, softplus_sum: Tensor, shift: float | Tensor) -> Tensor:
     r"""Eq. 5 of CMIM: :math:`-\log h(s^+) - \sum_{j} \log(1 - h(s_j))`.
 
     .. math:: h(s) = \frac{e^s}{e^s + N/M} = \operatorname{sigmoid}(s - \log (N/M))

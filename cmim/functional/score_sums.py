@@ -80,7 +80,7 @@ def softplus_sum_scores(
     anchors: Tensor,
     candidates: Tensor,
     allowed: Allowed | None = None,
-    shift: float = 0.0,
+    shift: float | Tensor = 0.0,
     chunk: int = CHUNK,
 ) -> Tensor:
     r"""Sum of :math:`\log(1 + e^{s + \text{shift}})` over each anchor's negatives.
@@ -89,7 +89,7 @@ def softplus_sum_scores(
         anchors: ``(A, D)``, already divided by the temperature.
         candidates: ``(B, D)``.
         allowed: ``(start, stop) -> (A, stop - start)`` boolean mask, or None for it.
-        shift: Added to every score.
+        shift: Added to every score; of a tensor, a constant without gradient.
         chunk: Candidates at a time.
 
     Returns:
