@@ -27,7 +27,10 @@ train_dataloader = dict(
                 crop_size=(416, 544),
                 scale=(0.75, 2.0),
             ),
-            dict(type=PackSegInputs),
+            dict(
+                type=PackSegInputs,
+                meta_keys=("img_path", "ori_shape", "img_shape", "sample_idx"),
+            ),
         ],
     ),
 )

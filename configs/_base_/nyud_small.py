@@ -31,7 +31,10 @@ train_dataloader = dict(
                 crop_size=(96, 128),
                 scale=(0.8, 1.6),
             ),
-            dict(type=PackSegInputs),
+            dict(
+                type=PackSegInputs,
+                meta_keys=("img_path", "ori_shape", "img_shape", "sample_idx"),
+            ),
         ],
     ),
 )

@@ -202,9 +202,10 @@ class ResizeCenterCrop(BaseTransform):
 class PackImage(BaseTransform):
     """Make the sample that models take.
 
-    ``inputs``: ``(3, H, W)`` uint8; ``data_samples``: a data sample with ``img_path``
-    and, where known, ``gt_label`` (a plain int: a tensor a sample would cost more than
-    everything else on its way between processes).
+    ``inputs``: ``(3, H, W)`` uint8; ``data_samples``: a data sample with ``img_path``,
+    ``sample_idx`` (its place in the data set) and, where known, ``gt_label`` (a plain
+    int: a tensor a sample would cost more than everything else on its way between
+    processes).
 
     Examples:
         >>> picture = dict(img=np.zeros((2, 4, 3), np.uint8), gt_label=7)
@@ -216,7 +217,8 @@ class PackImage(BaseTransform):
     def transform(self, results: dict) -> dict:
         image = results["img"]
         planes = np.ascontiguousarray(image.transpose(2, 0, 1))
-        known = {k: results[k] for k in ("img_path", "ori_shape") if k in results}
+        keys = ("img_path", "ori_shape", "sample_idx")
+        known = {k: results[k] for k in keys if k in results}
         sample = SegDataSample(metainfo=dict(known, img_shape=image.shape[:2]))
         if "gt_label" in results:
             sample.set_data(dict(gt_label=results["gt_label"]))

@@ -1,0 +1,31 @@
+r"""CRD: NCE between two networks' features, against banks of both, in both directions.
+
+.. math::
+    h(s) = \frac{e^s / Z}{e^s / Z + N/M}, \qquad
+    L = -\log h(s^+) - \sum_{j=1}^N \log(1 - h(s_j))
+
+once with binary anchors and a bank of partners, once the other way round; added. As
+``cmim_released``, with projections that are trained. Published tau is 0.07 (for ours,
+``model.temperature``). ``other_class=False`` takes any other image as negative, and
+needs no classes. ``shared=False`` draws N rows for every anchor as published (there
+without replacement) instead of N for all.
+
+References: Tian et al., Contrastive Representation Distillation, ICLR 2020.
+https://arxiv.org/abs/1910.10699, https://github.com/HobbitLong/RepDistiller
+"""
+
+from cmim.contrast.bank_loss import BankLoss
+from cmim.contrast.layer_loss import LossBuilder
+
+
+def LOSS(
+    rows: int = 50000,
+    negatives: int = 16384,
+    momentum: float = 0.5,
+    other_class: bool = True,
+    shared: bool = True,
+) -> LossBuilder:
+    return lambda channels, partner_channels, options: BankLoss(
+        channels, partner_channels, options, "crd", rows, negatives, momentum,
+        other_class=other_class, shared=shared, both_ways=True,
+    )  # fmt: skip
