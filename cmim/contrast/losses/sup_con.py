@@ -1,0 +1,183 @@
+r"""SupCon: all samples known to carry the anchor's label are its positives.
+
+.. math::
+    -\frac{1}{|P(i)|} \sum_{p \in P(i)} \log
+        \frac{e^{s_{ip}}}{\sum_{a \in A(i)} e^{s_{ia}}}
+
+(L_out, the paper's choice.) It gathers classes instead of telling samples apart: no
+bound on mutual information. Its least value is log of the number of positives, not 0.
+
+Anchors are binary activations against all partners (and the queue), and partners
+against all binary ones, averaged. ``views='both'`` adds the anchor's own side to its
+candidates, as in the paper, where two views come from one network. Anchors and
+candidates of unknown label take no part at all.
+
+Checked: with ``views='both'`` against the authors' code (HobbitLong/SupContrast,
+commit 66a8fe5, temperature = base temperature) in float64: CHECK_SUPCON. Their factor
+temperature / base_temperature is left out.
+
+References: Khosla et al., Supervised Contrastive Learning, NeurIPS 2020, Eq. 2.
+https://arxiv.org/abs/2004.11362
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from cmim.contrast.layer_loss import LayerLoss, LossBuilder, Projection
+from cmim.contrast.memory import ProjectionQueue
+from cmim.contrast.options import BatchLabels, ContrastOptions
+from cmim.contrast.pairs import IGNORED
+from cmim.contrast.ranks import (
+    gather_ranks,
+    gather_with_gradient,
+    mean_over_ranks,
+    rank,
+)
+from cmim.contrast.scores import Candidates
+from cmim.functional.score_sums import log_add_exp, log_sum_exp_scores
+from cmim.functional.supervised_contrastive import (
+    sum_positives,
+    supervised_contrastive_loss,
+)
+
+VIEWS = ("cross", "both")
+
+
+class SupConLoss(LayerLoss):
+    """Supervised contrast.
+
+    Args:
+        channels: Channels of the binary activation a_B.
+        partner_channels: Channels of the partner a_F.
+        options: Shared options.
+        views: ``'cross'``: candidates are the other side's; ``'both'``: both sides'.
+
+    Raises:
+        ValueError: Unknown ``views``; no labels.
+    """
+
+    used = frozenset(ContrastOptions.__dataclass_fields__)
+
+    def __init__(
+        self,
+        channels: int,
+        partner_channels: int,
+        options: ContrastOptions,
+        views: str = "cross",
+    ) -> None:
+        super().__init__(channels, partner_channels, options)
+        if views not in VIEWS:
+            raise ValueError(
+                f"views {views!r} is unknown; choose from {', '.join(VIEWS)}"
+            )
+        self.views = views
+        self.project_binary = Projection(channels, options.projection)
+        self.project_partner = Projection(partner_channels, options.projection)
+        self.queue = (
+            ProjectionQueue(options.queue, options.projection)
+            if options.queue
+            else None
+        )
+
+    def compare(self, binary: Tensor, partner: Tensor, labels: BatchLabels) -> Tensor:
+        positions, picked = self.draw(binary, self._with_classes(labels))
+        if picked is None:
+            raise ValueError(
+                "loss 'sup_con' needs labels, and the batch has none: set negatives="
+                "'other_label' or 'other_class' (and load labels), or another loss"
+            )
+        z_binary = self.project_binary.at(binary, positions)
+        z_partner = self.project_partner.at(partner, positions)
+        binaries, partners = (
+            self._everyone(z_binary, picked),
+            self._everyone(z_partner, picked),
+        )
+        past = [] if self.queue is None else [self._past()]
+        own_binary = [binaries] if self.views == "both" else []
+        own_partner = [partners] if self.views == "both" else []
+        losses = self._losses(z_binary, picked, [partners, *past], own_binary)
+        losses = losses + self._losses(z_partner, picked, [binaries], own_partner)
+        loss = mean_over_ranks(losses / 2, (picked != IGNORED).to(losses.dtype))
+        if self.queue is not None and self.training:
+            self.queue.push(z_partner, picked)
+        return loss
+
+    def _with_classes(self, labels: BatchLabels) -> BatchLabels:
+        """At image level the classes of the images will do for labels."""
+        if (
+            labels.exclude is None
+            and labels.classes is not None
+            and self.options.level == "image"
+        ):
+            return BatchLabels(
+                labels.classes.view(-1, 1, 1), labels.regions, labels.classes
+            )
+        return labels
+
+    def _everyone(self, vectors: Tensor, labels: Tensor) -> Candidates:
+        if not self.options.gather:
+            return Candidates(vectors, labels, None, 0)
+        first = rank() * len(vectors)
+        return Candidates(
+            gather_with_gradient(vectors), gather_ranks(labels), None, first
+        )
+
+    def _past(self) -> Candidates:
+        assert self.queue is not None
+        # Rows not yet filled carry the unknown label: they take no part.
+        return Candidates(self.queue.rows, self.queue.labels)
+
+    def _losses(
+        self,
+        anchors: Tensor,
+        labels: Tensor,
+        others: list[Candidates],
+        same_side: list[Candidates],
+    ) -> Tensor:
+        scaled = anchors / self.options.temperature
+        sums, counts, logs = [], [], []
+        for block, itself in [(b, False) for b in others] + [
+            (b, True) for b in same_side
+        ]:
+            part, same = _masks(labels, block, itself)
+            total, count = sum_positives(block.vectors, same, self.options.chunk)
+            sums.append(total)
+            counts.append(count)
+            logs.append(
+                log_sum_exp_scores(scaled, block.vectors, part, self.options.chunk)
+            )
+        positives = torch.stack(counts).sum(dim=0).clamp(min=1)
+        mean = (scaled * torch.stack(sums).sum(dim=0)).sum(dim=1) / positives
+        log_sum = log_add_exp(torch.stack(logs))
+        return supervised_contrastive_loss(mean, log_sum, labels != IGNORED)
+
+
+def _masks(labels: Tensor, block: Candidates, itself: bool):
+    """Who takes part for whom, and who is a positive of whom, by slices of the block.
+
+    Args:
+        labels: ``(A,)`` of the anchors.
+        block: The candidates.
+        itself: Whether candidate ``first_positive + i`` is the anchor i itself.
+    """
+    assert block.labels is not None
+    theirs, first = block.labels, block.first_positive or 0
+    rows = torch.arange(len(labels), device=labels.device)[:, None] + first
+
+    def part(start: int, stop: int) -> Tensor:
+        columns = torch.arange(start, stop, device=labels.device)
+        known = (labels != IGNORED)[:, None] & (theirs[start:stop] != IGNORED)
+        return known & (rows != columns) if itself else known
+
+    def same(start: int, stop: int) -> Tensor:
+        return part(start, stop) & (labels[:, None] == theirs[start:stop])
+
+    return part, same
+
+
+def LOSS(views: str = "cross") -> LossBuilder:
+    return lambda channels, partner_channels, options: SupConLoss(
+        channels, partner_channels, options, views
+    )
