@@ -151,7 +151,8 @@ def interpolated_bound(
         alpha: In [0, 1].
 
     Returns:
-        The bound, a scalar in nats. At most ``log(K - 1) - log(alpha)``.
+        The bound, a scalar in nats. At most ``1 + log(K - 1) - log(alpha)``, and
+        ``log(K - 1)`` at alpha 1.
 
     Raises:
         ValueError: ``alpha`` outside [0, 1], or fewer than 3 samples.
