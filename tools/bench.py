@@ -75,6 +75,53 @@ def measure_estimators(args: argparse.Namespace) -> dict:
     return dict(samples=args.samples, repeats=args.repeats, unit="nats", rows=rows)
 
 
+def measure_bounds(args: argparse.Namespace) -> dict:
+    from dataclasses import asdict
+
+    from cmim.analysis.bounds_experiment import (
+        BOUNDS,
+        Setup,
+        format_table,
+        table_of,
+        train_bound,
+    )
+    from cmim.analysis.bounds_picture import draw_bounds
+
+    setup = Setup(args.steps_per_level, args.batch, args.dim, args.critic, args.seed)
+    curves = {name: train_bound(name, setup) for name in BOUNDS}
+    rows = table_of(curves, setup)
+    print(format_table(rows))
+    picture = Path(args.out) / "bounds.png"
+    draw_bounds(picture, curves, setup)
+    print(f"\npicture: {picture}")
+    return dict(**asdict(setup), unit="nats", rows=rows)
+
+
+def add_bounds_options(bounds: argparse.ArgumentParser) -> None:
+    from cmim.engine import cli
+
+    bounds.add_argument(
+        "--steps-per-level", type=int, default=1200, help="training steps of a level"
+    )
+    bounds.add_argument("--batch", type=int, default=64, help="pairs a step")
+    bounds.add_argument("--dim", type=int, default=20, help="columns of each variable")
+    bounds.add_argument(
+        "--critic",
+        choices=("separable", "concat"),
+        default="separable",
+        help="inner product of two networks, or one network of both (slow)",
+    )
+    bounds.add_argument("--seed", type=int, default=0)
+    bounds.add_argument("--threads", type=int, default=1, help="CPU threads of torch")
+    bounds.add_argument(
+        "--out",
+        metavar="DIR",
+        default="work_dirs/bounds",
+        help="folder of the picture (default: %(default)s)",
+    )
+    cli.add_json_option(bounds)
+
+
 def main() -> None:
     from cmim.engine import cli
 
@@ -84,7 +131,7 @@ def main() -> None:
         "the latent partner and with the teacher. 'layer' times forward and backward "
         "pass of a ResNet-18 stage and counts the memory it keeps, against the way "
         "published code writes it. 'estimators' compares estimates of mutual "
-        "information with known values.",
+        "information with known values, 'bounds' bounds with trained critics.",
         "python tools/bench.py step configs/nyud_seg_bireal_small.py --amp --profile\n"
         "  python tools/bench.py layer --stage 2 --json layer.json",
     )
@@ -130,6 +177,9 @@ def main() -> None:
     )
     estimators.set_defaults(threads=None)
     cli.add_json_option(estimators)
+    add_bounds_options(
+        what.add_parser("bounds", help="trained bounds against rising information")
+    )
     args = parser.parse_args()
 
     import torch
@@ -142,6 +192,7 @@ def main() -> None:
         "step": measure_step,
         "layer": measure_layer,
         "estimators": measure_estimators,
+        "bounds": measure_bounds,
     }
     figures = measure[args.what](args)
     if args.json:

@@ -151,7 +151,8 @@ def interpolated_bound(
         alpha: In [0, 1].
 
     Returns:
-        The bound, a scalar in nats. At most ``log(K - 1) - log(alpha)``.
+        The bound, a scalar in nats. At most ``1 + log(K - 1) - log(alpha)``, and
+        ``log(K - 1)`` at alpha 1.
 
     Raises:
         ValueError: ``alpha`` outside [0, 1], or fewer than 3 samples.
@@ -177,10 +178,12 @@ def interpolated_bound(
         rows = log_baseline.expand(size)[:, None] + math.log1p(-alpha)
         parts.append(rows.expand(size, size))
     log_q = parts[0] if len(parts) == 1 else torch.logaddexp(*parts)
-    off = ~torch.eye(size, dtype=torch.bool, device=scores.device)
+    # Filled instead of picked: picking by a mask would wait for the device.
+    own = torch.eye(size, dtype=torch.bool, device=scores.device)
     pairs = size * (size - 1)
-    joint = (scores.diagonal()[:, None] - log_q)[off].sum() / pairs
-    marginal = (scores - log_q.diagonal()[:, None])[off].logsumexp(0)
+    joint = (scores.diagonal()[:, None] - log_q).masked_fill(own, 0).sum() / pairs
+    ratios = (scores - log_q.diagonal()[:, None]).masked_fill(own, float("-inf"))
+    marginal = ratios.flatten().logsumexp(0)
     return 1 + joint - (marginal - math.log(pairs)).exp()
 
 

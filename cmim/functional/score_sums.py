@@ -114,11 +114,12 @@ def count_allowed(
         >>> count_allowed(torch.zeros(2, 1), torch.zeros(3, 1)).tolist()
         [3.0, 3.0]
     """
-    counts = anchors.new_zeros(len(anchors))
+    # Integers: in bfloat16, 256 + 1 is 256.
+    counts = torch.zeros(len(anchors), dtype=torch.long, device=anchors.device)
     for start, stop in _chunks(len(candidates), chunk):
         mask = None if allowed is None else allowed(start, stop)
         counts += (stop - start) if mask is None else mask.sum(dim=1)
-    return counts
+    return counts.to(anchors.dtype)
 
 
 def _chunks(length: int, chunk: int) -> Iterator[tuple[int, int]]:

@@ -9,7 +9,6 @@ References: Donsker and Varadhan 1983; Belghazi et al., Mutual Information Neura
 Estimation, ICML 2018. https://arxiv.org/abs/1801.04062
 """
 
-import torch
 from torch import Tensor
 
 from cmim.contrast.layer_loss import LossBuilder
@@ -21,7 +20,10 @@ from cmim.functional.score_sums import log_add_exp
 
 
 def log_mean_of_all_pairs(scores: Scores) -> Tensor:
-    """Log-mean-exp over the negatives of all anchors of all processes, a scalar."""
+    """Log-mean-exp over the negatives of all anchors of all processes, a scalar.
+
+    ``-inf`` where none of them has any.
+    """
     log_sums = gather_with_gradient(scores.log_sum)
     count = gather_ranks(scores.count).sum()
     return log_add_exp(log_sums) - count.clamp(min=1).log()
@@ -31,8 +33,10 @@ class DonskerVaradhanBound(Bound):
     """DV."""
 
     def forward(self, scores: Scores) -> Tensor:
-        losses = donsker_varadhan_loss(scores.positive, log_mean_of_all_pairs(scores))
-        return torch.where(scores.count > 0, losses, losses * 0)
+        log_mean = log_mean_of_all_pairs(scores)
+        # Without any negative the loss is 0; -inf * 0 would be NaN.
+        log_mean = log_mean.masked_fill(log_mean == float("-inf"), 0)
+        return donsker_varadhan_loss(scores.positive, log_mean) * (scores.count > 0)
 
 
 def LOSS() -> LossBuilder:

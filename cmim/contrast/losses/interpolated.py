@@ -1,8 +1,8 @@
 r"""I_alpha: between NWJ-like unbiasedness (alpha 0) and InfoNCE's calm (alpha 1).
 
 Formula in :func:`cmim.functional.bounds.interpolated_bound`; never above
-``log(K - 1) - log(alpha)``. It needs the scores of all anchors with all candidates at
-once, so it takes neither a queue nor labels, and is computed whole on every process.
+``1 + log(K - 1) - log(alpha)``. It needs the scores of all anchors with all candidates
+at once, so it takes neither a queue nor labels, and is computed whole on every process.
 The baseline is a learned linear function of the anchor's projection and starts at
 a = e.
 
@@ -49,9 +49,10 @@ class InterpolatedBound(Bound):
         gathered = len(candidates) == world_size() * len(anchors)
         everyone = gather_with_gradient(anchors) if gathered else anchors
         matrix = everyone @ candidates.T / scores.temperature
-        if len(matrix) < 3:
-            return matrix.sum(dim=1) * 0
         log_baseline = self.log_baseline(everyone).squeeze(1)
+        if len(matrix) < 3:
+            # Distributed training wants a gradient, if 0, for every parameter.
+            return ((matrix.sum() + log_baseline.sum()) * 0).expand(len(anchors))
         loss = -interpolated_bound(matrix, log_baseline, self.alpha)
         return loss.expand(len(anchors))
 

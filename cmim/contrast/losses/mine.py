@@ -41,23 +41,23 @@ class MineBound(Bound):
 
     def forward(self, scores: Scores) -> Tensor:
         log_mean = log_mean_of_all_pairs(scores)
-        average = self._average(log_mean.detach())
+        # Without any negative the loss is 0; -inf * 0 would be NaN.
+        nothing = log_mean == float("-inf")
+        log_mean = log_mean.masked_fill(nothing, 0)
+        average = self._average(log_mean.detach(), nothing)
         # Zero in value, the wanted gradient in the backward pass.
         gradient = (log_mean - average).exp()
         value = log_mean.detach() + gradient - gradient.detach()
-        losses = donsker_varadhan_loss(scores.positive, value)
-        return torch.where(scores.count > 0, losses, losses * 0)
+        return donsker_varadhan_loss(scores.positive, value) * (scores.count > 0)
 
     @torch.no_grad()
-    def _average(self, log_mean: Tensor) -> Tensor:
+    def _average(self, log_mean: Tensor, nothing: Tensor) -> Tensor:
         old = self.log_average.to(log_mean.dtype)
-        new = torch.logaddexp(
-            old + (math.log1p(-self.rate) if self.rate < 1 else float("-inf")),
-            log_mean + math.log(self.rate),
-        )
+        kept = math.log1p(-self.rate) if self.rate < 1 else float("-inf")
+        new = torch.logaddexp(old + kept, log_mean + math.log(self.rate))
         new = torch.where(old.isnan(), log_mean, new)
         if self.training:
-            self.log_average.copy_(new)
+            self.log_average.copy_(torch.where(nothing, old, new))
         return new
 
 
