@@ -147,9 +147,7 @@ def _estimate(bound: Bound, scores: Scores) -> Tensor:
     return estimate
 
 
-def _draw(
-    level: float, setup: Setup, random: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def _draw(level: float, setup: Setup, random: torch.Generator) -> tuple[Tensor, Tensor]:
     rho = correlation(level, setup.dim)
     x, noise = torch.randn(2, setup.batch, setup.dim, generator=random)
     return x, rho * x + math.sqrt(1 - rho**2) * noise

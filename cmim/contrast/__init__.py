@@ -1,6 +1,6 @@
 """The contrastive losses: taps (where), pairs (who), scores, bounds, memory, losses."""
 
-from cmim.contrast.losses import available_losses, get_loss
+from cmim.contrast.losses import available_losses, get_loss, loss_defaults
 from cmim.contrast.options import BatchLabels, ContrastOptions
 from cmim.contrast.taps import ActivationTaps, binarizer_names
 
@@ -11,4 +11,5 @@ __all__ = [
     "available_losses",
     "binarizer_names",
     "get_loss",
+    "loss_defaults",
 ]

@@ -1,4 +1,4 @@
-"""Options of the contrastive loss: the user's, else the preset's, else defaults."""
+"""Options of the contrastive loss: the user's, the preset's, the loss's, defaults."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from cmim.contrast import ContrastOptions
+from cmim.contrast import ContrastOptions, loss_defaults
 from cmim.models.read_labels import NEGATIVES
 
 PARTNERS = ("none", "latent", "teacher")
@@ -106,10 +106,11 @@ def resolve_settings(preset: str | None, **given: Any) -> Settings:
         # A preset is a partner and what goes with it; every config names a partner.
         chosen = {**PRESETS[preset], **chosen, "partner": PRESETS[preset]["partner"]}
     partner = chosen.setdefault("partner", "latent")
+    loss = chosen.setdefault("loss", "info_nce")
     merged = {
-        "loss": "info_nce",
         "beta": 1.0,
         **DEFAULTS.get(partner, DEFAULTS["none"]),
+        **loss_defaults(loss),
         **chosen,
     }
     if partner == "none":

@@ -1,6 +1,12 @@
-"""One contrastive loss per file, chosen by name: a module with ``LOSS`` is one."""
+"""One contrastive loss per file, chosen by name: a module with ``LOSS`` is one.
+
+A module's ``DEFAULTS`` are the shared options, and the ``negatives``, that the loss
+needs or was published with, so that its name alone is enough.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 from cmim.contrast.layer_loss import LossBuilder
 from cmim.naming import factories, make_named
@@ -35,3 +41,17 @@ def get_loss(loss: str | dict) -> LossBuilder:
         ValueError: loss 'infonce' is unknown; choose from ..., info_nce, ...
     """
     return make_named("loss", factories("cmim.contrast.losses", "LOSS"), loss)
+
+
+def loss_defaults(loss: str | dict) -> dict[str, Any]:
+    """Shared options that a loss brings along; nothing for an unknown name.
+
+    Args:
+        loss: As for :func:`get_loss`.
+
+    Examples:
+        >>> loss_defaults("info_nce"), loss_defaults("npid")["level"]
+        ({}, 'image')
+    """
+    name = loss.get("name") if isinstance(loss, dict) else loss
+    return dict(factories("cmim.contrast.losses", "DEFAULTS").get(name, {}))

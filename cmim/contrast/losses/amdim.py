@@ -26,6 +26,8 @@ Across Views, NeurIPS 2019. https://arxiv.org/abs/1906.00910
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -121,6 +123,9 @@ def _embed(features: Tensor, layers: nn.ModuleList) -> list[Tensor]:
         pooled = F.adaptive_avg_pool2d(features.to(layer.weight.dtype), size)
         embedded.append(layer(pooled.flatten(2).mT))
     return embedded
+
+
+DEFAULTS: dict[str, Any] = dict(negatives="all")
 
 
 def LOSS(clip: float = 20.0, penalty: float = 0.05) -> LossBuilder:

@@ -27,8 +27,12 @@ References: Shang et al., Network Binarization via Contrastive Learning, ECCV 20
 https://arxiv.org/abs/2207.02970, https://github.com/42Shawn/CMIM
 """
 
+from typing import Any
+
 from cmim.contrast.bank_loss import BankLoss
 from cmim.contrast.layer_loss import LossBuilder
+
+DEFAULTS: dict[str, Any] = dict(level="image", negatives="all")
 
 
 def LOSS(

@@ -14,8 +14,12 @@ References: Tian et al., Contrastive Representation Distillation, ICLR 2020.
 https://arxiv.org/abs/1910.10699, https://github.com/HobbitLong/RepDistiller
 """
 
+from typing import Any
+
 from cmim.contrast.bank_loss import BankLoss
 from cmim.contrast.layer_loss import LossBuilder
+
+DEFAULTS: dict[str, Any] = dict(level="image", negatives="all", temperature=0.07)
 
 
 def LOSS(

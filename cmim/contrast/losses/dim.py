@@ -34,6 +34,7 @@ and Maximization, ICLR 2019. https://arxiv.org/abs/1808.06670
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -179,6 +180,9 @@ class DeepInfoMaxLoss(LayerLoss):
             return info_nce_loss(positive, log_sum[:, None]).mean(dim=1)
         mean = softplus_sum_scores(*sums, chunk=chunk) / (len(everyone) - each)
         return jensen_shannon_loss(positive, mean[:, None]).mean(dim=1)
+
+
+DEFAULTS: dict[str, Any] = dict(negatives="all")
 
 
 def LOSS(

@@ -10,6 +10,8 @@ References: Poole et al., On Variational Bounds of Mutual Information, ICML 2019
 Eq. 11. https://arxiv.org/abs/1905.06922
 """
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from cmim.contrast.layer_loss import LossBuilder
@@ -55,6 +57,9 @@ class InterpolatedBound(Bound):
             return ((matrix.sum() + log_baseline.sum()) * 0).expand(len(anchors))
         loss = -interpolated_bound(matrix, log_baseline, self.alpha)
         return loss.expand(len(anchors))
+
+
+DEFAULTS: dict[str, Any] = dict(negatives="all")
 
 
 def LOSS(alpha: float = 0.5) -> LossBuilder:

@@ -18,6 +18,8 @@ https://github.com/facebookresearch/moco
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -100,6 +102,9 @@ class MocoLoss(LayerLoss):
         )
         for key, query in pairs:
             key.mul_(self.momentum).add_(query, alpha=1 - self.momentum)
+
+
+DEFAULTS: dict[str, Any] = dict(queue=4096, negatives="all", temperature=0.07)
 
 
 def LOSS(momentum: float = 0.999) -> LossBuilder:

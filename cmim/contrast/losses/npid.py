@@ -15,8 +15,12 @@ Discrimination, CVPR 2018. https://arxiv.org/abs/1805.01978,
 https://github.com/zhirongw/lemniscate.pytorch
 """
 
+from typing import Any
+
 from cmim.contrast.bank_loss import BankLoss
 from cmim.contrast.layer_loss import LossBuilder
+
+DEFAULTS: dict[str, Any] = dict(level="image", negatives="all", temperature=0.07)
 
 
 def LOSS(

@@ -22,6 +22,8 @@ https://arxiv.org/abs/2004.11362
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -175,6 +177,9 @@ def _masks(labels: Tensor, block: Candidates, itself: bool):
         return part(start, stop) & (labels[:, None] == theirs[start:stop])
 
     return part, same
+
+
+DEFAULTS: dict[str, Any] = dict(negatives="other_label")
 
 
 def LOSS(views: str = "cross") -> LossBuilder:

@@ -9,7 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from cmim.contrast import BatchLabels, ContrastOptions, available_losses, get_loss
+from cmim.contrast import (
+    BatchLabels,
+    ContrastOptions,
+    available_losses,
+    get_loss,
+    loss_defaults,
+)
 from cmim.contrast.layer_loss import LayerLoss
 from cmim.contrast.pairs import IGNORED
 
@@ -22,9 +28,9 @@ OTHER: dict = dict(
 )  # fmt: skip
 
 
-def build(name: str, **options) -> LayerLoss:
-    torch.manual_seed(0)
-    shared = {"projection": 8, "pixels": 5, **options}
+def build(name: str, seed: int = 0, **options) -> LayerLoss:
+    torch.manual_seed(seed)
+    shared = {"projection": 8, "pixels": 5, **shared_defaults(name), **options}
     used = used_by(name)
     kept = {k: v for k, v in shared.items() if k in used}
     return get_loss(name)(C, C, ContrastOptions(**kept))
@@ -32,7 +38,12 @@ def build(name: str, **options) -> LayerLoss:
 
 @cache
 def used_by(name: str) -> frozenset[str]:
-    return type(get_loss(name)(C, C, ContrastOptions())).used
+    return type(get_loss(name)(C, C, ContrastOptions(**shared_defaults(name)))).used
+
+
+def shared_defaults(name: str) -> dict:
+    """What the loss brings along, without ``negatives``, which is no shared option."""
+    return {k: v for k, v in loss_defaults(name).items() if k != "negatives"}
 
 
 @cache
@@ -95,6 +106,7 @@ def value_of(loss: LayerLoss, inputs, labels: BatchLabels, seed: int = 5) -> Ten
 @every_loss
 def test_value_and_gradients_are_finite(name):
     loss, (binary, partner) = build(name), make_inputs()
+    value_of(loss, make_inputs(2), labels_for(name))  # a queue is empty at first
     binary.requires_grad_()
     value = value_of(loss, (binary, partner), labels_for(name))
     value.backward()
@@ -109,8 +121,8 @@ def test_value_and_gradients_are_finite(name):
 @every_loss
 def test_every_parameter_that_learns_gets_a_gradient(name):
     """Or distributed training waits for it for ever."""
-    loss = build(name)
-    value_of(loss, make_inputs(), labels_for(name)).backward()
+    loss, (binary, partner) = build(name), make_inputs()
+    value_of(loss, (binary.requires_grad_(), partner), labels_for(name)).backward()
     assert not [
         n for n, p in loss.named_parameters() if p.requires_grad and p.grad is None
     ]
@@ -158,9 +170,7 @@ def test_saved_state_gives_the_same_next_values(name):
     loss, labels = build(name), labels_for(name)
     value_of(loss, make_inputs(2), labels)
     state = copy.deepcopy(loss.state_dict())
-    torch.manual_seed(99)  # a resumed run starts from other weights
-    used = {k: v for k, v in dict(projection=8, pixels=5).items() if k in used_by(name)}
-    resumed = get_loss(name)(C, C, ContrastOptions(**used))
+    resumed = build(name, seed=99)
     resumed.load_state_dict(state)
     for seed in (3, 4):
         values = [value_of(x, make_inputs(seed), labels) for x in (loss, resumed)]
@@ -200,7 +210,7 @@ def test_unknown_labels_only(name):
 @every_loss
 @pytest.mark.parametrize("option", sorted(OTHER))
 def test_options_it_does_not_use_are_refused_by_name(name, option):
-    options = ContrastOptions(**{option: OTHER[option]})
+    options = ContrastOptions(**{**shared_defaults(name), option: OTHER[option]})
     if option in used_by(name):
         get_loss(name)(C, C, options)
     else:

@@ -7,6 +7,7 @@ from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
+from cmim.contrast import available_losses, get_loss
 from cmim.models.read_labels import read_labels
 from cmim.models.settings import DEFAULTS, PRESETS, Settings, resolve_settings
 from cmim.models.tap_patterns import tap_patterns
@@ -44,6 +45,13 @@ def test_a_preset_brings_its_partner_whatever_the_config_names():
     for partner in ("none", "latent", None):
         settings = resolve_settings("cmim_released", partner=partner)
         assert (settings.partner, settings.taps) == ("teacher", "last_stage")
+
+
+@pytest.mark.parametrize("partner", ["latent", "teacher"])
+@pytest.mark.parametrize("name", available_losses())
+def test_the_name_of_a_loss_is_enough(name, partner):
+    settings = resolve_settings(None, partner=partner, loss=name)
+    get_loss(name)(8, 8, settings.shared)
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
