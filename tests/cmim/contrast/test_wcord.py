@@ -38,7 +38,7 @@ def project(layer, features: Tensor) -> Tensor:
 
 def critic(loss, x: Tensor, y: Tensor) -> float:
     hidden = (loss.inner.weight @ torch.cat([x, y]) + loss.inner.bias).clamp(min=0)
-    return float(loss.outer.weight[0] @ hidden)
+    return (loss.outer.weight[0] @ hidden).item()
 
 
 def naive_global(loss, binary: Tensor, partner: Tensor, labels: list | None) -> float:
