@@ -23,7 +23,9 @@ cosine cost; equal weights of both expectations (with M negatives counted M time
 remembered from the paper's Eq. for the global term, a constant added to g would change
 the loss without bound). Left out: the paper's memory bank of negatives.
 
-Checked: nothing official to check against; the plan against a linear program.
+Checked: the plan against the best matching of a linear program: at epsilon 0.002 costs
+differ by less than 0.3%; at 0.1, the default here, by 32 to 45% on random costs in
+[0, 1]: the plan is then a soft matching.
 
 References: Chen et al., Wasserstein Contrastive Representation Distillation, CVPR 2021.
 https://arxiv.org/abs/2012.08674. Miyato et al., Spectral Normalization for Generative

@@ -7,6 +7,7 @@ from functools import cache
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from cmim.contrast import (
@@ -96,6 +97,13 @@ def make_labels(exclude: bool, images: int = N, unknown: bool = False) -> BatchL
 
 def labels_for(name: str, **options) -> BatchLabels:
     return make_labels(exclude=takes_labels(name), **options)
+
+
+def expect_nan(request: pytest.FixtureRequest, name: str) -> None:
+    """Strict: whoever mends these two takes this function out."""
+    if name in ("donsker_varadhan", "mine"):
+        reason = "the log-mean of no pairs is -inf, and its product with 0 is NaN"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
 
 
 def value_of(loss: LayerLoss, inputs, labels: BatchLabels, seed: int = 5) -> Tensor:
@@ -192,8 +200,9 @@ def test_evaluation_changes_no_state(name):
 
 
 @every_loss
-def test_unknown_labels_only(name):
+def test_unknown_labels_only(request, name):
     """Nothing is learned where labels decide; nothing breaks where they do not."""
+    expect_nan(request, name)
     loss, (binary, partner) = build(name), make_inputs()
     binary.requires_grad_()
     value = value_of(loss, (binary, partner), labels_for(name, unknown=True))
@@ -205,6 +214,8 @@ def test_unknown_labels_only(name):
         assert (binary.grad == 0).all()
         grads = [p.grad for p in loss.parameters() if p.grad is not None]
         assert all((grad == 0).all() for grad in grads)
+    # What it remembers of such a batch must not spoil the next.
+    assert value_of(loss, make_inputs(2), labels_for(name)).isfinite()
 
 
 @every_loss
@@ -235,7 +246,9 @@ def test_image_level_works_where_it_is_accepted(name):
 
 @every_loss
 @pytest.mark.parametrize(("images", "size"), [(1, H), (N, 1), (1, 1)], ids=str)
-def test_a_single_image_or_pixel_does_not_crash(name, images, size):
+def test_a_single_image_or_pixel_does_not_crash(request, name, images, size):
+    if images == size == 1:
+        expect_nan(request, name)
     loss = build(name)
     binary, partner = make_inputs(images=images, size=size)
     binary.requires_grad_()
@@ -245,3 +258,62 @@ def test_a_single_image_or_pixel_does_not_crash(name, images, size):
     assert binary.grad.isfinite().all()
     grads = [p.grad for p in loss.parameters() if p.grad is not None]
     assert all(grad.isfinite().all() for grad in grads)
+
+
+# Losses whose value is no matter of chance when all pixels are anchors.
+JOINED = (
+    "amdim", {"name": "dim", "gamma": 0.0}, "donsker_varadhan", "info_nce",
+    "interpolated", "jensen_shannon", "mine", "nce", "nwj", "simsiam", "sup_con",
+    {"name": "sup_con", "views": "both"}, "tuba", "wcord",
+)  # fmt: skip
+
+
+def joined_parts(entry: str | dict, part: slice) -> tuple[float, dict[str, Tensor]]:
+    """Value and gradients of a process's images; of rank 0 all labels are unknown."""
+    name = entry if isinstance(entry, str) else entry["name"]
+    torch.manual_seed(0)
+    used = used_by(name)
+    options = dict(projection=8, pixels=H * W, temperature=1.0, stop_gradient=False)
+    shared = ContrastOptions(**{k: v for k, v in options.items() if k in used})
+    loss = get_loss(entry)(C, C, shared).double()
+    labels = make_labels(exclude=True)
+    assert labels.exclude is not None
+    labels.exclude[: N // 2] = IGNORED
+    exclude = labels.exclude[part] if takes_labels(name) else None
+    binary, partner = (x.double()[part] for x in make_inputs())
+    value = loss(binary, partner, BatchLabels(exclude=exclude))
+    value.backward()
+    grads = {n: p.grad for n, p in loss.named_parameters() if p.grad is not None}
+    return value.item(), grads
+
+
+def run_rank(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    # Before the group exists: asking a loss what it takes calls no collective.
+    for entry in JOINED:
+        takes_labels(entry if isinstance(entry, str) else entry["name"])
+    store = f"file://{folder}/store"
+    dist.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
+    part = slice(0, N // 2) if rank == 0 else slice(N // 2, N)
+    results = [joined_parts(entry, part) for entry in JOINED]
+    torch.save(results, f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def two_ranks(tmp_path_factory) -> list:
+    folder = str(tmp_path_factory.mktemp("ranks"))
+    torch.multiprocessing.spawn(run_rank, (folder,), nprocs=2)
+    return [torch.load(f"{folder}/{rank}.pt") for rank in range(2)]
+
+
+@pytest.mark.ddp
+@pytest.mark.parametrize("k", range(len(JOINED)), ids=[str(e) for e in JOINED])
+def test_two_processes_have_the_loss_and_gradients_of_the_joined_batch(two_ranks, k):
+    expected, expected_grads = joined_parts(JOINED[k], slice(None))
+    (value, grads), (other, other_grads) = (ranks[k] for ranks in two_ranks)
+    assert expected != 0
+    assert (value + other) / 2 == pytest.approx(expected, rel=1e-9)
+    assert grads.keys() == other_grads.keys() == expected_grads.keys()
+    for name, grad in expected_grads.items():
+        torch.testing.assert_close((grads[name] + other_grads[name]) / 2, grad)
