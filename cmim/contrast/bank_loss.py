@@ -7,15 +7,15 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from cmim.contrast.bank import FeatureBank, draw_from_others
+from cmim.contrast.bank_scores import OwnScores, Picked, SharedScores
 from cmim.contrast.layer_loss import LayerLoss, Projection
 from cmim.contrast.options import BatchLabels, ContrastOptions
 from cmim.contrast.pairs import IGNORED
 from cmim.contrast.ranks import gather_ranks, mean_over_ranks
 from cmim.functional.bounds import nce_loss
-from cmim.functional.score_sums import log_sum_exp_scores, softplus_sum_scores
 
 PROJECTIONS = ("trained", "tied", "fixed")
 
@@ -113,10 +113,9 @@ class BankLoss(LayerLoss):
 
     def compare(self, binary: Tensor, partner: Tensor, labels: BatchLabels) -> Tensor:
         indices, classes = self._places(labels), self._classes(labels)
-        one_pixel = indices.new_zeros(len(indices), 1)
         own_layer = getattr(self, "project_partner", self.project_binary)
-        z_binary = self.project_binary.at(binary, one_pixel)
-        z_partner = own_layer.at(partner, one_pixel)
+        z_binary = _project(self.project_binary, binary)
+        z_partner = _project(own_layer, partner)
         known = None if classes is None else classes != IGNORED
         row_classes = self._note_classes(indices, classes, known)
         picked = self._draw(indices, classes, row_classes)
@@ -180,21 +179,20 @@ class BankLoss(LayerLoss):
 
     def _draw(
         self, indices: Tensor, classes: Tensor | None, row_classes: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Rows drawn, ``(N,)`` or ``(A, N)``, and for whom they count, ``(A, N)``."""
+    ) -> Picked:
         own = indices if classes is None else classes
         if self.shared:
             rows = torch.randint(self.size, (self.negatives,), device=indices.device)
             # All processes take the rows of the first, as one process would.
             rows = gather_ranks(rows)[: self.negatives]
             groups = rows if classes is None else row_classes[rows]
-            return rows, groups[None, :] != own[:, None]
+            return Picked.of(rows, groups[None, :] != own[:, None])
         if classes is None:
             row_groups = torch.arange(self.size, device=indices.device)
         else:
             row_groups = row_classes
         rows = draw_from_others(row_groups, own, self.negatives)
-        return rows, row_groups[rows] != own[:, None]
+        return Picked.of(rows, row_groups[rows] != own[:, None])
 
     def _nce(
         self,
@@ -202,20 +200,19 @@ class BankLoss(LayerLoss):
         anchors: Tensor,
         bank: FeatureBank,
         indices: Tensor,
-        picked: tuple[Tensor, Tensor],
+        picked: Picked,
         known: Tensor | None,
     ) -> Tensor:
         """Losses of the anchors, ``(A,)``; 0 without negatives."""
-        rows, allowed = picked
+        rows, allowed, counts = picked
         scaled = anchors / self.options.temperature
         positive = (scaled * bank.at(indices)).sum(dim=1)
         negatives = (
-            _SharedScores(scaled, bank.at(rows), allowed, self.options.chunk)
+            SharedScores(scaled, bank.at(rows), allowed, self.options.chunk)
             if self.shared
-            else _OwnScores(scaled, bank.at(rows), allowed)
+            else OwnScores(scaled, bank.at(rows), allowed)
         )
-        count = allowed.sum(dim=1)
-        scale = self.negatives / count.clamp(min=1)
+        scale = self.negatives / counts.clamp(min=1)
         log_normalizer = self.log_normalizer[way]
         if not self._started:
             log_sum = negatives.log_sum() + scale.log()
@@ -224,7 +221,7 @@ class BankLoss(LayerLoss):
             log_normalizer = self._normalize(way, log_means, known)
         shift = log_normalizer + math.log(self.negatives / self.size)
         losses = nce_loss(positive, negatives.softplus_sum(-shift) * scale, shift)
-        return losses * (count > 0)
+        return losses * (counts > 0)
 
     @torch.no_grad()
     def _normalize(self, way: int, log_means: Tensor, known: Tensor | None) -> Tensor:
@@ -258,31 +255,6 @@ class BankLoss(LayerLoss):
             self.binary_bank.blend(indices, gather_ranks(z_binary.detach()), known)
 
 
-class _SharedScores:
-    """Sums over rows that all anchors share, ``(N, D)``."""
-
-    def __init__(
-        self, scaled: Tensor, rows: Tensor, allowed: Tensor, chunk: int
-    ) -> None:
-        self._call = (scaled, rows, lambda start, stop: allowed[:, start:stop])
-        self._chunk = chunk
-
-    def log_sum(self) -> Tensor:
-        return log_sum_exp_scores(*self._call, chunk=self._chunk)
-
-    def softplus_sum(self, shift: Tensor) -> Tensor:
-        return softplus_sum_scores(*self._call, shift=shift, chunk=self._chunk)
-
-
-class _OwnScores:
-    """Sums over rows of each anchor, ``(A, N, D)``."""
-
-    def __init__(self, scaled: Tensor, rows: Tensor, allowed: Tensor) -> None:
-        scores = torch.bmm(rows, scaled[:, :, None]).squeeze(2)
-        self._scores = scores.masked_fill(~allowed, -math.inf)
-
-    def log_sum(self) -> Tensor:
-        return self._scores.logsumexp(dim=1)
-
-    def softplus_sum(self, shift: Tensor) -> Tensor:
-        return F.softplus(self._scores + shift).sum(dim=1)
+def _project(layer: nn.Linear, features: Tensor) -> Tensor:
+    """Unit vectors ``(N, D)`` of maps of one pixel."""
+    return F.normalize(layer(features.flatten(1).to(layer.weight.dtype)), dim=1)
