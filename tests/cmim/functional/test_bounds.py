@@ -33,7 +33,7 @@ def draw_baseline(size: int = K) -> Tensor:
 
 
 def parts_of(scores: Tensor) -> dict[str, Tensor]:
-    """What the bounds are given, from a square matrix with positives on its diagonal."""
+    """What the bounds are given, from a square matrix, positives on its diagonal."""
     size = len(scores)
     own = torch.eye(size, dtype=torch.bool)
     log_sum = scores.masked_fill(own, -math.inf).logsumexp(1)
@@ -68,7 +68,9 @@ def naive_losses(s: list[list[float]], log_baseline: list[float]) -> dict[str, l
         exps = [math.exp(x) for x in negatives]
         mean = sum(exps) / len(exps)
         a = math.exp(log_baseline[i])
-        add("info_nce", -math.log(math.exp(positive) / (math.exp(positive) + sum(exps))))
+        add(
+            "info_nce", -math.log(math.exp(positive) / (math.exp(positive) + sum(exps)))
+        )
         ratio = math.exp(SHIFT)
 
         def h(x: float, ratio: float = ratio) -> float:
