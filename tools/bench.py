@@ -101,7 +101,7 @@ def add_bounds_options(bounds: argparse.ArgumentParser) -> None:
     from cmim.engine import cli
 
     bounds.add_argument(
-        "--steps-per-level", type=int, default=1200, help="training steps of a level"
+        "--steps-per-level", type=int, default=1000, help="training steps of a level"
     )
     bounds.add_argument("--batch", type=int, default=64, help="pairs a step")
     bounds.add_argument("--dim", type=int, default=20, help="columns of each variable")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from cmim.analysis.bounds_experiment import Setup
+from cmim.analysis.bounds_experiment import Setup, table_of
 from cmim.analysis.gaussian_picture import GRID, INK, MUTED
 
 RAW, SMOOTH, CEILING = "#9ccfc8", "#0b5d54", "#e8731a"
@@ -32,6 +33,9 @@ TITLES = {
 
 def draw_bounds(path: str | Path, curves: Mapping[str, Tensor], setup: Setup) -> None:
     """A panel for each bound: every estimate, their moving mean, truth and log K.
+
+    The numbers in a panel are mean and standard deviation over the last half of the
+    highest level.
 
     Args:
         path: PNG, PDF or SVG; its folder is made.
@@ -53,20 +57,18 @@ def draw_bounds(path: str | Path, curves: Mapping[str, Tensor], setup: Setup) ->
     for (name, curve), axes in zip(curves.items(), panels.flat, strict=False):
         axes.set_title(TITLES.get(name, name), fontsize=10, color=INK)
         _draw_curve(axes, curve.double().numpy(), setup)
+        _write_last(axes, table_of({name: curve}, setup)[-1])
     for axes in panels[:, 0]:
         axes.set_ylabel("information, nats", fontsize=9)
     for axes in panels[-1]:
         axes.set_xlabel("training step", fontsize=9)
-    figure.suptitle(
+    title = (
         "Bounds on the mutual information of Gaussians, while their critics learn\n"
-        f"{setup.dim} dimensions each, batches of {setup.batch}, {setup.critic} critic",
-        fontsize=12,
-        color=INK,
+        f"{setup.dim} dimensions each, batches of {setup.batch}, {setup.critic} critic"
     )
-    handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="lower center", ncols=4, frameon=False, fontsize=9
-    )
+    figure.suptitle(title, fontsize=12, color=INK)
+    legend = panels[0, 0].get_legend_handles_labels()
+    figure.legend(*legend, loc="lower center", ncols=4, frameon=False, fontsize=9)
     figure.tight_layout(rect=(0, 0.04, 1, 1))
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
@@ -121,3 +123,15 @@ def _draw_curve(axes: Axes, curve: np.ndarray, setup: Setup) -> None:
     axes.tick_params(labelsize=8, color=MUTED)
     for side in axes.spines.values():
         side.set_color(GRID)
+
+
+def _write_last(axes: Axes, row: dict[str, Any]) -> None:
+    axes.text(
+        0.02,
+        0.95,
+        f"at {row['truth']:g} nats: {row['mean']:.1f} ± {row['spread']:.1f}",
+        transform=axes.transAxes,
+        verticalalignment="top",
+        fontsize=9,
+        color=SMOOTH,
+    )

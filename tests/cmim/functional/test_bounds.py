@@ -33,7 +33,7 @@ def draw_baseline(size: int = K) -> Tensor:
 
 
 def parts_of(scores: Tensor) -> dict[str, Tensor]:
-    """What the bounds are given, from a matrix with positives on its diagonal."""
+    """What the bounds are given, from a square matrix, positives on its diagonal."""
     size = len(scores)
     own = torch.eye(size, dtype=torch.bool)
     log_sum = scores.masked_fill(own, -math.inf).logsumexp(1)

@@ -145,7 +145,7 @@ def test_candidates_without_gradient_may_be_overwritten(name, chunk):
 
 @each_sum
 def test_overwriting_candidates_with_gradient_is_noticed(name):
-    """Their gradient is computed from them: torch's error instead of a wrong one."""
+    """Their gradient is computed from them: an error instead of a wrong one."""
     a, c = (x.requires_grad_() for x in vectors())
     inner = c * 1
     values = SUMS[name](a, inner, None, 4)
