@@ -53,5 +53,6 @@ def loss_defaults(loss: str | dict) -> dict[str, Any]:
         >>> loss_defaults("info_nce"), loss_defaults("npid")["level"]
         ({}, 'image')
     """
-    name = loss.get("name") if isinstance(loss, dict) else loss
-    return dict(factories("cmim.contrast.losses", "DEFAULTS").get(name, {}))
+    name = str(loss.get("name") if isinstance(loss, dict) else loss)
+    brought: dict[str, Any] = factories("cmim.contrast.losses", "DEFAULTS")
+    return dict(brought.get(name, {}))
