@@ -122,6 +122,68 @@ def add_bounds_options(bounds: argparse.ArgumentParser) -> None:
     cli.add_json_option(bounds)
 
 
+def measure_loss(args: argparse.Namespace) -> dict:
+    from cmim.engine.bench_loss import OURS, bench_loss, share_of_step
+    from cmim.engine.bench_negatives import (
+        bench_negatives,
+        draw_negatives,
+        format_negatives,
+    )
+    from cmim.engine.config import load_config
+
+    config = load_config(args.config) if args.config else None
+    figures = bench_loss(
+        args.batch, args.negatives, args.rows, args.features, args.rounds
+    )
+    print(
+        f"as released {figures['released']['ms']:.1f} ms, and "
+        f"{figures['sampling_ms']:.1f} ms to draw its negatives"
+    )
+    for name in OURS:
+        row = figures[name]
+        print(f"{name:14s} {row['ms']:8.2f} ms, {row['speedup']:.1f} x as fast")
+    figures.update(bench_negatives(args.sizes, args.batch))
+    print(format_negatives(figures))
+    picture = Path(args.out) / "negatives.png"
+    draw_negatives(picture, figures)
+    print(f"picture: {picture}")
+    if config is not None:
+        figures.update(share_of_step(config, args.rounds, args.amp))
+        for name, share in figures["share_of_step"].items():
+            print(f"share of a training step, {name:16s} {100 * share:5.1f} %")
+    return figures
+
+
+def add_loss_command(what: argparse._SubParsersAction) -> None:
+    from cmim.engine import cli
+    from cmim.engine.bench_negatives import SIZES
+
+    loss = what.add_parser("loss", help="the contrastive loss against released code")
+    loss.add_argument("--batch", type=int, default=100, help="images")
+    loss.add_argument("--negatives", type=int, default=4096, help="of each image")
+    loss.add_argument("--rows", type=int, default=50000, help="images in the bank")
+    loss.add_argument("--features", type=int, default=512, help="length of features")
+    loss.add_argument("--rounds", type=int, default=15, help="timed rounds")
+    loss.add_argument(
+        "--sizes",
+        type=int,
+        nargs="+",
+        default=SIZES,
+        metavar="N",
+        help="numbers of negatives for time and memory (default: 2^10 to 2^20)",
+    )
+    loss.add_argument("--config", help="also: the loss's share of this config's steps")
+    loss.add_argument("--amp", action="store_true", help="bfloat16 in these steps")
+    loss.add_argument("--threads", type=int, help="CPU threads of torch")
+    loss.add_argument(
+        "--out",
+        metavar="DIR",
+        default="work_dirs/loss",
+        help="folder of the picture (default: %(default)s)",
+    )
+    cli.add_json_option(loss)
+
+
 def main() -> None:
     from cmim.engine import cli
 
@@ -130,8 +192,10 @@ def main() -> None:
         "in one run. 'step' times training steps with the contrastive loss off, with "
         "the latent partner and with the teacher. 'layer' times forward and backward "
         "pass of a ResNet-18 stage and counts the memory it keeps, against the way "
-        "published code writes it. 'estimators' compares estimates of mutual "
-        "information with known values, 'bounds' bounds with trained critics.",
+        "published code writes it. 'loss' times the contrastive loss against the way "
+        "CMIM's released code writes it, and its time and memory by number of "
+        "negatives. 'estimators' compares estimates of mutual information with known "
+        "values, 'bounds' bounds with trained critics.",
         "python tools/bench.py step configs/nyud_seg_bireal_small.py --amp --profile\n"
         "  python tools/bench.py layer --stage 2 --json layer.json",
     )
@@ -164,6 +228,7 @@ def main() -> None:
             "--profile", action="store_true", help="also list the costliest operators"
         )
         cli.add_json_option(command)
+    add_loss_command(what)
     estimators = what.add_parser(
         "estimators", help="estimators of mutual information against known values"
     )
@@ -191,6 +256,7 @@ def main() -> None:
     measure = {
         "step": measure_step,
         "layer": measure_layer,
+        "loss": measure_loss,
         "estimators": measure_estimators,
         "bounds": measure_bounds,
     }

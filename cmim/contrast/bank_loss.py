@@ -212,7 +212,7 @@ class BankLoss(LayerLoss):
             if self.shared
             else OwnScores(scaled, bank.at(rows), allowed)
         )
-        scale = self.negatives / counts.clamp(min=1)
+        scale = self.negatives / counts.clamp(min=1).to(anchors.dtype)
         log_normalizer = self.log_normalizer[way]
         if not self._started:
             log_sum = negatives.log_sum() + scale.log()

@@ -44,11 +44,13 @@ def synthetic_batch(config: Config) -> dict[str, Any]:
     count = task.get("decode_head", task.get("head", {})).get("num_classes", 40)
     generator = torch.Generator().manual_seed(0)
     inputs, samples = [], []
-    for _ in range(loader.batch_size):
+    for place in range(loader.batch_size):
         image = torch.randint(0, 256, (3, height, width), generator=generator)
         inputs.append(image.to(torch.uint8))
         sample = SegDataSample(
-            metainfo=dict(img_shape=(height, width), ori_shape=(height, width))
+            metainfo=dict(
+                img_shape=(height, width), ori_shape=(height, width), sample_idx=place
+            )
         )
         samples.append(sample)
         if "head" in task:

@@ -86,3 +86,39 @@ def test_depth_negatives_are_refused():
     model = CMIM(task_model(), "latent", negatives="other_depth")
     with pytest.raises(ValueError, match="needs depth"):
         model(torch.randn(4, 3, 64, 64), samples(), mode="loss")
+
+
+def numbered(labels=LABELS, first: int = 0) -> list[SegDataSample]:
+    made = samples(labels)
+    for place, sample in enumerate(made, first):
+        sample.set_metainfo(dict(sample_idx=place))
+    return made
+
+
+def test_preset_of_the_released_code_trains_the_network_alone(twin_checkpoint):
+    torch.manual_seed(0)
+    loss = dict(name="cmim_released", rows=20, negatives=6)
+    options = dict(preset="cmim_released", loss=loss, teacher=twin_checkpoint)
+    model = CMIM(task_model(), **options)
+    assert list(model.contrast) == ["backbone-layer4"]
+    before = {k: v.clone() for k, v in model.contrast.state_dict().items()}
+    for first in (0, 4):
+        inputs = torch.randn(4, 3, 64, 64)
+        losses = model(inputs, numbered(first=first), mode="loss")
+        losses["cmim.loss_backbone.layer4"].backward()
+    assert model.model.backbone.conv1.weight.grad.abs().sum() > 0
+    assert all(p.grad is None for p in model.contrast.parameters())
+    state = model.contrast.state_dict()
+    moved = {k.split(".", 1)[1] for k, v in state.items() if not v.equal(before[k])}
+    assert moved == {
+        "partner_bank.rows", "binary_bank.rows", "row_classes", "log_normalizer"
+    }  # fmt: skip
+    resumed = CMIM(task_model(), **options)
+    resumed.load_state_dict(model.state_dict())
+    assert all(v.equal(state[k]) for k, v in resumed.contrast.state_dict().items())
+
+
+def test_preset_of_the_released_code_says_what_samples_lack(twin_checkpoint):
+    model = CMIM(task_model(), preset="cmim_released", teacher=twin_checkpoint)
+    with pytest.raises(ValueError, match="sample_idx"):
+        model(torch.randn(4, 3, 64, 64), samples(), mode="loss")

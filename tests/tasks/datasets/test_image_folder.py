@@ -126,6 +126,10 @@ def test_loader_gives_stacked_batches_that_replay(pictures):
     batches = [next(iter(Runner.build_dataloader(config, seed=1))) for _ in range(2)]
     assert batches[0]["inputs"].shape == (8, 3, 32, 32)
     assert (batches[0]["inputs"] == batches[1]["inputs"]).all()
+    places = [s.sample_idx for s in batches[0]["data_samples"]]
+    assert len(set(places)) == 8
+    # Ten classes of eight pictures, sorted by class.
+    assert [s.gt_label for s in batches[0]["data_samples"]] == [i // 8 for i in places]
     labels = [[s.gt_label for s in b["data_samples"]] for b in batches]
     assert labels[0] == labels[1]
     plain = dict(config, sampler=dict(type=DefaultSampler, shuffle=False))

@@ -1,10 +1,15 @@
 """The data set class: splits, validation carving, clear errors, the real data."""
 
 import shutil
+from pathlib import Path
 
 import pytest
+import torch
 from mmseg.datasets.transforms import PackSegInputs
+from mmseg.registry import DATASETS
 
+from cmim.engine.config import load_config
+from cmim.models.read_labels import read_labels
 from tasks.datasets.errors import DataError
 from tasks.datasets.nyud import NYUv2Dataset
 from tasks.datasets.sampler import ReplayableSampler
@@ -66,6 +71,21 @@ def test_a_sample_depends_on_index_seed_and_epoch_alone(rooms):
     assert (data[(3, 0, 7)]["inputs"] == first).all()
     assert not (data[(3, 0, 8)]["inputs"] == first).all()
     assert not (data[(3, 1, 7)]["inputs"] == first).all()
+
+
+@pytest.mark.parametrize(
+    "name", ["nyud_seg_bireal_small", "nyud_depth_bireal", "rooms_seg_bireal"]
+)
+def test_training_samples_carry_their_place_and_what_they_had(rooms, name):
+    config = load_config(Path(__file__).parents[3] / "configs" / f"{name}.py")
+    config.train_dataloader.dataset.data_root = str(rooms)
+    config.train_dataloader.dataset.pipeline[0].update(reduce=1)
+    data = DATASETS.build(config.train_dataloader.dataset)
+    samples = [data[(index, 0, 0)]["data_samples"] for index in (5, 2)]
+    found = read_labels(samples, "all", torch.device("cpu"))
+    assert found.indices.tolist() == [5, 2]
+    assert samples[0].img_path == data.get_data_info(5)["img_path"]
+    assert samples[0].img_shape == tuple(data[5]["inputs"].shape[1:])
 
 
 def test_sampler_covers_every_epoch_and_ranks_share_it():

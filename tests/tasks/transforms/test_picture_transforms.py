@@ -116,11 +116,12 @@ def test_load_is_rgb_and_cached(tmp_path):
 
 def test_packed_sample_holds_what_models_take(picture):
     # A flipped view, as the crop leaves it.
-    packed = PackImage()(dict(img=picture[:, ::-1], gt_label=3, img_path="a.png"))
+    view = picture[:, ::-1]
+    packed = PackImage()(dict(img=view, gt_label=3, img_path="a.png", sample_idx=0))
     assert packed["inputs"].shape == (3, 6, 5)
     assert packed["inputs"].is_contiguous()
     expected = picture[:, ::-1].transpose(2, 0, 1)
     assert (packed["inputs"].numpy() == expected).all()
     sample = packed["data_samples"]
-    assert (sample.gt_label, sample.img_path) == (3, "a.png")
+    assert (sample.gt_label, sample.img_path, sample.sample_idx) == (3, "a.png", 0)
     assert "gt_label" not in PackImage()(dict(img=picture))["data_samples"]

@@ -1,0 +1,383 @@
+"""NPID, CRD and CMIM's released loss against loops, by hand, and over a resume."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from cmim.contrast import BatchLabels, ContrastOptions, bank_loss, get_loss
+from cmim.contrast.bank_loss import BankLoss
+
+NAMES = ("cmim_released", "crd", "npid")
+ROWS, N, A, C, D, TAU = 30, 12, 6, 5, 4, 0.5
+CLASSES = torch.arange(ROWS) % 3
+
+
+def make_loss(name: str, shared: bool = True, **options) -> BankLoss:
+    torch.manual_seed(0)
+    entry = dict(name=name, rows=ROWS, negatives=N, shared=shared, **options)
+    shared_options = ContrastOptions(level="image", projection=D, temperature=TAU)
+    return get_loss(entry)(C, C, shared_options).double()
+
+
+def make_batch(step: int = 0, size: tuple[int, int] = (2, 3)):
+    generator = torch.Generator().manual_seed(step)
+    partner = torch.randn(A, C, *size, generator=generator, dtype=torch.float64)
+    binary = torch.where(partner < 0, -1.0, 1.0).double().requires_grad_()
+    indices = torch.randperm(ROWS, generator=generator)[:A]
+    labels = BatchLabels(indices=indices, classes=CLASSES[indices].clone())
+    return binary, partner, labels
+
+
+class NaiveBankLoss:
+    """The paper's algorithm in loops, with the negatives that it is given."""
+
+    def __init__(self, loss: BankLoss, name: str) -> None:
+        self.name = name
+        layers = [loss.project_binary, getattr(loss, "project_partner", None)]
+        layers[1] = layers[1] or layers[0]
+        self.layers = [
+            (m.weight.detach().numpy(), m.bias.detach().numpy()) for m in layers
+        ]
+        self.banks = [loss.partner_bank.rows.numpy().copy()]
+        if name != "npid":
+            self.banks.append(loss.binary_bank.rows.numpy().copy())
+        self.constants: list[float] = []
+
+    def __call__(self, binary, partner, labels, picked: list[list[int]]) -> float:
+        sides = []
+        for x, (weight, bias) in zip((binary, partner), self.layers, strict=True):
+            pooled = x.detach().numpy().mean(axis=(2, 3))
+            z = pooled @ weight.T + bias
+            sides.append(z / np.sqrt((z**2).sum(axis=1, keepdims=True)))
+        indices, total = labels.indices.tolist(), 0.0
+        for way, bank in enumerate(self.banks):
+            positive, negative = [], []
+            for z, own, places in zip(sides[way], indices, picked, strict=True):
+                positive.append(math.exp(z @ bank[own] / TAU))
+                negative.append([math.exp(z @ bank[j] / TAU) for j in places])
+            if len(self.constants) == way:
+                means = [
+                    (p + N * sum(n) / len(n)) / (1 + N)
+                    for p, n in zip(positive, negative, strict=True)
+                ]
+                self.constants.append(ROWS * sum(means) / A)
+            constant = self.constants[way]
+            for p, n in zip(positive, negative, strict=True):
+                ratio = p / constant
+                total -= math.log(ratio / (ratio + N / ROWS))
+                lost = [math.log(N / ROWS / (e / constant + N / ROWS)) for e in n]
+                total -= N * sum(lost) / len(lost)
+        for bank, z in zip(self.banks, sides[::-1], strict=False):
+            mixed = 0.5 * bank[indices] + 0.5 * z
+            bank[indices] = mixed / np.sqrt((mixed**2).sum(axis=1, keepdims=True))
+        return total / A
+
+
+def others_of(name: str, labels: BatchLabels, rows: list[int], met: set) -> list:
+    """Of the rows that are drawn for all, those that are negatives of each anchor."""
+    classes = [int(CLASSES[j]) if j in met else -1 for j in rows]
+    return [
+        [
+            j
+            for j, c in zip(rows, classes, strict=True)
+            if (j != i if name == "npid" else c != int(CLASSES[i]))
+        ]
+        for i in labels.indices.tolist()
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("shared", [True, False])
+def test_equals_the_loops_step_after_step(name, shared, monkeypatch):
+    loss = make_loss(name, shared)
+    naive, met = NaiveBankLoss(loss, name), set()
+    for step in range(4):
+        binary, partner, labels = make_batch(step)
+        met |= set(labels.indices.tolist())
+        generator = torch.Generator().manual_seed(50 + step)
+        if shared:
+            rows = torch.randint(ROWS, (N,), generator=generator)
+            monkeypatch.setattr(bank_loss.torch, "randint", lambda *a, r=rows, **k: r)
+            picked = others_of(name, labels, rows.tolist(), met)
+            assert any(len(places) < N for places in picked)
+        else:
+            everyone = others_of(name, labels, list(range(ROWS)), set(range(ROWS)))
+            draws = [
+                [
+                    places[k]
+                    for k in torch.randint(len(places), (N,), generator=generator)
+                ]
+                for places in everyone
+            ]
+            drawn = torch.tensor(draws)
+            monkeypatch.setattr(bank_loss, "draw_from_others", lambda *a, d=drawn: d)
+            picked = drawn.tolist()
+        value = loss(binary, partner, labels)
+        value.backward()
+        monkeypatch.undo()
+        expected = naive(binary, partner, labels, picked)
+        assert value.item() == pytest.approx(expected, rel=1e-8)
+    found = loss.log_normalizer[: len(naive.constants)].exp()
+    np.testing.assert_allclose(found.numpy(), naive.constants, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_value_by_hand_where_everything_is_alike(name):
+    """Equal rows and anchors: every ratio is 1/M, so h = 1/(1 + N)."""
+    loss = make_loss(name)
+    for layer in {loss.project_binary, getattr(loss, "project_partner", None)} - {None}:
+        torch.nn.init.zeros_(layer.weight)
+        torch.nn.init.ones_(layer.bias)
+    loss.partner_bank.rows.fill_(D**-0.5)
+    if loss.binary_bank is not None:
+        loss.binary_bank.rows.fill_(D**-0.5)
+    one_way = math.log(1 + N) + N * math.log((1 + N) / N)
+    expected = one_way * (1 if name == "npid" else 2)
+    assert loss(*make_batch()).item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("shared", [True, False])
+def test_gradients_are_those_of_finite_differences(name, shared):
+    loss = make_loss(name, shared)
+    loss(*make_batch(7))
+    loss.eval()
+    binary, partner, labels = make_batch(8)
+
+    def value(x):
+        torch.manual_seed(3)
+        return loss(x, partner, labels)
+
+    assert torch.autograd.gradcheck(value, (binary,), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shared_and_own_draws_have_the_same_mean(name):
+    """Both estimate the same sum over all other rows."""
+    means = []
+    for shared in (True, False):
+        loss = make_loss(name, shared)
+        for step in range(8):
+            loss(*make_batch(step))
+        loss.eval()
+        loss.log_normalizer.fill_(3.0)
+        values = torch.stack([loss(*make_batch(9)).detach() for _ in range(800)])
+        means.append((values.mean().item(), values.std().item() / 800**0.5))
+    (ours, error), (published, other) = means
+    assert abs(ours - published) < 4 * math.hypot(error, other)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_order_of_images_and_length_of_features_do_not_matter(name):
+    loss = make_loss(name).eval()
+    for layer in {loss.project_binary, getattr(loss, "project_partner", None)} - {None}:
+        torch.nn.init.zeros_(layer.bias)
+    binary, partner, labels = make_batch()
+    order = torch.tensor([4, 2, 0, 5, 1, 3])
+    mixed = BatchLabels(indices=labels.indices[order], classes=labels.classes[order])
+    values = []
+    for b, p, known in [
+        (binary, partner, labels),
+        (binary[order], partner[order], mixed),
+        (7 * binary, 0.1 * partner, labels),
+    ]:
+        torch.manual_seed(1)
+        values.append(loss(b, p, known))
+    torch.testing.assert_close(values, [values[0]] * 3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_other_precisions_are_close_to_float64(name, dtype):
+    exact, loss = make_loss(name), make_loss(name).float()
+    binary, partner, labels = make_batch()
+    low = binary.detach().to(dtype).requires_grad_(), partner.to(dtype)
+    values = []
+    for part, pair in ((exact, (binary, low[1].double())), (loss, low)):
+        torch.manual_seed(2)
+        with torch.autocast("cpu", torch.bfloat16):
+            values.append(part(*pair, labels))
+        values[-1].backward()
+    assert values[1].dtype == torch.float32
+    # Features are averaged over their places in their own precision.
+    tolerance = 1e-5 if dtype == torch.float32 else 2e-2
+    assert values[1].item() == pytest.approx(values[0].item(), rel=tolerance)
+    scale = binary.grad.abs().max().item()
+    torch.testing.assert_close(
+        low[0].grad.double() / scale, binary.grad / scale, rtol=0, atol=3 * tolerance
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("chunk", [1, 5, 12, 4096])
+def test_pieces_do_not_matter(name, chunk):
+    values = []
+    for size in (chunk, 4096):
+        torch.manual_seed(0)
+        options = ContrastOptions(level="image", projection=D, chunk=size)
+        entry = dict(name=name, rows=ROWS, negatives=N)
+        loss = get_loss(entry)(C, C, options).double()
+        values.append(loss(*make_batch()))
+    torch.testing.assert_close(*values)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_resumed_loss_goes_on_in_the_same_bits(name, shared):
+    loss, fresh = make_loss(name, shared), make_loss(name, shared)
+    for step in range(3):
+        loss(*make_batch(step))
+    resumed = make_loss(name, shared)
+    resumed(*make_batch(11))  # what it was before must not matter
+    resumed.load_state_dict({k: v.clone() for k, v in loss.state_dict().items()})
+    found = []
+    for part in (loss, resumed, fresh):
+        torch.manual_seed(5)
+        steps = [make_batch(step) for step in (3, 4)]
+        values = [part(*batch) for batch in steps]
+        sum(values).backward()
+        found.append([*(v.item() for v in values), steps[1][0].grad.tolist()])
+    assert found[0] == found[1]
+    assert found[0] != found[2]
+    for key, value in loss.state_dict().items():
+        torch.testing.assert_close(
+            resumed.state_dict()[key], value, rtol=0, atol=0, equal_nan=True
+        )
+
+
+@pytest.mark.parametrize("name", ["cmim_released", "crd"])
+def test_images_of_unknown_class_leave_no_trace(name):
+    """Their row does not move and the others' loss is as if they were not there."""
+    loss, other = make_loss(name), make_loss(name)
+    binary, partner, labels = make_batch()
+    classes = labels.classes.clone()
+    classes[2] = -1
+    unknown = BatchLabels(indices=labels.indices, classes=classes)
+    kept = torch.tensor([0, 1, 3, 4, 5])
+    known = BatchLabels(indices=labels.indices[kept], classes=classes[kept])
+    torch.manual_seed(1)
+    value = loss(binary, partner, unknown)
+    value.backward()
+    torch.manual_seed(1)
+    expected = other(binary[kept], partner[kept], known)
+    torch.testing.assert_close(value, expected)
+    assert (binary.grad[2] == 0).all()
+    for key, tensor in other.state_dict().items():
+        torch.testing.assert_close(loss.state_dict()[key], tensor)
+
+
+@pytest.mark.parametrize("name", ["cmim_released", "crd"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_batch_of_unknown_classes_gives_exactly_zero(name, shared):
+    loss = make_loss(name, shared)
+    binary, partner, labels = make_batch()
+    nothing = BatchLabels(indices=labels.indices, classes=torch.full((A,), -1))
+    value = loss(binary, partner, nothing)
+    value.backward()
+    assert value.item() == 0
+    assert (binary.grad == 0).all()
+    assert loss.log_normalizer.isnan().all()
+    assert loss(*make_batch()).item() > 0  # the constants are set then
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_without_another_class_there_are_no_negatives(shared):
+    loss = make_loss("crd", shared)
+    loss.row_classes.zero_()
+    binary, partner, labels = make_batch()
+    same = BatchLabels(indices=labels.indices, classes=torch.zeros(A, dtype=torch.long))
+    value = loss(binary, partner, same)
+    value.backward()
+    assert value.item() == 0
+    assert (binary.grad == 0).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_evaluation_changes_nothing(name):
+    loss = make_loss(name).eval()
+    before = {k: v.clone() for k, v in loss.state_dict().items()}
+    assert loss(*make_batch()).isfinite()
+    for key, value in loss.state_dict().items():
+        torch.testing.assert_close(
+            value, before[key], rtol=0, atol=0, equal_nan=True, msg=key
+        )
+
+
+def test_which_projections_learn():
+    for name, learned in (("cmim_released", 0), ("crd", 4), ("npid", 2)):
+        loss = make_loss(name)
+        loss(*make_batch())
+        value = loss(*make_batch(1))
+        value.backward()
+        grads = [p.grad for p in loss.parameters() if p.grad is not None]
+        assert len(grads) == learned
+        assert all(g.abs().sum() > 0 for g in grads)
+
+
+def test_the_twin_s_direction_trains_nothing_as_released():
+    """The gradient of the binary network is that of its own anchors alone."""
+    loss = make_loss("cmim_released")
+    binary, partner, labels = make_batch()
+    loss(binary, partner, labels)
+    binary, partner, labels = make_batch(1)
+    gradients = []
+    for constant in (5.0, 50.0):
+        loss.log_normalizer[1] = constant
+        binary.grad = None
+        torch.manual_seed(0)
+        part = loss.eval()(binary, partner, labels)
+        part.backward()
+        gradients.append(binary.grad.clone())
+    assert torch.equal(*gradients)
+    assert gradients[0].abs().sum() > 0
+
+
+def test_crd_takes_any_other_image_where_there_are_no_classes():
+    loss = make_loss("crd", other_class=False)
+    binary, partner, labels = make_batch()
+    assert loss(binary, partner, BatchLabels(indices=labels.indices)).item() > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("place", [-1, ROWS])
+def test_a_place_outside_the_bank_is_named(name, place):
+    loss = make_loss(name)
+    binary, partner, labels = make_batch()
+    labels.indices[3] = place
+    with pytest.raises(
+        ValueError, match=rf"sample_idx {place} .* rows 0 to {ROWS - 1}"
+    ):
+        loss(binary, partner, labels)
+
+
+def test_missing_labels_say_how_to_get_them():
+    binary, partner, labels = make_batch()
+    with pytest.raises(ValueError, match=r"'npid' needs the place .* sample_idx"):
+        make_loss("npid")(binary, partner)
+    with pytest.raises(ValueError, match=r"'crd' draws .* class an image \(gt_label\)"):
+        make_loss("crd")(binary, partner, BatchLabels(indices=labels.indices))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (dict(level="pixel"), "set model.level=image"),
+        (dict(level="image", queue=5), "does not use queue"),
+        (dict(level="image", sampling="edges"), "does not use sampling"),
+    ],
+)
+def test_shared_options_that_do_not_fit_are_refused(options, said):
+    with pytest.raises(ValueError, match=said):
+        get_loss("npid")(C, C, ContrastOptions(**options))
+
+
+def test_own_options_out_of_range_are_refused():
+    options = ContrastOptions(level="image")
+    with pytest.raises(ValueError, match="negatives must be at least 1, got 0"):
+        get_loss(dict(name="crd", negatives=0))(C, C, options)
+    with pytest.raises(ValueError, match="5 and 6 channels"):
+        get_loss("npid")(5, 6, options)
