@@ -109,7 +109,7 @@ def add_bounds_options(bounds: argparse.ArgumentParser) -> None:
         "--critic",
         choices=("separable", "concat"),
         default="separable",
-        help="inner product of two networks, or one network of both (slow)",
+        help="inner product of two networks, or one of both (50 times as slow)",
     )
     bounds.add_argument("--seed", type=int, default=0)
     bounds.add_argument("--threads", type=int, default=1, help="CPU threads of torch")
