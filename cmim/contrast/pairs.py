@@ -40,6 +40,8 @@ def sample_positions(
         >>> sample_positions(1, 2, 2, 9, torch.device("cpu")).sort().values.tolist()
         [[0, 1, 2, 3]]
     """
+    if height * width == 1:
+        return torch.zeros(batch, min(count, 1), dtype=torch.long, device=device)
     keys = torch.rand(batch, height * width, device=device)
     if weights is not None:
         # The largest u^(1/w) are a draw without replacement (Efraimidis and Spirakis
@@ -65,6 +67,8 @@ def gather_pixels(features: Tensor, positions: Tensor) -> Tensor:
         [[3.0], [0.0]]
     """
     channels = features.shape[1]
+    if features.shape[2:] == (1, 1) and positions.shape[1] == 1:
+        return features.flatten(1)
     index = positions.unsqueeze(1).expand(-1, channels, -1)
     picked = features.flatten(2).gather(2, index)
     return picked.transpose(1, 2).reshape(-1, channels)
@@ -131,6 +135,7 @@ def other_label(anchors: Tensor, candidates: Tensor) -> Tensor:
         >>> other_label(torch.tensor([0, -1]), torch.tensor([0, 1, -1])).tolist()
         [[False, True, False], [False, False, False]]
     """
-    differ = anchors[:, None] != candidates[None, :]
-    known = (anchors != IGNORED)[:, None] & (candidates != IGNORED)[None, :]
-    return differ & known
+    allowed = anchors[:, None] != candidates[None, :]
+    allowed &= (anchors != IGNORED)[:, None]
+    allowed &= candidates != IGNORED
+    return allowed

@@ -39,13 +39,16 @@ class Candidates:
     def allowed(
         self, anchor_labels: Tensor | None, anchors: int, start: int, stop: int
     ) -> Tensor | None:
-        """``(A, stop - start)`` boolean, who is a negative of whom; None for all."""
+        """Who is a negative of whom, boolean; None for all.
+
+        ``(A, stop - start)``, or ``(1, stop - start)`` where all anchors are alike.
+        """
         mask = None
         if anchor_labels is not None and self.labels is not None:
             mask = other_label(anchor_labels, self.labels[start:stop])
         if self.valid is not None:
             filled = self.valid[None, start:stop]
-            mask = filled.expand(anchors, -1) if mask is None else mask & filled
+            mask = filled if mask is None else mask & filled
         own = self.first_positive
         if own is None or own >= stop or own + anchors <= start:
             return mask

@@ -37,7 +37,7 @@ class Turns:
 
     def __init__(self, batch: int, negatives: int, rows: int, features: int) -> None:
         torch.manual_seed(0)
-        self.rng = np.random.default_rng(0)
+        self.rng = np.random.RandomState(0)
         self.batch, self.negatives, self.rows = batch, negatives, rows
         self.device = torch.device(get_device())
         self.classes = np.arange(rows) % CLASSES

@@ -86,7 +86,7 @@ class ReleasedStyle(nn.Module):
 
 
 def draw_as_released(
-    rng: np.random.Generator,
+    rng: np.random.RandomState,
     others: list[np.ndarray],
     classes: np.ndarray,
     indices: np.ndarray,
@@ -95,7 +95,7 @@ def draw_as_released(
     """``(A, 1 + negatives)`` rows: each image, then images of other classes.
 
     Args:
-        rng: NumPy's generator; the released code's older one takes longer.
+        rng: NumPy's older generator, as released; it shuffles all rows each time.
         others: Per class, the images of all others.
         classes: ``(A,)`` classes of the batch.
         indices: ``(A,)`` images of the batch.

@@ -25,7 +25,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 # (start, stop) -> (A, stop - start) boolean, which of these candidates count as
-# negatives of which anchor; None for all of them.
+# negatives of which anchor; (1, stop - start) where all anchors are alike; None for
+# all of them.
 Allowed = Callable[[int, int], "Tensor | None"]
 
 CHUNK = 4096
@@ -45,7 +46,7 @@ def log_sum_exp_scores(
     Args:
         anchors: ``(A, D)``, already divided by the temperature.
         candidates: ``(B, D)``.
-        allowed: ``(start, stop) -> (A, stop - start)`` boolean mask, or None for it.
+        allowed: ``(start, stop) -> (A or 1, stop - start)`` boolean mask, or None.
         chunk: Candidates at a time.
 
     Returns:
@@ -88,7 +89,7 @@ def softplus_sum_scores(
     Args:
         anchors: ``(A, D)``, already divided by the temperature.
         candidates: ``(B, D)``.
-        allowed: ``(start, stop) -> (A, stop - start)`` boolean mask, or None for it.
+        allowed: ``(start, stop) -> (A or 1, stop - start)`` boolean mask, or None.
         shift: Added to every score, a number or a scalar without gradient.
         chunk: Candidates at a time.
 

@@ -21,6 +21,7 @@ Estimation, AISTATS 2010.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -52,6 +53,11 @@ class NceBound(Bound):
         self.samples = samples
         self.normalise = normalise
         self.register_buffer("log_mean", torch.full((), float("nan")))
+        self._started = False
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self._started = False
 
     def forward(self, scores: Scores) -> Tensor:
         # One N for all anchors, so that N/M is a constant of the critic: the candidates
@@ -66,6 +72,8 @@ class NceBound(Bound):
         like = scores.anchors.new_zeros(())
         if not self.normalise:
             return like + math.log(total / self.samples)
+        if self._started:
+            return math.log(total) + self.log_mean.to(like.dtype)
         with torch.no_grad():
             now = log_mean_of_all_pairs(scores)
             # A batch without any negative says nothing about Z.
@@ -73,6 +81,8 @@ class NceBound(Bound):
             kept = torch.where(first, now.to(self.log_mean.dtype), self.log_mean)
             if self.training:
                 self.log_mean.copy_(kept)
+                # Asked until it is known and then no more: asking waits for a GPU.
+                self._started = bool(kept.isfinite())
         return math.log(total) + torch.nan_to_num(kept).to(like.dtype)
 
     def estimate(self, scores: Scores) -> Tensor:

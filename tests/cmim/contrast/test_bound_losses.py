@@ -6,64 +6,25 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
+from bound_cases import (
+    ALPHA,
+    LOSSES,
+    SAMPLES,
+    TEMPERATURE,
+    H,
+    N,
+    W,
+    make_inputs,
+    make_labels,
+    make_loss,
+)
 from torch import Tensor
 
-from cmim.contrast import BatchLabels, ContrastOptions, get_loss, layer_loss
-from cmim.contrast.pair_loss import PairLoss
+from cmim.contrast import BatchLabels
 from cmim.contrast.pairs import IGNORED
 
-N, C, PARTNER, H, W, P, D = 3, 4, 6, 5, 6, 5, 3
-TEMPERATURE, SAMPLES, RATE, ALPHA = 0.5, 700.0, 0.2, 0.3
-
-LOSSES: dict[str, str | dict] = {
-    "donsker_varadhan": "donsker_varadhan",
-    "info_nce": "info_nce",
-    "interpolated": {"name": "interpolated", "alpha": ALPHA},
-    "jensen_shannon": "jensen_shannon",
-    "mine": {"name": "mine", "rate": RATE},
-    "nce": {"name": "nce", "samples": SAMPLES},
-    "nwj": "nwj",
-    "tuba": "tuba",
-}
 each_loss = pytest.mark.parametrize("name", LOSSES)
 with_labels = pytest.mark.parametrize("name", [n for n in LOSSES if n[:3] != "int"])
-
-
-def make_loss(name: str, **options) -> PairLoss:
-    torch.manual_seed(0)
-    options = {
-        "projection": D,
-        "pixels": P,
-        "temperature": TEMPERATURE,
-        "chunk": 4,
-        **options,
-    }
-    loss = get_loss(LOSSES[name])(C, PARTNER, ContrastOptions(**options)).double()
-    for bound in (loss.bound, loss.bound_reverse):
-        if hasattr(bound, "log_baseline"):
-            torch.nn.init.normal_(bound.log_baseline.weight)
-    return loss
-
-
-def make_inputs(seed: int = 1) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    binary = torch.randn(N, C, H, W, generator=generator, dtype=torch.float64)
-    partner = torch.randn(N, PARTNER, H, W, generator=generator, dtype=torch.float64)
-    return torch.where(binary < 0, -1.0, 1.0).double(), partner
-
-
-def make_labels(seed: int = 2) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(-1, 3, (N, H, W), generator=generator)
-
-
-@pytest.fixture
-def positions(monkeypatch) -> Tensor:
-    generator = torch.Generator().manual_seed(3)
-    places = torch.rand(N, H * W, generator=generator).topk(P).indices
-    monkeypatch.setattr(layer_loss, "sample_positions", lambda *_: places)
-    return places
 
 
 def project(layer: torch.nn.Linear, features: Tensor, positions: Tensor) -> list:
@@ -275,152 +236,3 @@ def test_low_precision_features(name, dtype, positions):
         value = loss(binary.to(dtype), partner)
     assert value.dtype == torch.float32
     assert value.item() == pytest.approx(exact, rel=1e-4)
-
-
-def test_nce_starts_from_m_and_n():
-    """Eq. 5 by hand: two orthogonal pixels of a kind, tau 1, one negative, M = 2."""
-    options = ContrastOptions(projection=2, pixels=2, temperature=1.0)
-    loss = get_loss({"name": "nce", "samples": 2.0})(2, 2, options)
-    for layer in (loss.project_binary, loss.project_partner):
-        torch.nn.init.eye_(layer.weight)
-        torch.nn.init.zeros_(layer.bias)
-    features = torch.tensor([[[[3.0, 0.0]], [[0.0, 5.0]]]])
-    positive, negative = math.e / (math.e + 0.5), 1 / (1 + 0.5)
-    expected = -math.log(positive) - math.log(1 - negative)
-    assert loss(features, features).item() == pytest.approx(expected)
-
-
-def test_tuba_starts_as_nwj(positions):
-    options = ContrastOptions(projection=D, pixels=P, temperature=TEMPERATURE)
-    values = []
-    for name in ("tuba", "nwj"):
-        torch.manual_seed(0)
-        loss = get_loss(name)(C, PARTNER, options).double()
-        values.append(loss(*make_inputs()).item())
-    assert values[0] == pytest.approx(values[1], rel=1e-12)
-
-
-def bound_and_scores(name: str, positions: Tensor, seed: int = 1):
-    loss, features = make_loss(name), make_inputs(seed)
-    binary = loss.project_binary.at(features[0], positions)
-    partner = loss.project_partner.at(features[1], positions)
-    return loss.bound, loss.scores(binary, partner, None)[0]
-
-
-def matrix_of(scores) -> Tensor:
-    return scores.anchors @ scores.candidates[0].vectors.T / TEMPERATURE
-
-
-def off_diagonal(matrix: Tensor) -> Tensor:
-    return matrix[~torch.eye(len(matrix), dtype=torch.bool)]
-
-
-def test_estimates_read_the_information(positions):
-    bound, scores = bound_and_scores("info_nce", positions)
-    s = matrix_of(scores)
-    expected = math.log(len(s)) - F.cross_entropy(s, torch.arange(len(s)))
-    torch.testing.assert_close(bound.estimate(scores), expected)
-    bound, scores = bound_and_scores("jensen_shannon", positions)
-    s = matrix_of(scores)
-    expected = 1 + s.diagonal().mean() - off_diagonal(s).exp().mean()
-    torch.testing.assert_close(bound.estimate(scores), expected)
-    bound, scores = bound_and_scores("nwj", positions)
-    s = matrix_of(scores)
-    expected = s.diagonal().mean() - off_diagonal(s - 1).exp().mean()
-    torch.testing.assert_close(bound.estimate(scores), expected)
-    bound, scores = bound_and_scores("donsker_varadhan", positions)
-    s = matrix_of(scores)
-    expected = s.diagonal().mean() - off_diagonal(s).exp().mean().log()
-    torch.testing.assert_close(bound.estimate(scores), expected)
-    bound, scores = bound_and_scores("nce", positions)
-    expected = math.log(len(matrix_of(scores)) - 1) - bound(scores).mean()
-    torch.testing.assert_close(bound.estimate(scores), expected)
-
-
-@pytest.mark.parametrize("alpha", [0.0, 1.0])
-def test_interpolated_ends_in_tuba_and_in_the_leave_one_out_form(alpha, positions):
-    bound, scores = bound_and_scores("interpolated", positions)
-    bound.alpha = alpha
-    s, size = matrix_of(scores), N * P
-    log_a = bound.log_baseline(scores.anchors)
-    if alpha == 0:
-        expected = 1 + (s.diagonal()[:, None] - log_a).mean()
-        expected = expected - off_diagonal((s - log_a).exp()).mean()
-    else:
-        exps = s.exp()
-        without = (exps.sum(1, keepdim=True) - exps) / (size - 1)
-        ratios = s.diagonal()[:, None] - without.log()
-        # Each row's mean of e^s over the mean without its own is 1.
-        expected = off_diagonal(ratios).mean()
-    torch.testing.assert_close(bound.estimate(scores), expected)
-
-
-def test_interpolated_refuses_labels_and_queue():
-    message = "set negatives='all' and queue=0"
-    with pytest.raises(ValueError, match=message):
-        make_loss("interpolated", queue=5)(*make_inputs())
-    with pytest.raises(ValueError, match=message):
-        make_loss("interpolated")(*make_inputs(), BatchLabels(exclude=make_labels()))
-
-
-def test_mine_averages_over_steps_and_its_gradient_divides_by_the_average(positions):
-    """First step: the batch's own mean, as DV. Then RATE of the new and the rest."""
-    average = None
-    bound = make_loss("mine").bound
-    for step in range(4):
-        _, scores = bound_and_scores("mine", positions, step)
-        mean = off_diagonal(matrix_of(scores)).exp().mean()
-        average = mean if average is None else (1 - RATE) * average + RATE * mean
-        matrix = matrix_of(scores).detach().requires_grad_()
-        wanted = off_diagonal(matrix).exp().mean() / average.detach()
-        wanted = (wanted - matrix.diagonal().mean()).backward() or matrix.grad
-        scores.anchors.retain_grad()
-        value = bound(scores).mean()
-        value.backward()
-        torch.testing.assert_close(bound.log_average.exp(), average.detach())
-        expected = mean.log() - matrix_of(scores).diagonal().mean()
-        torch.testing.assert_close(value, expected)
-        ours = scores.anchors.grad
-        theirs = wanted @ scores.candidates[0].vectors / TEMPERATURE
-        torch.testing.assert_close(ours, theirs)
-
-
-def test_mine_keeps_its_average_in_checkpoints_and_in_evaluation(positions):
-    loss = make_loss("mine")
-    loss(*make_inputs())
-    state = {k: v.clone() for k, v in loss.state_dict().items()}
-    assert {"bound.log_average", "bound_reverse.log_average"} <= set(state)
-    assert state["bound.log_average"].isfinite()
-    loss.eval()(*make_inputs(5))
-    assert loss.bound.log_average == state["bound.log_average"]
-    resumed = make_loss("mine")
-    resumed.load_state_dict(state)
-    for part in (loss.train(), resumed):
-        part(*make_inputs(6))
-    assert loss.bound.log_average == resumed.bound.log_average
-    assert loss.bound.log_average != state["bound.log_average"]
-
-
-def test_mine_passes_over_batches_without_negatives(positions):
-    loss, nothing = make_loss("mine"), BatchLabels(exclude=torch.full((N, H, W), -1))
-    loss(*make_inputs(), nothing)
-    assert loss.bound.log_average.isnan()
-    loss(*make_inputs())
-    before = loss.bound.log_average.clone()
-    loss(*make_inputs(), nothing)
-    assert loss.bound.log_average == before
-
-
-@pytest.mark.parametrize(
-    ("loss", "message"),
-    [
-        ({"name": "mine", "rate": 0.0}, r"rate must be in \(0, 1\], got 0.0"),
-        ({"name": "mine", "rate": 1.5}, r"rate must be in \(0, 1\], got 1.5"),
-        ({"name": "nce", "samples": 0}, "samples must be positive, got 0"),
-        ({"name": "interpolated", "alpha": 2}, r"alpha must be in \[0, 1\], got 2"),
-    ],
-    ids=str,
-)
-def test_options_out_of_range(loss, message):
-    with pytest.raises(ValueError, match=message):
-        get_loss(loss)(C, PARTNER, ContrastOptions())

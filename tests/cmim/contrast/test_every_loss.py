@@ -193,7 +193,7 @@ def test_evaluation_changes_no_state(name):
 
 
 @every_loss
-def test_unknown_labels_only(request, name):
+def test_unknown_labels_only(name):
     """Nothing is learned where labels decide; nothing breaks where they do not."""
     loss, (binary, partner) = build(name), make_inputs()
     binary.requires_grad_()
@@ -238,7 +238,7 @@ def test_image_level_works_where_it_is_accepted(name):
 
 @every_loss
 @pytest.mark.parametrize(("images", "size"), [(1, H), (N, 1), (1, 1)], ids=str)
-def test_a_single_image_or_pixel_does_not_crash(request, name, images, size):
+def test_a_single_image_or_pixel_does_not_crash(name, images, size):
     loss = build(name)
     binary, partner = make_inputs(images=images, size=size)
     binary.requires_grad_()

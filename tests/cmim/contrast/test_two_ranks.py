@@ -1,4 +1,7 @@
-"""Two processes train as one process on the joined batch does, for every loss."""
+"""Two processes train as one process on the joined batch does, for pair losses.
+
+The other losses: ``test_every_loss.py``, and ``test_two_ranks_banks.py`` for banks.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,15 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from cmim.contrast import BatchLabels, available_losses, get_loss, layer_loss
+from cmim.contrast import (
+    BatchLabels,
+    available_losses,
+    get_loss,
+    layer_loss,
+    loss_defaults,
+)
 from cmim.contrast.options import ContrastOptions
+from cmim.contrast.pair_loss import PairLoss
 
 pytestmark = pytest.mark.ddp
 
@@ -22,9 +32,20 @@ RANKS, N, C, PARTNER, H, W, P, STEPS = 2, 4, 4, 6, 5, 6, 5, 2
 # One figure for all anchors, so neither labels nor a queue.
 WHOLE_BATCH_ONLY = {"interpolated"}
 KINDS = ("plain", "queue", "labels", "labels_queue", "rank_unknown", "all_unknown")
+
+
+def _build_default(name: str) -> torch.nn.Module:
+    options = loss_defaults(name)
+    options.pop("negatives", None)
+    return get_loss(name)(C, C, ContrastOptions(**options))
+
+
+NAMES = [
+    name for name in available_losses() if isinstance(_build_default(name), PairLoss)
+]
 CASES = [
     (name, kind)
-    for name in available_losses()
+    for name in NAMES
     for kind in KINDS
     if kind == "plain" or name not in WHOLE_BATCH_ONLY
 ]

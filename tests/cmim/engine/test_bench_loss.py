@@ -45,7 +45,7 @@ def test_negatives_are_drawn_from_other_classes(negatives):
     classes = np.arange(20) % 4
     others = [np.flatnonzero(classes != c) for c in range(4)]
     batch = np.array([7, 0, 9])
-    rng = np.random.default_rng(0)
+    rng = np.random.RandomState(0)
     sample = draw_as_released(rng, others, classes[batch], batch, negatives).numpy()
     assert sample.shape == (3, 1 + negatives)
     assert (sample[:, 0] == batch).all()
