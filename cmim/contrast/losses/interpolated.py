@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from cmim.contrast.layer_loss import LossBuilder
-from cmim.contrast.pair_loss import Bound, pair_loss
+from cmim.contrast.pair_loss import Bound, PairLoss
 from cmim.contrast.ranks import gather_with_gradient, world_size
 from cmim.contrast.scores import Scores
 from cmim.functional.bounds import interpolated_bound
@@ -42,10 +42,10 @@ class InterpolatedBound(Bound):
         nn.init.ones_(self.log_baseline.bias)
 
     def forward(self, scores: Scores) -> Tensor:
-        if len(scores.candidates) > 1 or scores.labels is not None:
+        if scores.labels is not None:
             raise ValueError(
                 "loss 'interpolated' needs all candidates as negatives: set "
-                "negatives='all' and queue=0"
+                "negatives='all'"
             )
         anchors, candidates = scores.anchors, scores.candidates[0].vectors
         gathered = len(candidates) == world_size() * len(anchors)
@@ -59,8 +59,20 @@ class InterpolatedBound(Bound):
         return loss.expand(len(anchors))
 
 
+class InterpolatedLoss(PairLoss):
+    """I_alpha of a batch's pairs."""
+
+    used = PairLoss.used - {"queue"}
+
+
 DEFAULTS: dict[str, Any] = dict(negatives="all")
 
 
 def LOSS(alpha: float = 0.5) -> LossBuilder:
-    return pair_loss("interpolated", lambda size: InterpolatedBound(size, alpha))
+    return lambda channels, partner_channels, options: InterpolatedLoss(
+        channels,
+        partner_channels,
+        options,
+        lambda size: InterpolatedBound(size, alpha),
+        "interpolated",
+    )
