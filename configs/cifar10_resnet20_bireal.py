@@ -26,9 +26,9 @@ with read_base():
     )
     from ._base_.schedule_cifar import optim_wrapper, param_scheduler, train_cfg
 
-# No contrastive loss: with the network's own latent activations of shallow and middle
-# layers it took accuracy away on these small pictures. model.partner=teacher (or
-# latent) turns it on.
+# No contrastive loss: model.partner=teacher gained 7 points in one epoch (README). The
+# network's own latent activations changed nothing in the last layer and took 8 points
+# away in shallow ones.
 model = dict(
     type=CMIM,
     model=task_model,

@@ -54,7 +54,8 @@ class BankLoss(LayerLoss):
             looked for in the first step only, as that waits for the device).
     """
 
-    used = frozenset({"projection", "level", "temperature", "stop_gradient", "chunk"})
+    # pixels and sampling say something of the pixel level only, here as in every loss.
+    used = frozenset(ContrastOptions.__dataclass_fields__) - {"queue", "gather"}
     needs_indices = True
     row_classes: Tensor
     log_normalizer: Tensor

@@ -69,14 +69,14 @@ class ContrastOptions:
         Examples:
             >>> ContrastOptions(queue=9).refuse_unused("simsiam", {"pixels"})
             Traceback (most recent call last):
-            ValueError: loss 'simsiam' does not use queue: leave it out ...
+            ValueError: loss 'simsiam' does not use queue, which is 9: set ...
         """
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name not in used and value != field.default:
                 raise ValueError(
-                    f"loss {loss!r} does not use {field.name}: leave it out "
-                    f"(its value is {value!r}), or choose another loss"
+                    f"loss {loss!r} does not use {field.name}, which is {value!r}: set "
+                    f"model.{field.name}=None, or choose another loss"
                 )
 
 
