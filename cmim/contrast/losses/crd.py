@@ -10,9 +10,9 @@ once with binary anchors and a bank of partners, once the other way round; added
 needs no classes. ``shared=False`` draws N rows for every anchor as published (there
 without replacement) instead of N for all.
 
-Checked: value, gradients and banks of four steps with the same draws against the authors'
-code (commit b84f547), float64: 4e-8, which is torch's softplus, linear above 20; without
-the 1e-7 that the code adds to its denominators.
+Checked: value, gradients and banks of four steps with the same draws against the
+authors' code (commit b84f547), float64: 4e-8, which is torch's softplus, linear above
+20; without the 1e-7 that the code adds to its denominators.
 
 References: Tian et al., Contrastive Representation Distillation, ICLR 2020.
 https://arxiv.org/abs/1910.10699, https://github.com/HobbitLong/RepDistiller

@@ -10,9 +10,9 @@ serves both. Negatives are any other images; the published draw may hold the own
 Published tau is 0.07 (for ours, ``model.temperature``). ``shared=False`` draws N rows
 for every anchor as published instead of N for all.
 
-Checked: value, gradients and bank of four steps with the same draws against the authors'
-code (commit f7cfe29), float64: 2e-8, which is torch's softplus, linear above 20; without
-the 1e-7 that the code adds to its denominators.
+Checked: value, gradients and bank of four steps with the same draws against the
+authors' code (commit f7cfe29), float64: 2e-8, which is torch's softplus, linear above
+20; without the 1e-7 that the code adds to its denominators.
 
 References: Wu et al., Unsupervised Feature Learning via Non-Parametric Instance
 Discrimination, CVPR 2018. https://arxiv.org/abs/1805.01978,
