@@ -8,12 +8,13 @@ the resident memory (tools that trace Python's allocations do not see torch's).
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,22 +58,38 @@ def plain_loss(anchors: Tensor, positives: Tensor, queue: Tensor) -> Tensor:
     ).mean()
 
 
-def measure_size(negatives: int, batch: int, rounds: int = 3) -> dict[str, float]:
-    """Milliseconds of forward and backward, and what they add to the resident peak."""
-    chunked_loss(*make_vectors(8, batch)).backward()  # libraries are loaded now
-    anchors, positives, queue = make_vectors(negatives, batch)
-    before, times = _peak_bytes(), []
+def measure_size(negatives: int, batch: int, rounds: int = 3) -> dict[str, Any]:
+    """Milliseconds of forward and backward, and how far memory rises meanwhile.
+
+    In pieces as ``ms`` and ``extra_mb``; all scores at once as ``whole_ms`` and
+    ``whole_extra_mb``, None where the memory does not allow it.
+    """
+    for loss in (chunked_loss, plain_loss):
+        loss(*make_vectors(8, batch)).backward()  # libraries are loaded now
+    vectors = make_vectors(negatives, batch)
+    row: dict[str, Any] = dict(
+        negatives=negatives, queue_mb=round(vectors[2].nbytes / 1e6, 1)
+    )
+    row["ms"], row["extra_mb"] = _time_and_rise(chunked_loss, vectors, rounds)
+    row["whole_ms"] = row["whole_extra_mb"] = None
+    if _enough_memory(negatives, batch, torch.float32):
+        row["whole_ms"], row["whole_extra_mb"] = _time_and_rise(
+            plain_loss, vectors, rounds
+        )
+    return row
+
+
+def _time_and_rise(
+    loss: Callable[..., Tensor], vectors: tuple[Tensor, ...], rounds: int
+) -> tuple[float, float]:
+    times = []
+    before = _forget_peak()
     for _ in range(rounds):
         begin = time.perf_counter()
-        chunked_loss(anchors, positives, queue).backward()
+        loss(*vectors).backward()
         times.append(time.perf_counter() - begin)
-    return dict(
-        negatives=negatives,
-        ms=round(min(times) * 1e3, 2),
-        extra_mb=round((_peak_bytes() - before) / 1e6, 1),
-        queue_mb=round(queue.nbytes / 1e6, 1),
-        scores_mb=round(batch * negatives * queue.element_size() / 1e6, 1),
-    )
+    rise = (_peak_bytes() - before) / 1e6
+    return round(min(times) * 1e3, 2), round(rise, 1)
 
 
 def compare_whole(negatives: int, batch: int, dtype: torch.dtype) -> dict[str, Any]:
@@ -114,12 +131,20 @@ def bench_negatives(sizes: Sequence[int] = SIZES, batch: int = 100) -> dict[str,
 
 def format_negatives(figures: dict[str, Any]) -> str:
     """Rows and differences as plain text."""
-    lines = ["negatives        ms  extra MB  queue MB  scores would be MB"]
-    lines += [
-        f"{r['negatives']:9d} {r['ms']:9.2f} {r['extra_mb']:9.1f} {r['queue_mb']:9.1f}"
-        f" {r['scores_mb']:19.1f}"
-        for r in figures["rows"]
+    lines = [
+        "                  in pieces          all scores at once   the queue",
+        "negatives        ms  extra MB            ms  extra MB          MB",
     ]
+    for r in figures["rows"]:
+        whole = (
+            "   not enough memory  "
+            if r["whole_ms"] is None
+            else f"{r['whole_ms']:14.2f} {r['whole_extra_mb']:9.1f}"
+        )
+        lines.append(
+            f"{r['negatives']:9d} {r['ms']:9.2f} {r['extra_mb']:9.1f}{whole}"
+            f" {r['queue_mb']:11.1f}"
+        )
     for name, row in figures["equality"].items():
         lines.append(
             f"in pieces against whole, {name}: "
@@ -145,22 +170,24 @@ def draw_negatives(path: str | Path, figures: dict[str, Any]) -> None:
     from matplotlib.figure import Figure
 
     rows = figures["rows"]
-    sizes = [row["negatives"] for row in rows]
     figure = Figure(figsize=(9, 3.6), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
-    left.plot(sizes, [row["ms"] for row in rows], "o-", color="#0b5d54")
-    left.set(ylabel="forward and backward, ms", title="Time", yscale="log")
-    for key, label, colour in (
-        ("scores_mb", "all scores at once (not done)", "#7b8794"),
-        ("queue_mb", "the queue itself", "#e8731a"),
-        ("extra_mb", "extra peak of the loss", "#0b5d54"),
+    for axes, key, label, colour in (
+        (left, "whole_ms", "all scores at once", "#7b8794"),
+        (left, "ms", "in pieces, as here", "#0b5d54"),
+        (right, "queue_mb", "the queue itself", "#e8731a"),
+        (right, "whole_extra_mb", "added by all scores at once", "#7b8794"),
+        (right, "extra_mb", "added in pieces, as here", "#0b5d54"),
     ):
-        values = [max(row[key], 0.1) for row in rows]
-        right.plot(sizes, values, "o-", color=colour, label=label, markersize=4)
-    right.set(ylabel="MB", title="Memory", yscale="log")
-    right.legend(frameon=False, fontsize=8)
+        known = [row for row in rows if row[key] is not None]
+        values = [max(row[key], 0.1) for row in known]
+        where = [row["negatives"] for row in known]
+        axes.plot(where, values, "o-", color=colour, label=label, markersize=4)
+    left.set(ylabel="forward and backward, ms", title="Time", yscale="log")
+    right.set(ylabel="MB, peak", title="Memory", yscale="log")
     for axes in (left, right):
+        axes.legend(frameon=False, fontsize=8)
         axes.set_xscale("log", base=2)
         axes.set_xlabel("negatives of each anchor")
         axes.grid(alpha=0.25)
@@ -180,18 +207,30 @@ def _in_own_process(size: int, batch: int, dtype: str | None = None) -> dict[str
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def _forget_peak() -> int:
+    """Let the peak start anew where the system can (Linux); the peak, in bytes."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    return _peak_bytes()
+
+
 def _peak_bytes() -> int:
+    with contextlib.suppress(OSError, IndexError):
+        text = Path("/proc/self/status").read_text()
+        return 1024 * int(text.split("VmHWM:")[1].split()[0])
     # Linux counts in KiB, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _free_bytes() -> float:
+def _enough_memory(negatives: int, batch: int, dtype: torch.dtype) -> bool:
+    """Whether six times the scores fit, which is what autograd makes of them."""
     try:
         text = Path("/proc/meminfo").read_text()
     except OSError:
-        return float("inf")
-    return 1024 * int(text.split("MemAvailable:")[1].split()[0])
+        return True
+    free = 1024 * int(text.split("MemAvailable:")[1].split()[0])
+    return 6 * dtype.itemsize * negatives * batch < free
 
 
 def main() -> None:
@@ -206,8 +245,7 @@ def main() -> None:
         print(json.dumps(measure_size(args.negatives, args.batch)))
         return
     dtype = getattr(torch, args.dtype)
-    needed = 6 * dtype.itemsize * args.negatives * args.batch
-    enough = needed < _free_bytes()
+    enough = _enough_memory(args.negatives, args.batch, dtype)
     found = compare_whole(args.negatives, args.batch, dtype) if enough else None
     print(json.dumps(found))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 
@@ -40,19 +42,25 @@ def test_vectors_are_unit_and_the_same_each_time():
         torch.testing.assert_close(x.norm(dim=1), torch.ones(len(x)))
 
 
-def test_a_size_says_what_it_would_have_taken():
-    row = measure_size(2000, 10, rounds=1)
-    assert (row["negatives"], row["queue_mb"], row["scores_mb"]) == (2000, 1.0, 0.1)
+def test_a_size_says_what_it_took_either_way():
+    row = measure_size(200_000, 50, rounds=1)
+    assert (row["negatives"], row["queue_mb"]) == (200_000, 102.4)
     assert row["ms"] > 0
-    assert row["extra_mb"] >= 0
+    assert row["whole_ms"] > 0
+    scores_mb = 200_000 * 50 * 4 / 1e6
+    # Where the peak cannot start anew (not Linux), an earlier one may hide both.
+    if sys.platform == "linux":
+        assert row["whole_extra_mb"] > scores_mb
+        assert row["extra_mb"] < scores_mb / 2
 
 
 def test_table_and_picture_of_two_sizes(tmp_path):
     figures = bench_negatives((64, 5000), batch=4)
     assert [row["negatives"] for row in figures["rows"]] == [64, 5000]
     assert figures["equality"]["float64"]["value_difference"] < 1e-12
+    figures["rows"][1].update(whole_ms=None, whole_extra_mb=None)
     text = format_negatives({**figures, "equality": {"float64": None}})
     assert "5000" in text
-    assert "not enough memory" in text
+    assert text.count("not enough memory") == 2
     draw_negatives(tmp_path / "new" / "negatives.png", figures)
     assert (tmp_path / "new" / "negatives.png").stat().st_size > 10_000
