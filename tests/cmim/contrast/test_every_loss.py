@@ -187,3 +187,9 @@ def test_a_single_image_or_pixel_does_not_crash(name, images, size):
     assert binary.grad.isfinite().all()
     grads = [p.grad for p in loss.parameters() if p.grad is not None]
     assert all(grad.isfinite().all() for grad in grads)
+
+
+@pytest.mark.parametrize("entry", ["infonce", ["nce"], None], ids=str)
+def test_what_is_no_name_is_answered_with_the_names(entry):
+    with pytest.raises(ValueError, match=r"is unknown; choose from .*, nce, "):
+        get_loss(entry)
