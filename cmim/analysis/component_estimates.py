@@ -26,7 +26,8 @@ NEIGHBOURS = 3
 def principal_components(x: Tensor, count: int = COMPONENTS) -> Tensor:
     """Leading principal components, each scaled to variance 1.
 
-    Directions without variance are left out, so fewer columns may come back.
+    Directions without variance are left out, so fewer columns may come back. Equal rows
+    stay exactly equal.
 
     Args:
         x: ``(M, C)``.
@@ -49,7 +50,9 @@ def principal_components(x: Tensor, count: int = COMPONENTS) -> Tensor:
     axes = vectors.flip(1)[:, :count][:, kept]
     # An axis has no direction of its own: its largest entry is made positive.
     axes = axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
-    return x @ axes / values.flip(0)[:count][kept].sqrt() + 0.0
+    # A matrix product may round equal rows differently, and then they are no ties.
+    rows, place = x.unique(dim=0, return_inverse=True)
+    return (rows @ axes / values.flip(0)[:count][kept].sqrt() + 0.0)[place]
 
 
 def leading_components(x: Tensor) -> Tensor:

@@ -35,6 +35,17 @@ def test_components_are_those_of_the_covariance():
     np.testing.assert_allclose(np.cov(found.T, bias=True), np.eye(3), atol=1e-9)
 
 
+def test_equal_rows_stay_exactly_equal():
+    """Else codes have no ties, and the estimate for two independent ones is 0.7 bit."""
+    kinds = draw(12, 256).sign() * 0.37
+    place = torch.randint(12, (4099,), generator=torch.Generator().manual_seed(0))
+    found = principal_components(kinds[place])
+    for kind in range(12):
+        assert (found[place == kind] == found[place == kind][0]).all()
+    other = draw(12, 256, seed=1).sign()[place.flip(0)]
+    assert shared_bits(kinds[place], other) == pytest.approx(0, abs=0.05)
+
+
 def test_components_of_flat_features():
     assert principal_components(torch.ones(7, 3)).shape == (7, 0)
     line = torch.arange(7.0)[:, None] * torch.tensor([1.0, -2.0])
@@ -98,7 +109,11 @@ def test_depth_is_compared_by_its_logarithm():
     z, noise = draw(ROWS, 1), draw(ROWS, 1, seed=1)
     depth = (0.5 * (0.9 * z + math.sqrt(0.19) * noise)).exp()[:, 0].double()
     truth = -0.5 * math.log2(0.19)
-    assert label_information(z, depth, True) == pytest.approx(truth, abs=0.1)
+    found = label_information(z, depth, True)
+    assert found == pytest.approx(truth, abs=0.1)
+    # Units and powers shift and scale a logarithm, which changes no distance.
+    assert label_information(z, 100 * depth, True) == pytest.approx(found, abs=1e-9)
+    assert label_information(z, depth**4, True) == pytest.approx(found, abs=1e-9)
 
 
 # Bits by which KSG and LNC miss the truth: means of 8 other samples of 1500 rows, which
