@@ -6,17 +6,17 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mmengine.dataset import BaseDataset
 from mmseg.registry import DATASETS
 
 from tasks.datasets.errors import DataError
+from tasks.datasets.labelled_pictures import LabelledPictures
 
 SPLITS = ("train", "val", "test")
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 @DATASETS.register_module()
-class ImageFolderDataset(BaseDataset):
+class ImageFolderDataset(LabelledPictures):
     """Pictures ``data_root/SPLIT/CLASS/*.jpg|jpeg|png``; the folder is the class.
 
     Classes are numbered in the order of their sorted names, samples are sorted by
@@ -36,32 +36,7 @@ class ImageFolderDataset(BaseDataset):
             classes are not those of the other splits or of ``metainfo``.
     """
 
-    def __init__(
-        self,
-        data_root: str,
-        split: str,
-        pipeline: list | tuple = (),
-        limit: int | None = None,
-        metainfo: dict | None = None,
-        test_mode: bool = False,
-    ) -> None:
-        if split not in SPLITS:
-            raise ValueError(
-                f"split {split!r} is unknown; choose from {', '.join(SPLITS)}"
-            )
-        if limit is not None and limit < 1:
-            raise ValueError(f"limit must be at least 1 picture a class, got {limit}")
-        self.split = split
-        self.limit = limit
-        super().__init__(
-            data_root=data_root,
-            metainfo=metainfo,
-            pipeline=list(pipeline),
-            test_mode=test_mode,
-        )
-
-    def _join_prefix(self) -> None:
-        """Nothing to join: every path is made from ``data_root``."""
+    splits = SPLITS
 
     def load_data_list(self) -> list[dict[str, Any]]:
         root = Path(self.data_root)
@@ -96,18 +71,6 @@ class ImageFolderDataset(BaseDataset):
             return tuple(found)
         _check_same(found, sorted(wanted), "the classes of the config (metainfo)")
         return tuple(wanted)
-
-    def prepare_data(self, idx: int | tuple[int, int, int]) -> Any:
-        """Run the pipeline on one picture.
-
-        Args:
-            idx: Index, or ``(index, seed, epoch)`` from :class:`ReplayableSampler`: the
-                random transforms of a picture are a pure function of these three.
-        """
-        index, *seed = idx if isinstance(idx, tuple) else (idx,)
-        info = self.get_data_info(index)
-        info["seed"] = [*seed, index]
-        return self.pipeline(info)
 
 
 def _sub_folders(folder: Path) -> list[str]:

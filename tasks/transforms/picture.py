@@ -17,6 +17,9 @@ from tasks.pictures import read_image
 class LoadImage(BaseTransform):
     """Load a picture: ``img`` ``(H, W, 3)`` uint8 RGB.
 
+    A sample that has its ``img`` already (data sets in arrays) is passed on, so that
+    the same pipeline also takes picture files.
+
     Args:
         cache: Keep decoded pictures in the memory of each loader process (CIFAR-10:
             0.2 GB), so that later epochs decode nothing.
@@ -29,6 +32,8 @@ class LoadImage(BaseTransform):
         self._cache: dict[str, np.ndarray] | None = {} if cache else None
 
     def transform(self, results: dict) -> dict:
+        if "img" in results:
+            return results
         path = results["img_path"]
         image = self._cache.get(path) if self._cache is not None else None
         if image is None:
