@@ -4,60 +4,115 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from cmim.checkpoint import CheckpointError, read_checkpoint
+
+# What stands in front of an encoder's names: in a task model of this project, and in
+# networks saved from torch's wrappers for several GPUs.
+PREFIXES = ("backbone.", "module.")
+_COUNTER = ".num_batches_tracked"
+_STEMS = {3: "cifar", 7: "imagenet"}
 
 
 def load_latent_weights(encoder: nn.Module, path: str | Path) -> None:
     """Load a state dict by name into an encoder.
 
-    Accepts torchvision's ResNet state dicts and this project's checkpoints (keys with
-    or without a ``backbone.`` prefix). A classifier (``fc``) is ignored, and so are 1x1
-    shortcuts where the encoder's shortcuts have no weights; parameters that only the
-    method adds keep their initial values; everything else must match.
+    Accepts torchvision's ResNet state dicts (also with a ``module.`` prefix) and this
+    project's checkpoints of any task (keys with a ``backbone.`` prefix, or of the
+    encoder alone), trained in full precision or with any method. A classifier (``fc``),
+    a task's head and the state of losses are ignored, and so are 1x1 shortcuts where
+    the encoder's shortcuts have no weights; parameters that only the method adds are
+    taken where the file has them and keep their initial values elsewhere; everything
+    else must match: weights, biases and batch-norm statistics.
 
     Args:
         encoder: The encoder to fill, in place.
         path: File saved with ``torch.save``; read with ``weights_only=True``.
 
     Raises:
-        CheckpointError: No such file, or one that has no weight for some layer,
-            another shape, or weights of layers that the encoder lacks (a deeper net).
+        CheckpointError: No such file, or one that lacks a weight of some layer, has it
+            in another shape (another stem is said), or has layers that the encoder
+            lacks (a deeper net). The encoder is then as it was.
     """
-    state = read_checkpoint(path)["state_dict"]
-    prefix = "backbone."
-    if any(key.startswith(prefix) for key in state):
-        state = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
+    state = _without_prefix(read_checkpoint(path)["state_dict"])
     own = encoder.state_dict()
+    missing = [key for key in _required(own) if key not in state]
+    other = [k for k in _required(own) if k in state and state[k].shape != own[k].shape]
     # A method's bypass: its shortcuts have no weights that the file's could fill.
     without_weights = not any(".downsample." in key for key in own)
-    wrong = [
+    superfluous = [
         key
-        for key, value in own.items()
-        if key.endswith((".weight", ".running_mean"))
-        and (key not in state or state[key].shape != value.shape)
-        and not _only_in_method(key)
-    ]
-    wrong += [
-        key
-        for key in state
-        if key.endswith((".weight", ".running_mean"))
-        and key not in own
+        for key in _required(state)
+        if key not in own
         and not key.startswith("fc.")
-        and not _only_in_method(key)
         and not (without_weights and ".downsample." in key)
     ]
-    if wrong:
+    if missing or other or superfluous:
         raise CheckpointError(
-            f"init_from '{path}' does not fit this encoder: {len(wrong)} weights are "
-            f"missing, superfluous or of another shape, the first is '{wrong[0]}'; use "
-            "weights of the same depth and base_channels"
+            f"init_from '{path}' does not fit this encoder, a "
+            f"{type(encoder).__name__}: {_difference(missing, superfluous, other)}; "
+            + _advice(state, own)
         )
     fitting = {k: v for k, v in state.items() if k in own and v.shape == own[k].shape}
     encoder.load_state_dict(fitting, strict=False)
 
 
-def _only_in_method(key: str) -> bool:
+def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    for prefix in PREFIXES:
+        if any(key.startswith(prefix) for key in state):
+            return {
+                key.removeprefix(prefix): value
+                for key, value in state.items()
+                if key.startswith(prefix)
+            }
+    return state
+
+
+def _required(state: dict[str, Tensor]) -> list[str]:
+    """Names that must fit: not the method's own, nor batch-norm's counters."""
     parts = ("binarize", "nonlinearity", "weight_binarizer", ".scale")
-    return any(part in key for part in parts)
+    return [
+        key
+        for key in state
+        if not key.endswith(_COUNTER) and not any(part in key for part in parts)
+    ]
+
+
+def _difference(missing: list[str], superfluous: list[str], other: list[str]) -> str:
+    found = [
+        f"{len(keys)} {what} (first '{keys[0]}')"
+        for what, keys in (
+            ("missing", missing),
+            ("superfluous", superfluous),
+            ("of another shape", other),
+        )
+        if keys
+    ]
+    return ", ".join(found)
+
+
+def _advice(state: dict[str, Tensor], own: dict[str, Tensor]) -> str:
+    """What to do, by what the first convolutions look like."""
+    theirs, ours = state.get("conv1.weight"), own.get("conv1.weight")
+    if theirs is None or ours is None or theirs.dim() != 4:
+        return (
+            "accepted are torchvision's ResNet state dicts and checkpoints of this "
+            f"project; this file has {', '.join(list(state)[:3]) or 'no weights'}, ..."
+        )
+    if theirs.shape[2:] != ours.shape[2:]:
+        sizes = [tuple(x.shape[2:]) for x in (theirs, ours)]
+        kinds = [_STEMS.get(size[0], "unknown") for size in sizes]
+        return (
+            f"its stem is {_times(sizes[0])} ({kinds[0]}) and the encoder's "
+            f"{_times(sizes[1])} ({kinds[1]}): use weights trained with "
+            f"stem='{kinds[1]}', or set backbone.stem={kinds[0]}"
+        )
+    return (
+        f"it has {theirs.shape[0]} channels behind the stem and the encoder "
+        f"{ours.shape[0]}: use weights of the same depth and base_channels"
+    )
+
+
+def _times(size: tuple[int, ...]) -> str:
+    return "x".join(map(str, size))

@@ -7,8 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
+from mmseg.models import SegDataPreProcessor
+from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+import cmim.models  # noqa: F401
+import tasks.classification  # noqa: F401
+import tasks.segmentation  # noqa: F401
 from cmim.checkpoint import CheckpointError
 from cmim.encoders import BinaryResNet
 from cmim.encoders.pretrained import load_latent_weights
@@ -116,13 +121,118 @@ def test_own_checkpoint_of_a_whole_task_model(small_file, tmp_path):
         assert torch.equal(value, saved[key]), key
 
 
-@pytest.mark.parametrize("missing", ["layer3.1.conv2.weight", "bn1.running_mean"])
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "layer3.1.conv2.weight",
+        "bn1.running_mean",
+        "layer2.0.bn1.running_var",
+        "layer2.0.bn2.bias",
+    ],
+)
 def test_a_missing_layer_is_refused(small_file, missing):
     state = torch.load(small_file)
     del state[missing]
     torch.save(state, small_file)
-    with pytest.raises(CheckpointError, match=f"1 weights are missing, .* '{missing}'"):
+    with pytest.raises(CheckpointError, match=rf"1 missing \(first '{missing}'\)"):
         load_latent_weights(make_encoder(), small_file)
+
+
+def save_classifier(path: Path, options: dict, method: str, wrapped: bool) -> dict:
+    """A classifier with all its state, as training writes it."""
+    backbone = dict(type="BinaryResNet", method=method, base_channels=4, **options)
+    model = dict(
+        type="ImageClassifier",
+        backbone=backbone,
+        head=dict(type="LinearHead", in_channels=32, num_classes=5),
+    )
+    if wrapped:
+        model = dict(type="CMIM", model=model, partner="latent")
+    built = MODELS.build(model)
+    randomize(built)
+    torch.save({"state_dict": built.state_dict(), "meta": {}}, path)
+    return built.state_dict()
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["plain", "cmim"])
+@pytest.mark.parametrize("method", ["bireal", "reactnet", "irnet"])
+def test_a_classifier_starts_a_dense_task(method, wrapped, tmp_path):
+    state = save_classifier(tmp_path / "last.pth", {}, method, wrapped)
+    torch.manual_seed(3)
+    dense = MODELS.build(
+        dict(
+            type="SegmentationModel",
+            data_preprocessor=dict(
+                type=SegDataPreProcessor, mean=[0.0] * 3, std=[1.0] * 3
+            ),
+            backbone=dict(
+                type="BinaryResNet",
+                method=method,
+                base_channels=4,
+                output_stride=8,
+                init_from=str(tmp_path / "last.pth"),
+            ),
+            decode_head=dict(
+                type="DeepLabHead", in_channels=32, channels=8, num_classes=5
+            ),
+            test_cfg=dict(mode="whole"),
+        )
+    )
+    head = {k: v.clone() for k, v in dense.decode_head.state_dict().items()}
+    dense.init_weights()
+    for key, value in dense.backbone.state_dict().items():
+        assert torch.equal(value, state[f"backbone.{key}"]), key
+    assert set(head) == set(dense.decode_head.state_dict())
+
+
+def test_a_prefix_of_several_gpus_is_taken_off(small_file, tmp_path):
+    saved = torch.load(small_file)
+    torch.save({f"module.{k}": v for k, v in saved.items()}, tmp_path / "gpus.pth")
+    encoder = make_encoder("bireal")
+    load_latent_weights(encoder, tmp_path / "gpus.pth")
+    for key, value in encoder.state_dict().items():
+        assert torch.equal(value, saved[key]), key
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "said"),
+    [
+        ("cifar", "imagenet", r"stem is 3x3 \(cifar\) and the encoder's 7x7 \(imagen"),
+        ("imagenet", "cifar", r"stem='cifar', or set backbone.stem=imagenet$"),
+    ],
+)
+def test_another_stem_is_said(theirs, ours, said, tmp_path):
+    torch.save(make_encoder(stem=theirs).state_dict(), tmp_path / "stem.pth")
+    with pytest.raises(CheckpointError, match=said):
+        load_latent_weights(make_encoder(stem=ours), tmp_path / "stem.pth")
+    load_latent_weights(make_encoder(stem=theirs), tmp_path / "stem.pth")
+
+
+def test_foreign_names_are_said_with_what_is_accepted(tmp_path):
+    state = {"features.0.weight": torch.zeros(2), "features.0.bias": torch.zeros(2)}
+    torch.save(state, tmp_path / "vgg.pth")
+    with pytest.raises(
+        CheckpointError, match=r"accepted are torchvision's.* has featur"
+    ):
+        load_latent_weights(make_encoder(), tmp_path / "vgg.pth")
+
+
+@pytest.mark.parametrize("encoder", ["BinaryVGGSmall", "BinaryMobileNet"])
+def test_other_encoders_start_from_their_twin(encoder, tmp_path):
+    twin = MODELS.build(dict(type=encoder, method="fp", base_channels=4))
+    randomize(twin)
+    torch.save(twin.state_dict(), tmp_path / "twin.pth")
+    for method in ("bireal", "reactnet"):
+        options = dict(type=encoder, method=method, base_channels=4)
+        net = MODELS.build(dict(options, init_from=str(tmp_path / "twin.pth")))
+        start = net.state_dict()
+        net.init_weights()
+        for key, value in net.state_dict().items():
+            expected = twin.state_dict().get(key, start[key])
+            assert torch.equal(value, expected), key
+    other = MODELS.build(dict(type=encoder, method="fp", base_channels=8))
+    with pytest.raises(CheckpointError, match=rf"a {encoder}: "):
+        load_latent_weights(other, tmp_path / "twin.pth")
 
 
 def save_text(path: Path) -> None:
@@ -147,7 +257,7 @@ def save_empty(path: Path) -> None:
         (save_text, "is not a plain checkpoint of tensors"),
         (save_list, "holds a list"),
         (save_training_state, "has no state dict"),
-        (save_empty, "missing, superfluous or of another shape, the first is 'conv1"),
+        (save_empty, r"missing \(first 'conv1\.weight'\).* accepted are torchvision"),
         (lambda path: None, "does not exist"),
     ],
 )
@@ -164,7 +274,10 @@ def test_what_is_no_checkpoint_is_one_sentence(save, said, tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "first"),
-    [({"base_channels": 8}, "conv1.weight"), ({"depth": 34}, "layer1.2.conv1.weight")],
+    [
+        ({"base_channels": 8}, "of another shape (first 'conv1.weight')"),
+        ({"depth": 34}, "missing (first 'layer1.2.conv1.weight')"),
+    ],
 )
 def test_another_width_or_depth_is_one_sentence(options, first, small_file):
     encoder = make_encoder(init_from=str(small_file), **options)
@@ -172,14 +285,14 @@ def test_another_width_or_depth_is_one_sentence(options, first, small_file):
         encoder.init_weights()
     message = str(error.value)
     assert f"init_from '{small_file}'" in message
-    assert f"the first is '{first}'" in message
+    assert first in message
     assert message.endswith("use weights of the same depth and base_channels")
 
 
 @pytest.mark.parametrize("method", available_methods())
 def test_a_deeper_network_is_refused_and_another_methods_is_not(method, tmp_path):
     torch.save(make_encoder(method, depth=34).state_dict(), tmp_path / "deep.pth")
-    with pytest.raises(CheckpointError, match=r"is 'layer1\.2\.conv1\.weight'"):
+    with pytest.raises(CheckpointError, match=r"superfluous \(first 'layer1\.2\.conv1"):
         load_latent_weights(make_encoder("fp"), tmp_path / "deep.pth")
     torch.save(make_encoder(method).state_dict(), tmp_path / "same.pth")
     load_latent_weights(make_encoder("fp"), tmp_path / "same.pth")
