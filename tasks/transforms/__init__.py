@@ -1,6 +1,7 @@
 """Transforms: image, labels and depth as one; pictures with one label each."""
 
 from tasks.transforms.augment import AugmentFrame, ResizeImage
+from tasks.transforms.lighting import Lighting
 from tasks.transforms.load import LoadFrame
 from tasks.transforms.picture import (
     LoadImage,
@@ -12,6 +13,7 @@ from tasks.transforms.picture import (
 
 __all__ = [
     "AugmentFrame",
+    "Lighting",
     "LoadFrame",
     "LoadImage",
     "PackImage",

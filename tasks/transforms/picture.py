@@ -111,6 +111,10 @@ class RandomResizedCropFlip(BaseTransform):
         ratio: Range of the crop's width / height.
         flip: Probability of a horizontal flip.
         colour: Strength of the brightness, contrast and saturation changes, 0 for none.
+        hue: Largest turn of the hue, as a share of the colour circle, 0 to 0.5.
+
+    Raises:
+        ValueError: A hue outside [0, 0.5].
 
     References:
         Szegedy et al., Going Deeper with Convolutions, CVPR 2015, section 6.
@@ -129,7 +133,10 @@ class RandomResizedCropFlip(BaseTransform):
         ratio: tuple[float, float] = (3 / 4, 4 / 3),
         flip: float = 0.5,
         colour: float = 0.0,
+        hue: float = 0.0,
     ) -> None:
+        if not 0 <= hue <= 0.5:
+            raise ValueError(f"hue must be in [0, 0.5], got {hue}")
         change = (1 - colour, 1 + colour)
         self.crop_size = tuple(crop_size)
         self._compose = A.Compose(
@@ -145,8 +152,8 @@ class RandomResizedCropFlip(BaseTransform):
                     brightness=change,
                     contrast=change,
                     saturation=change,
-                    hue=(0, 0),
-                    p=1.0 if colour else 0.0,
+                    hue=(-hue, hue),
+                    p=1.0 if colour or hue else 0.0,
                 ),
             ]
         )

@@ -81,6 +81,24 @@ def test_resized_crops_depend_on_the_seed_alone():
     assert (run(0, 3, 5) == first).all()
 
 
+def test_hue_turns_colours_and_leaves_grey():
+    options = dict(scale=(1, 1), ratio=(1, 1), flip=0, hue=0.5)
+    transform = RandomResizedCropFlip((8, 8), **options)
+    red = np.zeros((8, 8, 3), np.uint8)
+    red[..., 0] = 200
+    grey = np.full((8, 8, 3), 90, np.uint8)
+    turned = [transform(dict(img=red, seed=[k]))["img"] for k in range(20)]
+    assert len({tuple(out[0, 0].tolist()) for out in turned}) > 5
+    assert (transform(dict(img=grey, seed=[1]))["img"] == grey).all()
+    with pytest.raises(ValueError, match=r"hue must be in \[0, 0\.5\], got 0\.6"):
+        RandomResizedCropFlip((8, 8), hue=0.6)
+
+
+def test_a_picture_that_is_there_is_not_loaded(picture):
+    sample = dict(img=picture, img_path="nowhere[3]", ori_shape=(6, 5))
+    assert LoadImage(cache=True)(sample)["img"] is picture
+
+
 def test_whole_area_without_flip_is_a_resize():
     image = np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype(np.uint8)
     transform = RandomResizedCropFlip((40, 40), scale=(1, 1), ratio=(1, 1), flip=0)
