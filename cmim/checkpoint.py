@@ -135,7 +135,8 @@ def load_task_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
 
     Args:
         model: A task model without the CMIM wrapper.
-        path: Checkpoint trained with or without the wrapper.
+        path: Checkpoint trained with or without the wrapper; for a classifier also a
+            state dict of torchvision's ResNet.
 
     Returns:
         The whole checkpoint, for its ``meta``.
@@ -149,9 +150,32 @@ def load_task_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
         for key, value in checkpoint["state_dict"].items()
         if not key.startswith(LOSS_PREFIXES)
     }
+    if hasattr(model, "head"):
+        state = classifier_names(state)
     load_strictly(model, state, path)
     check_structure(model, checkpoint, path)
     return checkpoint
+
+
+def classifier_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Names of torchvision's ResNet as those of a classifier here; others unchanged.
+
+    Args:
+        state: A state dict.
+
+    Examples:
+        >>> one = torch.zeros(1)
+        >>> list(classifier_names({"conv1.weight": one, "fc.weight": one}))
+        ['backbone.conv1.weight', 'head.fc.weight']
+        >>> list(classifier_names({"head.fc.weight": one}))
+        ['head.fc.weight']
+    """
+    if not {"conv1.weight", "fc.weight"} <= set(state):
+        return state
+    return {
+        ("head." if key.startswith("fc.") else "backbone.") + key: value
+        for key, value in state.items()
+    }
 
 
 def load_strictly(model: nn.Module, state: dict[str, Tensor], path: str | Path) -> None:

@@ -46,6 +46,8 @@ class CMIM(BaseModel):
             pass (the paper's text). ``'teacher'``: the same module of the trained
             full-precision twin (as in the paper's released code). ``'none'``: no loss.
         teacher: Checkpoint of the full-precision twin, for ``partner='teacher'``.
+        teacher_model: Config of another teacher's task model, with modules of the
+            tapped names (a deeper network); the full-precision twin when None.
         preset: ``'cmim'``, the paper's text: every binarizer against its own latent
             activation, NCE, trained projections. ``'cmim_released'``, what its released
             code does (:mod:`cmim.contrast.losses`). It sets the partner;
@@ -107,6 +109,7 @@ class CMIM(BaseModel):
         chunk: int | None = None,
         regularizers: str | dict | Sequence[str | dict] = (),
         task_loss_weight: float = 1.0,
+        teacher_model: dict | None = None,
     ) -> None:
         self.settings = resolve_settings(
             preset, partner=partner, loss=loss, taps=taps, weight=weight, beta=beta,
@@ -135,10 +138,11 @@ class CMIM(BaseModel):
         # the loss, or comparisons of the two would measure initialisations as well.
         with torch.random.fork_rng(devices=[]):
             self.regularizers = Regularizers(regularizers, self.model)
-            self._load_teacher(model, teacher)
-            for name, channels in self._tap_channels().items():
+            self._load_teacher(model, teacher, teacher_model)
+            partners = self._partner_channels(teacher_model)
+            for name, channels in _tap_channels(self.model, self._taps).items():
                 self.contrast[name.replace(".", "-")] = build_loss(
-                    channels, channels, self.settings.shared
+                    channels, partners.get(name, channels), self.settings.shared
                 )
         self._recorded = ActivationTaps(
             self.model, [*self._taps.names, *self.regularizers.names()]
@@ -157,17 +161,12 @@ class CMIM(BaseModel):
             )
         return taps
 
-    @torch.no_grad()
-    def _tap_channels(self) -> dict[str, int]:
-        """Channels at each tap, seen in one pass of a tiny image."""
-        if not self._taps.names:
+    def _partner_channels(self, teacher_model: dict | None) -> dict[str, int]:
+        """Channels of the teacher's taps, where they may be others than ours."""
+        if teacher_model is None or self.settings.partner != "teacher":
             return {}
-        training = self.model.training
-        self.model.eval()
-        with self._taps.recording() as seen:
-            self.model(torch.zeros(1, 3, 64, 64), mode="tensor")
-        self.model.train(training)
-        return {name: tap.binary.shape[1] for name, tap in seen.items()}
+        teacher = self.__dict__["_teacher"]
+        return _tap_channels(teacher, ActivationTaps(teacher, self._taps.names))
 
     def forward(
         self, inputs: Tensor, data_samples: list | None = None, mode: str = "tensor"
@@ -216,14 +215,17 @@ class CMIM(BaseModel):
             image_level=shared.level == "image",
         )
 
-    def _load_teacher(self, model: dict, checkpoint: str | None) -> None:
+    def _load_teacher(
+        self, model: dict, checkpoint: str | None, teacher_model: dict | None
+    ) -> None:
         """The one teacher, if anything needs it, and its taps."""
         needed = self.regularizers.teacher_names()
         if self.settings.partner == "teacher":
             needed = {"partner 'teacher'": self._taps.names, **needed}
-        teacher = (
-            load_teacher(model, checkpoint, next(iter(needed))) if needed else None
-        )
+        teacher = None
+        if needed:
+            asker = next(iter(needed))
+            teacher = load_teacher(model, checkpoint, asker, teacher_model)
         # Kept out of the modules: its weights are neither trained nor saved here.
         self.__dict__["_teacher"] = teacher
         names = [name for names in needed.values() for name in names]
@@ -239,6 +241,16 @@ class CMIM(BaseModel):
         if teacher is not None:
             teacher._apply(fn, *args, **kwargs)
         return super()._apply(fn, *args, **kwargs)
+
+
+def _tap_channels(model: BaseModel, taps: ActivationTaps) -> dict[str, int]:
+    """Channels at each tap, seen in one pass of a tiny image."""
+    if not taps.names:
+        return {}
+    training = model.training
+    seen = tapped_outputs(model.eval(), taps, torch.zeros(1, 3, 64, 64))
+    model.train(training)
+    return {name: output.shape[1] for name, output in seen.items()}
 
 
 def _unwrap_names(module: nn.Module, state: dict, prefix: str, metadata: dict) -> None:

@@ -35,14 +35,20 @@ def full_precision_twin(model: dict) -> dict:
 
 
 def load_teacher(
-    model: dict, checkpoint: str | None, needed_by: str = "partner 'teacher'"
+    model: dict,
+    checkpoint: str | None,
+    needed_by: str = "partner 'teacher'",
+    teacher_model: dict | None = None,
 ) -> nn.Module:
-    """Build the twin and load its trained weights, frozen and in evaluation mode.
+    """Build the teacher and load its trained weights, frozen and in evaluation mode.
 
     Args:
         model: Config of the student's task model.
-        checkpoint: Checkpoint of the twin, trained by its own config.
+        checkpoint: Checkpoint of the teacher, trained by its own config; for a
+            classifier that is torchvision's ResNet also torchvision's state dict.
         needed_by: What asks for it, for the message.
+        teacher_model: Config of the teacher's task model; the student's full-precision
+            twin when None.
 
     Raises:
         ValueError: No checkpoint was named, or it belongs to another model.
@@ -60,7 +66,7 @@ def load_teacher(
             "full-precision twin first (its config has 'fp' in place of the method's "
             f"name), or do without {needed_by}"
         )
-    teacher = MODELS.build(full_precision_twin(model))
+    teacher = MODELS.build(teacher_model or full_precision_twin(model))
     load_task_weights(teacher, checkpoint)
     return teacher.eval().requires_grad_(False)
 

@@ -2,13 +2,17 @@
 
 from cmim.regularizers.activation_spread import ActivationSpreadLoss
 from cmim.regularizers.distributional import DistributionalLoss
+from cmim.regularizers.feature_distillation import FeatureDistillationLoss
 from cmim.regularizers.lipschitz import LipschitzLoss
+from cmim.regularizers.logit_distillation import LogitDistillationLoss
 from cmim.regularizers.regularizer import Regularizer, Regularizers
 
 __all__ = [
     "ActivationSpreadLoss",
     "DistributionalLoss",
+    "FeatureDistillationLoss",
     "LipschitzLoss",
+    "LogitDistillationLoss",
     "Regularizer",
     "Regularizers",
 ]

@@ -100,7 +100,11 @@ class Regularizers(nn.ModuleDict):
             kind = config.get("type")
             cls = MODELS.get(kind) if isinstance(kind, str) else kind
             if not (isinstance(cls, type) and issubclass(cls, Regularizer)):
-                known = sorted(c.__name__ for c in Regularizer.__subclasses__())
+                known = sorted(
+                    name
+                    for name, c in MODELS.module_dict.items()
+                    if isinstance(c, type) and issubclass(c, Regularizer)
+                )
                 raise ValueError(
                     f"regularizer {kind!r} is unknown; choose from {', '.join(known)}"
                 )

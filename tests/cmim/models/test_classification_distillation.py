@@ -1,0 +1,167 @@
+"""Every way to learn from a teacher, on a classifier: one pass of it a step."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torchvision
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+import cmim.encoders  # noqa: F401
+import tasks.classification  # noqa: F401
+from cmim.checkpoint import CheckpointError
+from cmim.functional.distillation import softened_divergence
+from cmim.models import CMIM, full_precision_twin
+
+KD = dict(type="LogitDistillationLoss")
+HINT = dict(type="FeatureDistillationLoss")
+ATTENTION = dict(type="FeatureDistillationLoss", kind="attention")
+LIPSCHITZ = dict(type="LipschitzLoss")
+DISTRIBUTION = dict(type="DistributionalLoss")
+CRD = dict(name="crd", rows=8, negatives=3)
+WAYS = {
+    "logit": dict(partner="none", regularizers=KD),
+    "hint": dict(partner="none", regularizers=HINT),
+    "attention": dict(partner="none", regularizers=ATTENTION),
+    "crd": dict(partner="teacher", loss=CRD, taps="last_stage"),
+    "lipschitz": dict(partner="none", regularizers=LIPSCHITZ),
+    "distributional": dict(partner="none", regularizers=DISTRIBUTION),
+    "all": dict(
+        partner="teacher",
+        loss=CRD,
+        taps="last_stage",
+        regularizers=[KD, ATTENTION, LIPSCHITZ, DISTRIBUTION],
+    ),
+}
+
+
+def task_model(encoder: str = "BinaryResNet", **options) -> dict:
+    if encoder == "BinaryVGGSmall":
+        head = dict(type="LinearHead", in_channels=16 * 16, num_classes=3, pool=False)
+    else:
+        head = dict(type="LinearHead", in_channels=16, num_classes=3)
+        options = dict(depth=20, **options)
+    backbone = dict(type=encoder, base_channels=4, **options)
+    return dict(type="ImageClassifier", backbone=backbone, head=head)
+
+
+def samples(labels=(0, 1, 1, 2)) -> list[SegDataSample]:
+    made = [SegDataSample(metainfo=dict(sample_idx=k)) for k in range(len(labels))]
+    for sample, label in zip(made, labels, strict=True):
+        sample.set_data(dict(gt_label=label))
+    return made
+
+
+def save_twin(model: dict, path) -> str:
+    torch.manual_seed(1)
+    torch.save(
+        {"state_dict": MODELS.build(full_precision_twin(model)).state_dict()}, path
+    )
+    return str(path)
+
+
+@pytest.mark.parametrize("encoder", ["BinaryResNet", "BinaryVGGSmall"])
+@pytest.mark.parametrize("way", WAYS)
+def test_it_trains_with_one_pass_of_a_teacher_that_stands_still(way, encoder, tmp_path):
+    config = task_model(encoder)
+    torch.manual_seed(0)
+    model = CMIM(config, teacher=save_twin(config, tmp_path / "t.pth"), **WAYS[way])
+    model.train()
+    teacher = model.__dict__["_teacher"]
+    passes = []
+    teacher.backbone.register_forward_hook(
+        lambda module, args, output: passes.append(
+            (module.training, torch.is_grad_enabled(), output[-1].requires_grad)
+        )
+    )
+    before = {k: v.clone() for k, v in teacher.state_dict().items()}
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for step in range(2):
+        losses = model(torch.randn(4, 3, 32, 32), samples(), mode="loss")
+        added = [value for name, value in losses.items() if name.startswith("cmim.")]
+        assert len(added) == (5 if way == "all" else 1)
+        assert all(value.isfinite() for value in added)
+        optimizer.zero_grad()
+        sum(added).backward()
+        grads = [p.grad for n, p in model.model.backbone.named_parameters()]
+        reached = [g for g in grads if g is not None and g.any()]
+        assert len(reached) > len(grads) / 2
+        optimizer.step()
+        assert passes == [(False, False, False)] * (step + 1)
+    assert all(torch.equal(v, before[k]) for k, v in teacher.state_dict().items())
+    assert not any("teacher" in key for key in model.state_dict())
+
+
+def test_logit_distillation_is_its_formula_on_the_logits(tmp_path):
+    config = task_model()
+    twin = save_twin(config, tmp_path / "twin.pth")
+    loss = dict(KD, weight=0.3, temperature=2.0)
+    model = CMIM(config, "none", teacher=twin, regularizers=loss)
+    inputs = torch.randn(4, 3, 32, 32)
+    losses = model(inputs, samples(), mode="loss")
+    with torch.no_grad():
+        # The forward pass in training mode: batch statistics, no dropout.
+        ours = model.model(inputs)
+        theirs = model.__dict__["_teacher"](inputs)
+    expected = 0.3 * softened_divergence(ours, theirs, 2.0)
+    torch.testing.assert_close(
+        losses["cmim.loss_logit_distillation"].detach(), expected
+    )
+
+
+def test_taps_of_feature_distillation():
+    model = MODELS.build(task_model())
+    stages = [f"backbone.layer{k}" for k in (1, 2, 3)]
+    for config, names in [(HINT, stages[-1:]), (ATTENTION, stages)]:
+        loss = MODELS.build(config)
+        loss.attach(model)
+        assert loss.names == names
+    loss = MODELS.build(dict(HINT, taps="backbone.layer[12]"))
+    loss.attach(model)
+    assert loss.names == stages[:2]
+    assert MODELS.build(HINT).weight == 100
+    assert MODELS.build(ATTENTION).weight == 1000
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (dict(HINT, kind="flow"), "no kind 'flow'; choose from attention, hint"),
+        (dict(KD, temperature=0), "temperature must be positive, got 0"),
+        (dict(KD, weight=-1), "'logit_distillation': weight must not be negative"),
+        (dict(type="KnowledgeLoss"), "choose from .*LogitDistillationLoss"),
+    ],
+)
+def test_wrong_options_are_said(config, said):
+    with pytest.raises(ValueError, match=said):
+        CMIM(task_model(), "none", regularizers=config)
+
+
+def test_a_deeper_teacher_in_torchvisions_names(tmp_path):
+    torch.manual_seed(0)
+    theirs = torchvision.models.resnet34(weights=None, num_classes=3).eval()
+    torch.save(theirs.state_dict(), tmp_path / "resnet34.pth")
+    network = dict(type="BinaryResNet", depth=34, method="fp", shortcuts="per_block")
+    head = dict(type="LinearHead", in_channels=512, num_classes=3)
+    larger = dict(type="ImageClassifier", backbone=network, head=head)
+    options = dict(
+        teacher=str(tmp_path / "resnet34.pth"),
+        teacher_model=larger,
+        regularizers=DISTRIBUTION,
+    )
+    model = CMIM(task_model(), "none", task_loss_weight=0, **options)
+    inputs = torch.randn(4, 3, 32, 32)
+    losses = model(inputs, samples(), mode="loss")
+    with torch.no_grad():
+        expected = theirs(inputs)
+        found = model.__dict__["_teacher"](inputs)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    assert losses["loss_ce"] == 0
+    assert losses["cmim.loss_distributional"].isfinite()
+    # Other widths: the contrastive loss has one projection a side.
+    wide = CMIM(task_model(), "teacher", taps="backbone.layer3", **options)
+    losses = wide(inputs, samples(), mode="loss")
+    assert losses["cmim.loss_backbone.layer3"].isfinite()
+    with pytest.raises(CheckpointError, match="is of another model"):
+        CMIM(task_model(), "none", **{**options, "teacher_model": task_model()})
