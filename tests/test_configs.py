@@ -11,8 +11,19 @@ from mmseg.registry import MODELS
 
 from cmim.engine.bench_step import synthetic_batch
 from cmim.engine.config import load_config, task_model_config
+from cmim.models import full_precision_twin
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
+
+
+def save_teacher(config: Config, folder: Path) -> None:
+    """An untrained teacher, where the recipe needs one."""
+    if not config.model.get("regularizers"):
+        return
+    network = config.model.get("teacher_model")
+    network = MODELS.build(network or full_precision_twin(config.model.model))
+    torch.save({"state_dict": network.state_dict()}, folder / "teacher.pth")
+    config.model.teacher = str(folder / "teacher.pth")
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
@@ -30,6 +41,7 @@ def test_config_dumps_reloads_and_trains_one_step(path, tmp_path):
         # A head that flattens fits its own resolution only.
         if "crop_size" in transform and pools:
             transform.crop_size = (64, 96)
+    save_teacher(reloaded, tmp_path)
     torch.manual_seed(0)
     model = MODELS.build(reloaded.model)
     model.init_weights()
@@ -74,13 +86,75 @@ def test_twin_is_the_config_with_fp_in_its_name(task, size):
     assert twin.train_dataloader.to_dict() == binary.train_dataloader.to_dict()
 
 
-def test_classification_twin_is_the_config_with_fp_in_its_name():
+# Recipes whose published network has one shortcut a block; its twin has too.
+PER_BLOCK = (
+    "cifar10_resnet18_irnet",
+    "cifar10_resnet18_rbnn",
+    "cifar100_resnet18_rbnn",
+)
+PICTURES = [p for p in CONFIGS if "head" in task_model_config(load_config(p))]
+BINARY = [p for p in PICTURES if "teacher" in load_config(p).model]
+
+
+@pytest.mark.parametrize("path", BINARY, ids=lambda p: p.stem)
+def test_classification_twin_is_a_config_of_its_own(path):
+    binary = load_config(path)
+    if "teacher_model" in binary.model:
+        assert binary.model.teacher == "resnet34.pth"
+        return
+    name = Path(binary.model.teacher).parts[1]
+    options = (
+        {"model.backbone.shortcuts": "per_block"} if path.stem in PER_BLOCK else {}
+    )
+    twin = load_config(path.with_name(f"{name}.py"), options)
+    expected = full_precision_twin(binary.model.model.to_dict())
+    found = twin.model.to_dict()
+    # The published loss of the binary network alone.
+    expected["head"].pop("label_smoothing", None)
+    assert found == expected
+    assert twin.train_dataloader.dataset.type == binary.train_dataloader.dataset.type
+
+
+def test_short_classification_twin_trains_alike():
     folder = CONFIGS[0].parent
-    binary = load_config(folder / "cifar10_resnet20_bireal.py")
-    twin = load_config(folder / "cifar10_resnet20_fp.py")
-    expected = binary.model.model.to_dict()
-    expected["backbone"]["method"] = "fp"
-    assert twin.model.to_dict() == expected
-    assert binary.model.teacher == "work_dirs/cifar10_resnet20_fp/last.pth"
-    for part in ("optim_wrapper", "param_scheduler", "train_dataloader"):
-        assert twin.to_dict()[part] == binary.to_dict()[part]
+    for data in ("cifar10", "fashion_mnist"):
+        binary = load_config(folder / f"{data}_resnet20_bireal.py")
+        twin = load_config(folder / f"{data}_resnet20_fp.py")
+        for part in ("optim_wrapper", "param_scheduler", "train_dataloader"):
+            assert twin.to_dict()[part] == binary.to_dict()[part]
+
+
+# Epochs, pictures a batch (over all GPUs) and the data set's pictures.
+RECIPES = [
+    ("cifar10_resnet20_irnet", 400, 128, 50_000, 1),
+    ("cifar10_resnet20_rbnn", 1000, 256, 50_000, 1),
+    ("cifar10_vgg_small_irnet", 300, 128, 50_000, 1),
+    ("cifar100_resnet18_rbnn", 400, 100, 50_000, 1),
+    ("fashion_mnist_resnet20_fp", 2, 128, 60_000, 1),
+    ("imagenet_resnet18_fp", 90, 256, 1_281_167, 2),
+    ("imagenet_resnet34_bireal", 256, 512, 1_281_167, 4),
+    ("imagenet_resnet18_rbnn", 150, 512, 1_281_167, 4),
+    ("imagenet_resnet18_reactnet", 128, 512, 1_281_167, 4),
+    ("imagenet_reactnet_a_step1", 128, 256, 1_281_167, 2),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "epochs", "batch", "pictures", "gpus"), RECIPES, ids=lambda r: str(r)
+)
+def test_recipes_have_their_epochs(name, epochs, batch, pictures, gpus):
+    config = load_config(CONFIGS[0].parent / f"{name}.py")
+    assert config.train_dataloader.batch_size * gpus == batch
+    assert config.train_cfg.max_iters == epochs * (pictures // batch)
+
+
+def test_reactnet_decays_the_weights_of_convolutions_in_its_first_step_only():
+    folder = CONFIGS[0].parent
+    for name, decay in (("_step1", 1e-5), ("", 0.0)):
+        config = load_config(folder / f"imagenet_resnet18_reactnet{name}.py")
+        model = MODELS.build(config.model.model)
+        groups = build_optim_wrapper(model, config.optim_wrapper).optimizer.param_groups
+        decayed = {id(p) for g in groups if g["weight_decay"] for p in g["params"]}
+        convolutions = {id(p) for p in model.parameters() if p.dim() == 4}
+        assert decayed == (convolutions if decay else set())
+        assert {g["weight_decay"] for g in groups} == {decay, 0.0}

@@ -100,7 +100,11 @@ def build_variants(config: Config, partners: Sequence[str]) -> dict[str, BaseMod
         torch.save({"state_dict": twin.state_dict()}, Path(folder) / "twin.pth")
         for partner in partners:
             torch.manual_seed(0)
-            options = dict(partner=partner, teacher=str(Path(folder) / "twin.pth"))
+            options = dict(
+                partner=partner,
+                teacher=str(Path(folder) / "twin.pth"),
+                teacher_model=None,
+            )
             model = MODELS.build({**wrapper, "model": task, **options})
             models[partner] = model.to(get_device()).train()
     return models

@@ -17,6 +17,7 @@ from cmim.models.settings import default_loss
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 # Top-level keys besides those of mmengine's runner.
 OWN_KEYS = {"data_root", "task_model", "sync_bn", "find_unused_parameters"}
+OWN_KEYS |= {"teacher", "teacher_model"}
 
 
 class ConfigError(ValueError):

@@ -61,10 +61,15 @@ def load_teacher(
             "that reads the twin"
         )
     if not Path(checkpoint).is_file():
+        first = (
+            "save the weights of the network that model.teacher_model describes first"
+            if teacher_model
+            else "train the full-precision twin first (its config has 'fp' in place of "
+            "the method's name)"
+        )
         raise FileNotFoundError(
-            f"teacher checkpoint '{checkpoint}' does not exist; train the "
-            "full-precision twin first (its config has 'fp' in place of the method's "
-            f"name), or do without {needed_by}"
+            f"teacher checkpoint '{checkpoint}' does not exist; {first}, or do without "
+            f"{needed_by}"
         )
     teacher = MODELS.build(teacher_model or full_precision_twin(model))
     load_task_weights(teacher, checkpoint)

@@ -1,4 +1,7 @@
-"""ImageNet in its folder form: train/<class>/ and val/<class>/, crops of 224x224."""
+"""ImageNet in its folder form: train/<class>/ and val/<class>/, crops of 224x224.
+
+Folders named by synset (n01440764, ...): sorted, they have the usual numbers 0 to 999.
+"""
 
 from mmengine.dataset import DefaultSampler, default_collate
 
@@ -13,7 +16,7 @@ from tasks.transforms import (
 
 data_root = "data/imagenet"
 train_dataloader = dict(
-    batch_size=64,
+    batch_size=128,
     num_workers=8,
     persistent_workers=True,
     drop_last=True,

@@ -12,7 +12,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 import cmim.models  # noqa: F401
-import tasks.classification  # noqa: F401
+import tasks.classification
 import tasks.segmentation  # noqa: F401
 from cmim.checkpoint import CheckpointError
 from cmim.encoders import BinaryResNet

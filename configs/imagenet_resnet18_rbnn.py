@@ -1,0 +1,42 @@
+"""ImageNet: RBNN, ResNet-18.
+
+Data: 1.28 million training pictures, crops of 224x224. Hardware: 4 GPUs with 128
+pictures each. Batch 512, 150 epochs: SGD at 0.1 with a cosine, weight decay 1e-4, t
+from 1e-2 to 10, a rotation an epoch (github.com/lmbxmu/RBNN, commit 0b5e73b,
+imagenet/run.sh; published: 59.9 %). Its crops go up to 1.25 of the picture's area, here
+up to the whole. ResNet-34 (published: 63.1 %): model.model.backbone.depth=34. With
+CMIM: model.partner=teacher, after imagenet_resnet18_fp.py. Not measured yet.
+"""
+
+from mmengine.config import read_base
+
+from cmim.models import CMIM
+
+with read_base():
+    from ._base_.classification_model_imagenet import task_model, test_evaluator
+    from ._base_.imagenet import (
+        data_root,
+        test_cfg,
+        test_dataloader,
+        train_dataloader,
+    )
+    from ._base_.runtime import (
+        custom_hooks,
+        default_hooks,
+        default_scope,
+        env_cfg,
+        log_processor,
+        randomness,
+        sync_bn,
+    )
+    from ._base_.schedule_imagenet_rbnn import optim_wrapper, param_scheduler, train_cfg
+
+task_model.backbone.update(
+    method=dict(name="rbnn", rotations=150, rotation_gradient=False)
+)
+model = dict(
+    type=CMIM,
+    model=task_model,
+    partner="none",
+    teacher="work_dirs/imagenet_resnet18_fp/last.pth",
+)

@@ -1,0 +1,31 @@
+"""ImageNet: full-precision ResNet-34, the twin of the binary one.
+
+Data: 1.28 million training pictures, crops of 224x224. Hardware: 2 GPUs with 128
+pictures each. Batch 256, 90 epochs: SGD at 0.1, a tenth after 30 and 60, weight decay
+1e-4 (torchvision's recipe; published: 73.31 % with one shortcut a block,
+model.backbone.shortcuts=per_block). Not measured yet.
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from ._base_.classification_model_imagenet import task_model, test_evaluator
+    from ._base_.imagenet import (
+        data_root,
+        test_cfg,
+        test_dataloader,
+        train_dataloader,
+    )
+    from ._base_.runtime import (
+        custom_hooks,
+        default_hooks,
+        default_scope,
+        env_cfg,
+        log_processor,
+        randomness,
+        sync_bn,
+    )
+    from ._base_.schedule_imagenet_fp import optim_wrapper, param_scheduler, train_cfg
+
+task_model.backbone.update(depth=34, method="fp")
+model = task_model
