@@ -17,8 +17,9 @@ CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
 
 
 def save_teacher(config: Config, folder: Path) -> None:
-    """An untrained teacher, where the recipe needs one."""
-    if not config.model.get("regularizers"):
+    """An untrained teacher, where the config needs one."""
+    named = config.model.get("preset") or config.model.get("partner") == "teacher"
+    if not (config.model.get("regularizers") or named):
         return
     network = config.model.get("teacher_model")
     network = MODELS.build(network or full_precision_twin(config.model.model))
@@ -33,7 +34,15 @@ def test_config_dumps_reloads_and_trains_one_step(path, tmp_path):
     reloaded = Config.fromfile(str(tmp_path / path.name))
     assert reloaded.pretty_text == config.pretty_text
 
-    # The real config, at a size that takes no time.
+    model, losses, before = first_step(reloaded, tmp_path)
+    assert math.isfinite(losses["loss"].item())
+    moved = [k for k, v in model.named_parameters() if not torch.equal(v, before[k])]
+    # Only what the gradient cannot reach may stand still.
+    assert len(moved) == len(before)
+
+
+def first_step(reloaded: Config, folder: Path) -> tuple:
+    """Model, losses and earlier parameters of a step at a size that takes no time."""
     loader = reloaded.train_dataloader
     loader.batch_size = 2
     pools = task_model_config(reloaded).get("head", {}).get("pool", True)
@@ -41,7 +50,7 @@ def test_config_dumps_reloads_and_trains_one_step(path, tmp_path):
         # A head that flattens fits its own resolution only.
         if "crop_size" in transform and pools:
             transform.crop_size = (64, 96)
-    save_teacher(reloaded, tmp_path)
+    save_teacher(reloaded, folder)
     torch.manual_seed(0)
     model = MODELS.build(reloaded.model)
     model.init_weights()
@@ -49,10 +58,7 @@ def test_config_dumps_reloads_and_trains_one_step(path, tmp_path):
     before = {k: v.clone() for k, v in model.named_parameters()}
     wrapper = build_optim_wrapper(model, reloaded.optim_wrapper)
     losses = model.train_step(synthetic_batch(reloaded), wrapper)
-    assert math.isfinite(losses["loss"].item())
-    moved = [k for k, v in model.named_parameters() if not torch.equal(v, before[k])]
-    # Only what the gradient cannot reach may stand still.
-    assert len(moved) == len(before)
+    return model, losses, before
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
@@ -158,3 +164,23 @@ def test_reactnet_decays_the_weights_of_convolutions_in_its_first_step_only():
         convolutions = {id(p) for p in model.parameters() if p.dim() == 4}
         assert decayed == (convolutions if decay else set())
         assert {g["weight_decay"] for g in groups} == {decay, 0.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("cifar10_resnet20_irnet", {"model.partner": "teacher"}),
+        ("cifar10_vgg_small_rbnn", {"model.partner": "teacher"}),
+        ("cifar10_vgg_small_irnet", {"model.partner": "latent"}),
+        ("cifar100_resnet18_rbnn", {"model.preset": "cmim_released"}),
+        ("imagenet_resnet18_reactnet", {"model.partner": "teacher"}),
+        ("imagenet_reactnet_a", {"model.partner": "teacher"}),
+        ("fashion_mnist_resnet20_bireal", {"model.partner": "teacher"}),
+    ],
+)
+def test_recipes_train_with_cmim_by_one_option(name, options, tmp_path):
+    config = load_config(CONFIGS[0].parent / f"{name}.py", options)
+    _, losses, _ = first_step(config, tmp_path)
+    added = [k for k in losses if k.startswith("cmim.loss_backbone")]
+    assert added
+    assert all(torch.as_tensor(v).isfinite() for v in losses.values())
