@@ -7,6 +7,11 @@ Loss: see :func:`cmim.functional.lipschitz.lipschitz_distance`, on the outputs o
 encoder's stages, clipped to [-1, 1]; the student's are multiplied by a learned factor
 per stage.
 
+The same authors' LCKD (Lipschitz Continuity Guided Knowledge Distillation, ICCV 2021,
+https://arxiv.org/abs/2108.12905) compares these constants of any student and teacher
+(``model.teacher_model``). Its repository, github.com/42Shawn/LONDON, commit cce02fa,
+holds no code, and its equations were not read: what it weighs otherwise is not known.
+
 Surprises, all of the released code: one step of the power iteration from a vector of
 ones, which gives more than the singular value; features clipped by a hard tanh (its
 IR-Net ends in one anyway); the learned factors, started at 1, stand in this loss alone,

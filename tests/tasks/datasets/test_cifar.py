@@ -11,10 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmseg.registry import DATASETS
 
+from cmim.engine.config import load_config
 from tasks.datasets.cifar import CIFAR10, CIFAR100, read_plain_pickle
 from tasks.datasets.errors import DataError
+from tasks.datasets.prepare_cifar10 import CIFAR10_CLASSES
 from tasks.transforms import LoadImage, PackImage, RandomCropFlip
+
+CONFIGS = Path(__file__).parents[3] / "configs"
 
 
 def text(value: str) -> bytes:
@@ -60,7 +65,8 @@ def batch(labels_key: str, rows=ROWS, labels=None) -> bytes:
 
 
 def names(key: str, count: int) -> bytes:
-    listed = b"](" + b"".join(text(f"class{k}") for k in range(count)) + b"e"
+    known = CIFAR10_CLASSES if count == 10 else [f"class{k}" for k in range(count)]
+    listed = b"](" + b"".join(map(text, known)) + b"e"
     return python2_pickle({key: listed})
 
 
@@ -99,7 +105,7 @@ def cifar10(write, tmp_path) -> Path:
 def test_pictures_are_the_rows_of_the_files_in_order(cifar10):
     data = CIFAR10(str(cifar10), "train", pipeline=[LoadImage()])
     assert len(data) == 60
-    assert data.metainfo["classes"] == tuple(f"class{k}" for k in range(10))
+    assert data.metainfo["classes"] == CIFAR10_CLASSES
     for place in (0, 11, 12, 59):
         sample = data[place]
         k, row = divmod(place, 12)
@@ -118,6 +124,18 @@ def test_cifar100_reads_its_fine_classes(write, tmp_path):
     data = CIFAR100(str(tmp_path), "test")
     assert len(data) == 12
     assert len(data.metainfo["classes"]) == 100
+
+
+@pytest.mark.parametrize("name", ["cifar10_resnet20_irnet", "cifar100_resnet18_rbnn"])
+def test_configs_read_it(name, cifar10, write):
+    write(CIFAR100, "train", batch("fine_labels"))
+    write(CIFAR100, "test", batch("fine_labels"))
+    write(CIFAR100, "meta", names("fine_label_names", 100))
+    config = load_config(CONFIGS / f"{name}.py", {"data_root": str(cifar10)})
+    for loader in (config.train_dataloader, config.test_dataloader):
+        sample = DATASETS.build(loader.dataset)[11]
+        assert sample["inputs"].shape == (3, 32, 32)
+        assert sample["data_samples"].gt_label == 1
 
 
 def test_limit_and_replay(cifar10):

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmseg.registry import DATASETS
 
+from cmim.engine.config import load_config
 from tasks.datasets.errors import DataError
 from tasks.datasets.idx_images import FASHION_CLASSES, FashionMNIST, read_idx
 from tasks.transforms import LoadImage, PackImage
@@ -104,6 +106,17 @@ def test_missing_files_and_labels_of_no_class(tmp_path):
     assert data.metainfo["classes"] == classes
     with pytest.raises(ValueError, match="choose from train, test"):
         FashionMNIST(str(tmp_path), "val")
+
+
+def test_the_config_reads_it(tmp_path):
+    write(tmp_path, idx(IMAGES), idx(LABELS))
+    write(tmp_path, idx(IMAGES), idx(LABELS), prefix="train")
+    path = Path(__file__).parents[3] / "configs" / "fashion_mnist_resnet20_fp.py"
+    config = load_config(path, {"data_root": str(tmp_path)})
+    for loader in (config.train_dataloader, config.test_dataloader):
+        sample = DATASETS.build(loader.dataset)[13]
+        assert sample["inputs"].shape == (3, 28, 28)
+        assert sample["data_samples"].gt_label == 3
 
 
 @pytest.mark.real_data

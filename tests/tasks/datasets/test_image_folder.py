@@ -1,16 +1,23 @@
 """Folders of labelled pictures: order, labels, replay, clear errors."""
 
 import shutil
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from mmengine.dataset import DefaultSampler, default_collate
 from mmengine.runner import Runner
+from mmseg.registry import DATASETS
 
+from cmim.engine.config import load_config
 from tasks.datasets.errors import DataError
 from tasks.datasets.image_folder import ImageFolderDataset
 from tasks.datasets.prepare_cifar10 import CIFAR10_CLASSES, prepare_cifar10
 from tasks.datasets.sampler import ReplayableSampler
 from tasks.transforms import LoadImage, PackImage, RandomCropFlip
+
+CONFIGS = Path(__file__).parents[3] / "configs"
 
 
 def test_labels_number_the_sorted_folders(pictures):
@@ -135,6 +142,33 @@ def test_loader_gives_stacked_batches_that_replay(pictures):
     plain = dict(config, sampler=dict(type=DefaultSampler, shuffle=False))
     first = next(iter(Runner.build_dataloader(plain, seed=1)))
     assert [s.gt_label for s in first["data_samples"]] == [0] * 8
+
+
+@pytest.mark.parametrize("method", ["irnet", "bireal"])
+def test_imagenet_configs_read_synset_folders_in_their_usual_order(method, tmp_path):
+    random = np.random.default_rng(0)
+    synsets = ("n02119789", "n01440764", "n15075141")
+    for name in synsets:
+        for split in ("train", "val"):
+            folder = tmp_path / split / name
+            folder.mkdir(parents=True)
+            for k, shape in enumerate([(90, 300, 3), (301, 230, 3)]):
+                picture = random.integers(0, 256, shape).astype(np.uint8)
+                cv2.imwrite(str(folder / f"{name}_{k}.JPEG"), picture)
+    name = f"imagenet_resnet18_{method}.py"
+    config = load_config(CONFIGS / name, {"data_root": str(tmp_path)})
+    train, val = (
+        DATASETS.build(config[f"{part}_dataloader"].dataset)
+        for part in ("train", "test")
+    )
+    assert train.metainfo["classes"] == tuple(sorted(synsets))
+    assert [val.get_data_info(i)["gt_label"] for i in range(6)] == [0, 0, 1, 1, 2, 2]
+    for index in range(6):
+        assert val[index]["inputs"].shape == (3, 224, 224)
+        first, again = train[(index, 0, 3)], train[(index, 0, 3)]
+        assert first["inputs"].shape == (3, 224, 224)
+        assert (first["inputs"] == again["inputs"]).all()
+        assert not (first["inputs"] == train[(index, 0, 4)]["inputs"]).all()
 
 
 @pytest.mark.real_data
