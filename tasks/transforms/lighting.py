@@ -30,6 +30,9 @@ class Lighting(BaseTransform):
     up to 1 (``unit=1``): a channel stays, or loses one level by the rounding, and that
     is all. Their recipes here do so too.
 
+    Checked: against ``Lighting`` of github.com/liuzechun/ReActNet, commit a6cd08d, with
+    the same draws and ``unit=1``: equal.
+
     Args:
         deviation: sigma >= 0; 0.1 is usual.
         unit: u, levels of a picture that stand for the value 1.
