@@ -128,8 +128,8 @@ def attention_distance(feature: Tensor, reference: Tensor) -> Tensor:
 def _same_size(feature: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
     """Both in float32 at least and of the smaller size, the second as a constant."""
     dtype = torch.promote_types(feature.dtype, torch.float32)
-    sizes = zip(feature.shape[2:], reference.shape[2:], strict=True)
-    size = tuple(map(min, sizes))
+    heights, widths = zip(feature.shape[2:], reference.shape[2:], strict=True)
+    size = (min(heights), min(widths))
 
     def pooled(x: Tensor) -> Tensor:
         x = x.to(dtype)
