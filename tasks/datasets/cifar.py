@@ -33,8 +33,9 @@ MAX_BYTES = 200_000_000
 def read_plain_pickle(data: bytes, name: str) -> Any:
     """Read a pickle of plain containers and arrays of bytes.
 
-    Nothing named in the pickle is imported or called but the three names by which NumPy
-    saves arrays, and these only for arrays of uint8. Python 2's text comes as str.
+    Nothing named in the pickle is imported or called. For the three names by which
+    NumPy saves arrays there are stand-ins, which make a :class:`PlainArray` of uint8
+    and nothing else. Python 2's text comes as str.
 
     Args:
         data: The pickle.
@@ -61,6 +62,55 @@ def read_plain_pickle(data: bytes, name: str) -> Any:
         ) from error
 
 
+class PlainArray:
+    """An array of uint8 out of a pickle: ``values``, empty before its state is read."""
+
+    __slots__ = ("values",)
+
+    def __init__(self) -> None:
+        self.values = np.empty(0, np.uint8)
+
+    def __setstate__(self, state: tuple) -> None:
+        _, shape, kind, is_column_major, raw = state
+        raw = raw.encode("latin1") if isinstance(raw, str) else raw
+        if not isinstance(kind, _ByteType):
+            raise DataError("a pickle holds an array that is not one of plain bytes")
+        flat = np.frombuffer(raw, np.uint8)
+        self.values = flat.reshape(shape, order="F" if is_column_major else "C")
+
+
+class _ByteType:
+    """Stands for NumPy's type of bytes."""
+
+    __slots__ = ()
+
+    def __init__(self, name: object, *_: object) -> None:
+        if name not in ("u1", "|u1"):
+            raise DataError(f"a pickle holds an array of {name!r}, expected bytes (u1)")
+
+    def __setstate__(self, state: object) -> None:
+        """Byte order and alignment say nothing of bytes."""
+
+
+class _StandIn:
+    """Stands for a name; calls what is meant by it, and cannot be changed."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[..., Any]) -> None:
+        self._make = make
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._make(*arguments)
+
+    def __setstate__(self, state: object) -> NoReturn:
+        raise DataError("a pickle sets attributes of what it only names")
+
+
+def _not_called(*_: object) -> NoReturn:
+    raise DataError("a pickle calls numpy.ndarray, which official files do not")
+
+
 class _PlainUnpickler(pickle.Unpickler):
     def __init__(self, file: io.BytesIO, name: str) -> None:
         super().__init__(file, encoding="latin1")
@@ -70,14 +120,13 @@ class _PlainUnpickler(pickle.Unpickler):
         if module in ("numpy.core.multiarray", "numpy._core.multiarray"):
             module = "numpy"
         known: dict[tuple[str, str], Callable[..., Any]] = {
-            ("numpy", "_reconstruct"): _empty_array,
-            ("numpy", "ndarray"): _array_type,
-            ("numpy", "dtype"): _byte_type,
+            ("numpy", "_reconstruct"): lambda *_: PlainArray(),
+            ("numpy", "ndarray"): _not_called,
+            ("numpy", "dtype"): _ByteType,
         }
-        found = known.get((module, name))
-        if found is None:
+        if (module, name) not in known:
             self._refuse(f"asks for {module}.{name}")
-        return found
+        return _StandIn(known[module, name])
 
     def persistent_load(self, pid: Any) -> NoReturn:
         self._refuse("refers to objects outside")
@@ -87,23 +136,6 @@ class _PlainUnpickler(pickle.Unpickler):
             f"'{self._name}' {what}, which data has no need of and which could run "
             "code: it is not an official file; nothing of it was run, do not use it"
         )
-
-
-def _array_type(*_: object) -> NoReturn:
-    """Stands for ``numpy.ndarray``, which is named in pickles but never called."""
-    raise DataError("a pickle calls numpy.ndarray, which official files do not")
-
-
-def _empty_array(kind: object, shape: object, dtype: object) -> np.ndarray:
-    if kind is not _array_type:
-        raise DataError("a pickle holds an array of an unknown kind")
-    return np.empty((0,), np.uint8)
-
-
-def _byte_type(name: object, *_: object) -> np.dtype:
-    if name not in ("u1", "|u1"):
-        raise DataError(f"a pickle holds an array of {name!r}, expected bytes ('u1')")
-    return np.dtype("u1", copy=True)
 
 
 class Cifar(PictureArrays):
@@ -152,13 +184,11 @@ class Cifar(PictureArrays):
 
     def _check(self, content: dict, path: Path) -> tuple[np.ndarray, np.ndarray]:
         """Pictures ``(N, 32, 32, 3)`` and labels ``(N,)`` of one file."""
-        rows, labels = content.get("data"), content.get(self.labels_key)
-        if (
-            not isinstance(rows, np.ndarray)
-            or rows.dtype != np.uint8
-            or rows.ndim != 2
-            or rows.shape[1] != VALUES
-        ):
+        array, labels = content.get("data"), content.get(self.labels_key)
+        rows: np.ndarray = np.empty(0)
+        if isinstance(array, PlainArray):
+            rows = array.values
+        if rows.ndim != 2 or rows.shape[1] != VALUES:
             raise DataError(
                 f"'{path}' has no pictures: 'data' must be an array (N, {VALUES}) of "
                 "uint8; get it again"

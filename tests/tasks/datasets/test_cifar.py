@@ -148,6 +148,14 @@ def test_limit_and_replay(cifar10):
     assert not (data[(3, 0, 8)]["inputs"] == first).all()
 
 
+@pytest.mark.parametrize("protocol", [3, 4])
+def test_arrays_of_today_are_read_too(protocol):
+    found = read_plain_pickle(pickle.dumps({"data": ROWS}, protocol), "a")["data"]
+    assert (found.values == ROWS).all()
+    by_columns = pickle.dumps(np.asfortranarray(ROWS), protocol)
+    assert (read_plain_pickle(by_columns, "a").values == ROWS).all()
+
+
 def test_pictures_cannot_be_changed_by_a_transform(cifar10):
     data = CIFAR10(str(cifar10), "test")
     with pytest.raises(ValueError, match="read-only"):
@@ -184,6 +192,10 @@ def test_a_pickle_that_runs_code_is_refused(write, cifar10, tmp_path, monkeypatc
         (pickle.dumps(np.zeros(3), protocol=2), "asks for _codecs.encode"),
         (pickle.dumps(np.zeros(3), protocol=4), "'f8'"),
         (b"cnumpy\nndarray\n(J\x00\x00\x00\x70tR.", "calls numpy.ndarray"),
+        (b"cnumpy\ndtype\n}(U\x01aU\x01bub.", "sets attributes"),
+        (b"cnumpy\ndtype\nN}(U\x05_makeNu\x86b.", "sets attributes"),
+        (b"\x80\x02cnumpy\ndtype\n(U\x02u1t\x81.", "is damaged"),
+        (array(ROWS).replace(ROWS.tobytes(), b"x" * (ROWS.size - 1)) + b".", "damaged"),
         (b"\x80\x02}(U", "is damaged"),
         (b"<html>404</html>", "is damaged"),
         (b"", "is damaged"),
