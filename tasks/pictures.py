@@ -37,6 +37,31 @@ def colour_classes(
     return table[classes.astype(np.uint8)]
 
 
+def palette_of(count: int) -> list[tuple[int, ...]]:
+    """Colours to tell classes apart by, none of them black.
+
+    Up to 40 they are those of NYUv2's classes. For more, the bits of the class number
+    are spread over the channels, as in the palette of PASCAL VOC.
+
+    Args:
+        count: Number of classes, at most 255.
+
+    Examples:
+        >>> palette_of(2) == [tuple(c) for c in NYU40_PALETTE[:2]]
+        True
+        >>> palette_of(41)[:3], len(set(palette_of(255)))
+        ([(128, 0, 0), (0, 128, 0), (128, 128, 0)], 255)
+    """
+    if count <= len(NYU40_PALETTE):
+        return [tuple(colour) for colour in NYU40_PALETTE[:count]]
+    numbers = np.arange(1, count + 1)
+    channels = [
+        sum(((numbers >> (3 * bit + c)) & 1) << (7 - bit) for bit in range(3))
+        for c in range(3)
+    ]
+    return [tuple(colour) for colour in np.stack(channels, axis=1).tolist()]
+
+
 def colour_depth(
     metres: np.ndarray, near: float | None = None, far: float | None = None
 ) -> np.ndarray:
@@ -187,14 +212,19 @@ class PredictionWriter:
     Args:
         folder: Target folder, made when missing.
         classes: Class names for the legend.
+        palette: RGB triple of each class; some that differ when None.
     """
 
     def __init__(
-        self, folder: str | Path, classes: Sequence[str] = NYU40_CLASSES
+        self,
+        folder: str | Path,
+        classes: Sequence[str] = NYU40_CLASSES,
+        palette: Sequence[Sequence[int]] | None = None,
     ) -> None:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.classes = classes
+        self.palette = palette or palette_of(len(classes))
         self._seen: Counter[str] = Counter()
 
     def __call__(self, sample: Any) -> list[Path]:
@@ -217,7 +247,7 @@ class PredictionWriter:
             classes = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
             write_image(self.folder / f"{name}_labels.png", classes + np.uint8(1))
             image = read_image(sample.img_path)
-            picture = overlay_classes(image, classes, self.classes)
+            picture = overlay_classes(image, classes, self.classes, self.palette)
             pictures.append(self.folder / f"{name}_overlay.png")
             write_image(pictures[-1], picture)
         if "pred_depth_map" in sample:

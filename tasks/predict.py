@@ -16,13 +16,18 @@ from mmseg.structures import SegDataSample
 
 from tasks.datasets.nyu40 import NYU40_CLASSES
 from tasks.pictures import read_image
+from tasks.transforms.augment import fit_shorter
 
 
-def network_height(config: Config) -> int | None:
-    """Input height in pixels that a config evaluates at, None for any."""
+def network_size(config: Config) -> tuple[int, int] | int | None:
+    """Input size in pixels that a config evaluates at.
+
+    Returns:
+        ``(H, W)``, or the shorter side, or None for any size.
+    """
     for transform in config.test_dataloader.dataset.pipeline:
         if "size" in transform:
-            return int(transform["size"][0])
+            return transform["size"]
     return None
 
 
@@ -30,6 +35,16 @@ def class_names(config: Config) -> Sequence[str]:
     """Class names of a config's test data, the 40 classes of NYUv2 by default."""
     metainfo = config.test_dataloader.dataset.get("metainfo") or {}
     return metainfo.get("classes", NYU40_CLASSES)
+
+
+def class_colours(config: Config) -> Sequence[Sequence[int]] | None:
+    """Colours that a config gives its classes, to draw with or in the label files."""
+    dataset = config.test_dataloader.dataset
+    palette = (dataset.get("metainfo") or {}).get("palette")
+    values = dataset.get("label_values")
+    if palette is None and values and not isinstance(values[0], int):
+        return values
+    return palette
 
 
 @torch.inference_mode()
@@ -62,16 +77,19 @@ def classify_image(
 
 
 @torch.inference_mode()
-def predict_image(model: BaseModel, path: str | Path, height: int | None) -> Any:
+def predict_image(
+    model: BaseModel, path: str | Path, size: Sequence[int] | int | None
+) -> Any:
     """Predict one picture of any size.
 
-    The picture is scaled to the height the network was evaluated at, keeping its
-    aspect; the prediction has the picture's own size.
+    The picture is scaled to the height, or the shorter side, that the network was
+    evaluated at, keeping its aspect; the prediction has the picture's own size.
 
     Args:
         model: A task model in evaluation mode.
         path: Picture file.
-        height: Input height in pixels; the picture's own when None.
+        size: ``(H, W)``, of which H counts, or the shorter side, in pixels; the
+            picture's own size when None.
 
     Returns:
         Data sample with ``pred_sem_seg`` or ``pred_depth_map`` and ``img_path``.
@@ -81,8 +99,12 @@ def predict_image(model: BaseModel, path: str | Path, height: int | None) -> Any
     """
     image = read_image(path)
     original = image.shape[:2]
-    if height is not None and height != original[0]:
-        width = max(1, round(original[1] * height / original[0]))
+    height, width = original
+    if isinstance(size, int):
+        height, width = fit_shorter(original, size)
+    elif size is not None and size[0] != height:
+        height, width = size[0], max(1, round(width * size[0] / height))
+    if (height, width) != original:
         area = height < original[0]
         image = cv2.resize(
             image,

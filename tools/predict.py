@@ -28,9 +28,10 @@ def main() -> None:
     from cmim.engine.evaluate import load_task_model
     from tasks.pictures import PredictionWriter
     from tasks.predict import (
+        class_colours,
         class_names,
         classify_image,
-        network_height,
+        network_size,
         predict_image,
     )
 
@@ -41,11 +42,11 @@ def main() -> None:
             classes = classify_image(model, config, path)
             print(f"{path}: " + "  ".join(f"{n} {100 * p:.1f} %" for n, p in classes))
         return
-    writer = PredictionWriter(args.out, class_names(config))
-    height = network_height(config)
+    writer = PredictionWriter(args.out, class_names(config), class_colours(config))
+    size = network_size(config)
     written = []
     for path in tqdm(args.images, unit="image", disable=None):
-        written += writer(predict_image(model, path, height))
+        written += writer(predict_image(model, path, size))
     for path in written:
         print(path)
 

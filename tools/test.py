@@ -30,13 +30,15 @@ def main() -> None:
     from cmim.engine.evaluate import evaluate, load_task_model
     from cmim.engine.record import write_json
     from tasks.pictures import PredictionWriter
-    from tasks.predict import class_names
+    from tasks.predict import class_colours, class_names
 
     config = load_config(args.config, args.cfg_options)
     model = load_task_model(config, args.checkpoint)
     writer = None
     if args.save_predictions:
-        writer = PredictionWriter(args.save_predictions, class_names(config))
+        writer = PredictionWriter(
+            args.save_predictions, class_names(config), class_colours(config)
+        )
     figures = evaluate(model, config, writer)
     if args.json:
         write_json(args.json, figures)

@@ -37,8 +37,9 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         options: Dotted names to values, as given by ``--cfg-options``.
 
     Raises:
-        ConfigError: No such file, a top-level key that nothing reads, or an override
-            of a part that does not exist.
+        ConfigError: No such file, a top-level key that nothing reads, an override of a
+            part that does not exist, or a head with another number of classes than
+            the data.
     """
     path = Path(path)
     if not path.is_file():
@@ -61,6 +62,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
             if config.get(loader) is not None:
                 config[loader].dataset.data_root = data_root
     _check_keys(config, path)
+    _check_classes(config)
     return config
 
 
@@ -84,6 +86,22 @@ def _check_keys(config: Config, path: Path) -> None:
             f"{', '.join(sorted(_runner_keys() | OWN_KEYS))} (helper variables start "
             "with an underscore)"
         )
+
+
+def _check_classes(config: Config) -> None:
+    """Refuse a head whose number of classes is not that of the data."""
+    task = task_model_config(config) if config.get("model") else {}
+    for part in ("decode_head", "head"):
+        count = (task.get(part) or {}).get("num_classes")
+        for loader in LOADERS if count is not None else ():
+            dataset = (config.get(loader) or {}).get("dataset") or {}
+            classes = (dataset.get("metainfo") or {}).get("classes")
+            if classes is not None and len(classes) != count:
+                raise ConfigError(
+                    f"{loader} names {len(classes)} classes, but the model's {part} "
+                    f"has num_classes {count}; both must agree: "
+                    f"task_model.{part}.update(num_classes={len(classes)})"
+                )
 
 
 def _check_override(config: Config, name: str) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.dataset import BaseDataset
 
 from tasks.datasets.errors import DataError
+from tasks.datasets.replayable import ReplayableDataset
 
 
-class LabelledPictures(BaseDataset):
+class LabelledPictures(ReplayableDataset):
     """Pictures with ``gt_label``, whose random transforms can be replayed.
 
     Args:
@@ -52,21 +52,6 @@ class LabelledPictures(BaseDataset):
             pipeline=list(pipeline),
             test_mode=test_mode,
         )
-
-    def _join_prefix(self) -> None:
-        """Nothing to join: every path is made from ``data_root``."""
-
-    def prepare_data(self, idx: int | tuple[int, int, int]) -> Any:
-        """Run the pipeline on one picture.
-
-        Args:
-            idx: Index, or ``(index, seed, epoch)`` from :class:`ReplayableSampler`: the
-                random transforms of a picture are a pure function of these three.
-        """
-        index, *seed = idx if isinstance(idx, tuple) else (idx,)
-        info = self.get_data_info(index)
-        info["seed"] = [*seed, index]
-        return self.pipeline(info)
 
 
 class PictureArrays(LabelledPictures):

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mmengine.dataset import BaseDataset
 from mmseg.registry import DATASETS
 
 from tasks.datasets.errors import DataError
 from tasks.datasets.nyu40 import NYU40_CLASSES, NYU40_PALETTE
+from tasks.datasets.replayable import ReplayableDataset
 from tasks.datasets.scenes import read_scenes, split_scenes
 
 SPLITS = ("train", "val", "trainval", "test")
 
 
 @DATASETS.register_module()
-class NYUv2Dataset(BaseDataset):
+class NYUv2Dataset(ReplayableDataset):
     """RGB-D frames with 40 semantic classes and depth in metres.
 
     Reads a folder with ``images/*.jpg|png``, ``depth/*.png`` (uint16 millimetres, 0
@@ -76,9 +76,6 @@ class NYUv2Dataset(BaseDataset):
             test_mode=test_mode,
         )
 
-    def _join_prefix(self) -> None:
-        """Nothing to join: every path is made from ``data_root``."""
-
     def load_data_list(self) -> list[dict[str, Any]]:
         root = Path(self.data_root)
         if not root.is_dir():
@@ -114,18 +111,6 @@ class NYUv2Dataset(BaseDataset):
             names, read_scenes(root / "scenes.txt", names), self.val_fraction
         )
         return train if self.split == "train" else val
-
-    def prepare_data(self, idx: int | tuple[int, int, int]) -> Any:
-        """Run the pipeline on one frame.
-
-        Args:
-            idx: Index, or ``(index, seed, epoch)`` from :class:`ReplayableSampler`: the
-                random transforms of a frame are a pure function of these three.
-        """
-        index, *seed = idx if isinstance(idx, tuple) else (idx,)
-        info = self.get_data_info(index)
-        info["seed"] = [*seed, index]
-        return self.pipeline(info)
 
 
 def _has_png(root: Path) -> bool:

@@ -3,6 +3,7 @@
 from tasks.transforms.augment import AugmentFrame, ResizeImage
 from tasks.transforms.lighting import Lighting
 from tasks.transforms.load import LoadFrame
+from tasks.transforms.load_folder import LoadFolderFrame
 from tasks.transforms.picture import (
     LoadImage,
     PackImage,
@@ -14,6 +15,7 @@ from tasks.transforms.picture import (
 __all__ = [
     "AugmentFrame",
     "Lighting",
+    "LoadFolderFrame",
     "LoadFrame",
     "LoadImage",
     "PackImage",

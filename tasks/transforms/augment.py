@@ -19,8 +19,8 @@ class AugmentFrame(BaseTransform):
     surfaces is no surface.
 
     Args:
-        base_size: ``(H, W)`` pixels that scale 1 stands for; must have the aspect of
-            the frames.
+        base_size: ``(H, W)`` pixels that scale 1 stands for, for frames that all have
+            this aspect; or the pixels of the shorter side, for frames of any sizes.
         crop_size: ``(H, W)`` pixels of the result.
         scale: Range of the random scale relative to ``base_size``.
         flip: Probability of a horizontal flip.
@@ -39,28 +39,30 @@ class AugmentFrame(BaseTransform):
 
     def __init__(
         self,
-        base_size: tuple[int, int],
+        base_size: tuple[int, int] | int,
         crop_size: tuple[int, int],
         scale: tuple[float, float] = (0.8, 1.6),
         flip: float = 0.5,
         colour: float = 0.2,
     ) -> None:
-        if min(*base_size, *crop_size) <= 0:
+        base = (base_size,) if isinstance(base_size, int) else tuple(base_size)
+        if min(*base, *crop_size) <= 0:
             raise ValueError(
                 f"sizes must be positive, got base {base_size}, crop {crop_size}"
             )
         if not 0 < scale[0] <= scale[1]:
             raise ValueError(f"scale must be 0 < low <= high, got {tuple(scale)}")
-        self.base_size = tuple(base_size)
+        self.base_size = base
         self.crop_size = tuple(crop_size)
         self.scale = tuple(scale)
         self.flip = flip
         self.colour = colour
-        self._composed: dict[tuple[int, int], A.Compose] = {}
+        self._composed: dict[int, A.Compose] = {}
 
     def transform(self, results: dict) -> dict:
         height, width = results["img"].shape[:2]
-        compose = self._compose(height, width)
+        side = self._side(height, width)
+        compose = self._compose(side)
         compose.set_random_seed(_single_seed(results["seed"]))
         maps = {}
         if "gt_seg_map" in results:
@@ -75,23 +77,30 @@ class AugmentFrame(BaseTransform):
             results["gt_seg_map"] = out["mask"] - np.uint8(1)
         if "depth" in maps:
             drawn = out["applied_transforms"][0][1]["scale"]
-            zoom = drawn * height / self.base_size[0]
+            zoom = drawn * side / self.base_size[0]
             results["gt_depth_map"] = out["depth"] / np.float32(zoom)
         return results
 
-    def _compose(self, height: int, width: int) -> A.Compose:
+    def _side(self, height: int, width: int) -> int:
+        """The side of a frame that ``base_size`` speaks of first."""
+        if len(self.base_size) == 1:
+            return min(height, width)
+        base_height, base_width = self.base_size
+        if abs(height * base_width - width * base_height) > max(height, width):
+            raise ValueError(
+                f"frames of {height}x{width} have another aspect than base_size "
+                f"{base_height}x{base_width}; set base_size to the same aspect, or for "
+                f"frames of any sizes to one number, base_size={min(self.base_size)}"
+            )
+        return height
+
+    def _compose(self, side: int) -> A.Compose:
         """The pipeline for frames of one size; scale is relative to what was loaded."""
-        if (height, width) not in self._composed:
-            base_height, base_width = self.base_size
-            if abs(height * base_width - width * base_height) > max(height, width):
-                raise ValueError(
-                    f"frames of {height}x{width} have another aspect than base_size "
-                    f"{base_height}x{base_width}; set base_size to the same aspect"
-                )
-            factor = base_height / height
+        if side not in self._composed:
+            factor = self.base_size[0] / side
             low, high = (s * factor - 1 for s in self.scale)
             c = self.colour
-            self._composed[height, width] = A.Compose(
+            self._composed[side] = A.Compose(
                 [
                     A.RandomScale((low, high), area_for_downscale="image", p=1),
                     A.PadIfNeeded(*self.crop_size, position="top_left"),
@@ -108,7 +117,7 @@ class AugmentFrame(BaseTransform):
                 additional_targets={"depth": "mask"},
                 save_applied_params=True,
             )
-        return self._composed[height, width]
+        return self._composed[side]
 
 
 @TRANSFORMS.register_module()
@@ -119,19 +128,26 @@ class ResizeImage(BaseTransform):
     computed on unresampled labels and depth.
 
     Args:
-        size: ``(H, W)`` pixels of the network's input.
+        size: ``(H, W)`` pixels of the network's input; or the pixels of its shorter
+            side, which keeps the aspect: pictures of several sizes then need batches
+            of one.
 
     Examples:
         >>> out = ResizeImage((4, 6))(dict(img=np.zeros((8, 12, 3), np.uint8)))
         >>> out["img"].shape, out["img_shape"]
         ((4, 6, 3), (4, 6))
+        >>> ResizeImage(4)(dict(img=np.zeros((16, 8, 3), np.uint8)))["img"].shape
+        (8, 4, 3)
     """
 
-    def __init__(self, size: tuple[int, int]) -> None:
-        self.size = tuple(size)
+    def __init__(self, size: tuple[int, int] | int) -> None:
+        self.size = size if isinstance(size, int) else tuple(size)
 
     def transform(self, results: dict) -> dict:
-        height, width = self.size
+        if isinstance(self.size, int):
+            height, width = fit_shorter(results["img"].shape[:2], self.size)
+        else:
+            height, width = self.size
         shrinks = results["img"].shape[0] > height
         results["img"] = cv2.resize(
             results["img"],
@@ -140,6 +156,17 @@ class ResizeImage(BaseTransform):
         )
         results["img_shape"] = (height, width)
         return results
+
+
+def fit_shorter(shape: tuple[int, int], shorter: int) -> tuple[int, int]:
+    """``(H, W)`` with the same aspect whose shorter side has so many pixels.
+
+    Examples:
+        >>> fit_shorter((480, 640), 120), fit_shorter((3, 10000), 1)
+        ((120, 160), (1, 3333))
+    """
+    factor = shorter / min(shape)
+    return round(shape[0] * factor), round(shape[1] * factor)
 
 
 def _single_seed(words: list[int]) -> int:

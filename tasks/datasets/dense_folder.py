@@ -1,0 +1,191 @@
+"""Pictures with label or depth pictures in any folders, described in the config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmseg.registry import DATASETS
+
+from tasks.datasets.errors import DataError
+from tasks.datasets.frame_files import read_frame
+from tasks.datasets.label_format import LabelFormat, Value
+from tasks.datasets.name_patterns import fill_split, find_files, read_names, some
+from tasks.datasets.replayable import ReplayableDataset
+
+
+@DATASETS.register_module()
+class DenseFolderDataset(ReplayableDataset):
+    """Pictures, and labels, depth or both of each, of any sizes.
+
+    Where they lie is said by patterns: ``{split}`` stands for the split and ``{name}``
+    for what is a frame's own (it may contain folders). Without ``names`` every picture
+    that fits is a frame, and must have its labels and depth; with it, the list says
+    which are. Usual layouts:
+
+    - ``images="images/{split}/{name}.jpg", labels="labels/{split}/{name}.png"``
+    - Cityscapes: ``images="leftImg8bit/{split}/{name}_leftImg8bit.png"``,
+      ``labels="gtFine/{split}/{name}_gtFine_labelTrainIds.png"``
+    - VOC: ``images="JPEGImages/{name}.jpg"``, ``labels="SegmentationClass/{name}.png"``
+      with ``names="ImageSets/Segmentation/{split}.txt"``
+
+    The first, middle and last frame are read at once, so that wrong descriptions are
+    found before a run begins; every frame is checked when it is read. The pipeline
+    begins with ``LoadFolderFrame``.
+
+    Args:
+        data_root: Folder that the patterns begin at.
+        images: Pattern of the pictures; ``{name}.*`` for any suffix.
+        labels: Pattern of the label pictures (PNG).
+        depth: Pattern of the depth files: PNG of 16 bits, or ``.npy``.
+        names: Pattern of a text file with a name a line.
+        split: What ``{split}`` stands for.
+        metainfo: ``classes``: class names, needed for labels; ``palette``: colours to
+            draw them in.
+        label_values: What stands for each class in the label files: numbers, or RGB
+            triples; 0, 1, 2, ... when None.
+        void_values: What stands for no class; when None 255, for colours black.
+        depth_scale: Metres per unit of the depth files, needed for depth.
+        pipeline: Transforms.
+        limit: Use the first frames only, for trials.
+        test_mode: Set for evaluation loaders.
+
+    Raises:
+        ValueError: The description contradicts itself or lacks something.
+        DataError: The files are not what the description says.
+    """
+
+    def __init__(
+        self,
+        data_root: str,
+        images: str,
+        labels: str | None = None,
+        depth: str | None = None,
+        names: str | None = None,
+        split: str | None = None,
+        metainfo: dict | None = None,
+        label_values: Sequence[Value] | None = None,
+        void_values: Sequence[Value] | None = None,
+        depth_scale: float | None = None,
+        pipeline: list | tuple = (),
+        limit: int | None = None,
+        test_mode: bool = False,
+    ) -> None:
+        self.patterns = dict(img_path=images, seg_map_path=labels, depth_path=depth)
+        self.names = names
+        self.split = split
+        self.limit = limit
+        self.formats: dict[str, Any] = {}
+        self._check_patterns()
+        if labels is not None:
+            classes = (metainfo or {}).get("classes") or ()
+            if isinstance(classes, str) or not classes:
+                raise ValueError(
+                    "labels need class names: metainfo=dict(classes=['floor', ...])"
+                )
+            form = LabelFormat(classes, label_values, void_values)
+            self.formats["label_format"] = form
+        if depth is not None:
+            if depth_scale is None or not depth_scale > 0:
+                raise ValueError(
+                    f"depth needs depth_scale > 0, got {depth_scale}: the metres per "
+                    "unit of the files, 0.001 for millimetres, 1.0 for metres"
+                )
+            self.formats["depth_scale"] = depth_scale
+        super().__init__(
+            data_root=data_root,
+            metainfo=metainfo,
+            pipeline=list(pipeline),
+            test_mode=test_mode,
+        )
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether frames have labels."""
+        return "label_format" in self.formats
+
+    def _check_patterns(self) -> None:
+        if self.patterns["seg_map_path"] is self.patterns["depth_path"] is None:
+            raise ValueError("give labels, depth or both: patterns of their files")
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"limit must be at least 1 frame, got {self.limit}")
+        used = [p for p in (*self.patterns.values(), self.names) if p is not None]
+        if self.split is not None and not any("{split}" in p for p in used):
+            raise ValueError(
+                f"split {self.split!r} is given, but no pattern holds {{split}}: every "
+                "split would be the same; put it into images, labels, depth or names"
+            )
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        root = Path(self.data_root)
+        if not root.is_dir():
+            raise DataError(
+                f"data set folder '{root}' does not exist; name the right one in the "
+                "config, or with --cfg-options data_root=FOLDER"
+            )
+        files = {
+            key: find_files(root, pattern, self.split)
+            for key, pattern in self.patterns.items()
+            if pattern is not None
+        }
+        frames = self._frames(root, files)[: self.limit]
+        samples = [
+            dict(frame=name, **{key: str(files[key][name]) for key in files})
+            for name in frames
+        ]
+        self._probe(samples)
+        return samples
+
+    def _frames(self, root: Path, files: dict[str, dict[str, Path]]) -> list[str]:
+        """Names of the frames; every one has all its files."""
+        patterns = self.patterns
+        if self.names is not None:
+            listing = root / fill_split(self.names, self.split)
+            frames = read_names(listing)
+            for key, found in files.items():
+                _check_there(frames, found, f"{patterns[key]!r}", f"list '{listing}'")
+            return frames
+        images = files["img_path"]
+        for key, found in files.items():
+            other, pictures = f"{patterns[key]!r}", f"{patterns['img_path']!r}"
+            _check_there(list(images), found, other, pictures)
+            _check_there(list(found), images, pictures, other)
+        return list(images)
+
+    def _probe(self, samples: list[dict[str, Any]]) -> None:
+        """Read a few frames, so that a wrong description is found at once."""
+        places = {0, len(samples) // 2, len(samples) - 1}
+        seen: set[int] = set()
+        for place in sorted(places):
+            frame = read_frame({**samples[place], **self.formats})
+            if "gt_seg_map" in frame:
+                seen.update(np.unique(frame["gt_seg_map"]).tolist())
+        form = self.formats.get("label_format")
+        if form is not None and form.void_is_default and seen == {0, 255}:
+            _refuse_mask(form, samples[0]["seg_map_path"])
+
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        """One sample: paths, and how its files are read."""
+        return {**super().get_data_info(idx), **self.formats}
+
+
+def _check_there(names: list[str], found: Iterable, where: str, source: str) -> None:
+    missing = sorted(set(names) - set(found))
+    if missing:
+        raise DataError(
+            f"{len(missing)} of {len(names)} frames of {source} have no file that fits "
+            f"{where}: {some(missing)}; add or delete files, or name the frames to "
+            "use in a list (names='{split}.txt')"
+        )
+
+
+def _refuse_mask(form: LabelFormat, path: str) -> None:
+    """A mask of 0 and 255: is 255 a class, or void as usual?"""
+    if form.coloured or len(form.classes) != 2:
+        return
+    raise DataError(
+        f"labels such as '{path}' have the values 0 and 255 only. If 255 is the class "
+        f"'{form.classes[1]}': label_values=[0, 255]; if it is void: void_values=[255]"
+    )

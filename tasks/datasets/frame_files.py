@@ -1,0 +1,120 @@
+"""Reading a frame's picture, labels and depth from files of a user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.datasets.errors import DataError
+from tasks.datasets.label_format import LabelFormat
+from tasks.pictures import read_image
+
+# Depths beyond these are no scene that a camera sees: the scale must be wrong.
+PLAUSIBLE = (0.01, 1000.0)
+
+
+def read_depth(path: str | Path, scale: float) -> NDArray[np.float32]:
+    """Depth in metres, 0 where unknown (0, NaN or infinite in the file).
+
+    Args:
+        path: PNG or TIFF of 16 bits or floats, or ``.npy`` of integers or floats.
+        scale: Metres per unit of the file.
+
+    Returns:
+        ``(H, W)`` float32.
+
+    Raises:
+        DataError: Missing, damaged, of another shape or type, negative, or of a scale
+            that no scene has; the message names the file.
+
+    Examples:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "0.npy"
+        >>> np.save(path, np.array([[3, 0]], np.uint16))
+        >>> read_depth(path, scale=0.5).tolist()
+        [[1.5, 0.0]]
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"depth '{path}' does not exist; the data set is incomplete")
+    stored = _stored_depth(path)
+    if stored.ndim != 2 or stored.dtype.kind not in "uif":
+        raise DataError(
+            f"depth '{path}' is {stored.dtype} of shape {stored.shape}, expected one "
+            "channel of numbers; a coloured picture of depth is not depth"
+        )
+    if stored.dtype == np.uint8:
+        raise DataError(
+            f"depth '{path}' is uint8: 256 steps are a picture of depth, not depth; "
+            "save uint16 (for example millimetres) or .npy (metres)"
+        )
+    metres = stored.astype(np.float32) * np.float32(scale)
+    metres = np.where(np.isfinite(metres), metres, np.float32(0))
+    if metres.size and metres.min() < 0:
+        raise DataError(
+            f"depth '{path}' is negative at {int((metres < 0).sum())} pixels, expected "
+            "distances, 0 for unknown"
+        )
+    _check_scale(metres, scale, path)
+    return metres
+
+
+def _stored_depth(path: Path) -> NDArray:
+    if path.suffix == ".npy":
+        try:
+            return np.load(path, allow_pickle=False)
+        except (ValueError, OSError, EOFError) as error:
+            raise DataError(f"depth '{path}' cannot be read ({error})") from error
+    array = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if array is None:
+        raise DataError(f"depth '{path}' is damaged: it cannot be decoded")
+    return array
+
+
+def _check_scale(metres: NDArray, scale: float, path: Path) -> None:
+    known = metres[metres > 0]
+    low, high = PLAUSIBLE
+    if known.size and not low <= float(np.median(known)) <= high:
+        raise DataError(
+            f"depth '{path}' is {known.min():.3g} to {known.max():.3g} metres with "
+            f"depth_scale {scale:g}; give the metres per unit of the file, for example "
+            "0.001 for millimetres, 1.0 for metres"
+        )
+
+
+def read_frame(info: dict[str, Any]) -> dict[str, NDArray]:
+    """Read everything a sample has, checked.
+
+    Args:
+        info: ``img_path``; ``seg_map_path`` and ``label_format``, ``depth_path`` and
+            ``depth_scale`` where there are labels and depth.
+
+    Returns:
+        ``img`` ``(H, W, 3)`` uint8 RGB; ``gt_seg_map`` ``(H, W)`` uint8, 255 void;
+        ``gt_depth_map`` ``(H, W)`` float32 metres, 0 unknown.
+
+    Raises:
+        DataError: See :func:`read_depth` and :meth:`LabelFormat.read`; or sizes differ.
+    """
+    frame = {"img": read_image(info["img_path"])}
+    if "seg_map_path" in info:
+        label_format: LabelFormat = info["label_format"]
+        frame["gt_seg_map"] = label_format.read(info["seg_map_path"])
+        _check_size(frame["gt_seg_map"], info["seg_map_path"], frame["img"], info)
+    if "depth_path" in info:
+        frame["gt_depth_map"] = read_depth(info["depth_path"], info["depth_scale"])
+        _check_size(frame["gt_depth_map"], info["depth_path"], frame["img"], info)
+    return frame
+
+
+def _check_size(array: NDArray, path: str, image: NDArray, info: dict) -> None:
+    if array.shape != image.shape[:2]:
+        raise DataError(
+            f"'{path}' has {array.shape[0]}x{array.shape[1]} pixels, its picture "
+            f"'{info['img_path']}' {image.shape[0]}x{image.shape[1]} (rows x columns); "
+            "both must agree"
+        )

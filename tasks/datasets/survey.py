@@ -1,0 +1,111 @@
+"""What a data set of a user's own consists of: every file read, every mistake named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config
+from mmseg.registry import DATASETS
+from tqdm import tqdm
+
+from tasks.datasets.dense_folder import DenseFolderDataset
+from tasks.datasets.errors import DataError
+from tasks.datasets.frame_files import read_frame
+from tasks.datasets.label_format import VOID
+
+LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
+
+
+def survey_config(config: Config) -> dict[str, dict[str, Any]]:
+    """Survey the data set of every loader of a config.
+
+    Returns:
+        Figures of :func:`survey`, by the loaders' names.
+
+    Raises:
+        DataError: A loader does not read folders that the config describes.
+    """
+    found = {}
+    for loader in LOADERS:
+        if config.get(loader) is None:
+            continue
+        dataset = DATASETS.build({**config[loader].dataset, "pipeline": []})
+        if not isinstance(dataset, DenseFolderDataset):
+            raise DataError(
+                f"{loader} reads {type(dataset).__name__}; only data sets in folders "
+                "(DenseFolderDataset) can be checked"
+            )
+        found[loader.removesuffix("_dataloader")] = survey(dataset)
+    return found
+
+
+def survey(dataset: DenseFolderDataset) -> dict[str, Any]:
+    """Read every frame of a data set.
+
+    Returns:
+        ``pictures``; ``smallest`` and ``largest`` ``[H, W]``; ``problems``: a sentence
+        for each frame that cannot be used; with labels ``classes``: share of the pixels
+        of each class in percent, and ``void``; with depth ``depth``: nearest and
+        farthest in metres, and ``unknown``: share of the pixels in percent.
+    """
+    shapes, problems = [], []
+    names = (dataset.metainfo.get("classes") or []) if dataset.has_labels else []
+    pixels = np.zeros(VOID + 1, np.int64)
+    depths, unknown, total = [], 0, 0
+    for index in tqdm(range(len(dataset)), unit="frame", disable=None):
+        try:
+            frame = read_frame(dataset.get_data_info(index))
+        except DataError as error:
+            problems.append(str(error))
+            continue
+        shapes.append(frame["img"].shape[:2])
+        total += frame["img"][..., 0].size
+        if "gt_seg_map" in frame:
+            pixels += np.bincount(frame["gt_seg_map"].ravel(), minlength=VOID + 1)
+        if "gt_depth_map" in frame:
+            known = frame["gt_depth_map"][frame["gt_depth_map"] > 0]
+            unknown += frame["gt_depth_map"].size - known.size
+            depths += [float(known.min()), float(known.max())] if known.size else []
+    found: dict[str, Any] = dict(pictures=len(dataset), problems=problems)
+    if shapes:
+        by_area = sorted(shapes, key=lambda shape: shape[0] * shape[1])
+        found.update(smallest=list(by_area[0]), largest=list(by_area[-1]))
+    if names and total:
+        share = 100 * pixels / total
+        found["classes"] = {n: float(s) for n, s in zip(names, share, strict=False)}
+        found["void"] = float(share[VOID])
+    if depths:
+        found.update(depth=[min(depths), max(depths)], unknown=100 * unknown / total)
+    return found
+
+
+def as_text(split: str, found: dict[str, Any]) -> str:
+    """The survey of one data set in a few lines.
+
+    Examples:
+        >>> print(as_text("train", dict(pictures=2, problems=[], smallest=[4, 6],
+        ...     largest=[8, 8], classes={"sky": 60.0, "car": 0.0}, void=40.0)))
+        train: 2 pictures of 4x6 to 8x8 (rows x columns)
+          sky 60.0 %, car 0.0 %, void 40.0 % of the pixels
+          no pixel of car
+    """
+    lines = [f"{split}: {found['pictures']} pictures"]
+    if "smallest" in found:
+        small, large = ("x".join(map(str, found[k])) for k in ("smallest", "largest"))
+        lines[0] += f" of {small} to {large} (rows x columns)"
+    if "classes" in found:
+        shares = {**found["classes"], "void": found["void"]}
+        text = ", ".join(f"{name} {share:.1f} %" for name, share in shares.items())
+        lines.append(f"  {text} of the pixels")
+        absent = [name for name, share in found["classes"].items() if share == 0]
+        if absent:
+            lines.append(f"  no pixel of {', '.join(absent)}")
+    if "depth" in found:
+        near, far = found["depth"]
+        lines.append(
+            f"  depth {near:.2f} to {far:.2f} m, unknown at {found['unknown']:.1f} % "
+            "of the pixels"
+        )
+    lines += [f"  problem: {problem}" for problem in found["problems"]]
+    return "\n".join(lines)
