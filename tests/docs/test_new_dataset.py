@@ -43,6 +43,7 @@ def test_a_config_has_at_most_25_lines_and_no_python_of_its_own(name):
     text = PAGE.files[name]
     assert len(text.splitlines()) <= 25
     assert max(map(len, text.splitlines())) <= 88
+    assert "import *" not in text
     kinds = {type(node) for node in ast.walk(ast.parse(text))}
     assert not kinds & {ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.For}
 
@@ -53,7 +54,7 @@ def test_segmentation(streets):
         *("check_data", "train", "test", "predict")
     ]
     said = run_commands(streets, commands)
-    assert "train: 6 pictures of 60x90 to 97x64 (rows x columns)" in said
+    assert "train: 6 pictures of 72x72 to 97x64 (rows x columns)" in said
     figures = json.loads(
         (streets / "work_dirs/streets_seg_bireal/metrics.json").read_text()
     )
