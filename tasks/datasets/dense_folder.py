@@ -183,7 +183,7 @@ def _check_there(names: list[str], found: Iterable, where: str, source: str) -> 
 
 def _refuse_mask(form: LabelFormat, path: str) -> None:
     """A mask of 0 and 255: is 255 a class, or void as usual?"""
-    if form.coloured or len(form.classes) != 2:
+    if form.coloured or form.codes != [0, 1]:
         return
     raise DataError(
         f"labels such as '{path}' have the values 0 and 255 only. If 255 is the class "
