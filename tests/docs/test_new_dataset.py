@@ -7,17 +7,18 @@ import re
 import cv2
 import numpy as np
 import pytest
+from mmseg.registry import DATASETS
 from tutorial_page import copy_project, read_page, run_commands
+
+from cmim.engine.config import load_config
 
 PAGE = read_page("new_dataset.md")
 SEG, DEPTH = "configs/streets_seg_bireal.py", "configs/streets_depth_bireal.py"
 SIZES = [(60, 90), (97, 64), (72, 72)]
 
 
-@pytest.fixture(scope="module")
-def streets(tmp_path_factory):
+def write_streets(home):
     """Pictures as the page describes them: several sizes, brightness is the class."""
-    home = copy_project(tmp_path_factory.mktemp("streets"), PAGE.files)
     random = np.random.default_rng(4)
     for split, first in (("train", 1), ("val", 101)):
         for number in range(first, first + 6):
@@ -35,7 +36,14 @@ def streets(tmp_path_factory):
                 target = home / "data/streets" / folder / split
                 target.mkdir(parents=True, exist_ok=True)
                 cv2.imwrite(str(target / f"{number:04d}.{suffix}"), array)
-    return home
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory):
+    """Where the page was followed, and what its commands said."""
+    home = copy_project(tmp_path_factory.mktemp("streets"), PAGE.files)
+    write_streets(home)
+    return home, run_commands(home, PAGE.commands)
 
 
 @pytest.mark.parametrize("name", [SEG, DEPTH])
@@ -48,34 +56,56 @@ def test_a_config_has_at_most_25_lines_and_no_python_of_its_own(name):
     assert not kinds & {ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.For}
 
 
-def test_segmentation(streets):
-    commands = [line for line in PAGE.commands if SEG in line]
-    assert [re.search(r"tools/(\w+)", c)[1] for c in commands] == [
-        *("check_data", "train", "test", "predict")
+def test_the_page_uses_every_tool_on_its_configs():
+    used = [re.search(r"tools/(\w+)\.py (\S+)", c).groups() for c in PAGE.commands]
+    tools = ("check_data", "train", "test", "predict")
+    assert used == [
+        *((tool, SEG) for tool in tools),
+        *((tool, DEPTH) for tool in tools[:2]),
     ]
-    said = run_commands(streets, commands)
+
+
+def test_segmentation(followed):
+    home, said = followed
     assert "train: 6 pictures of 72x72 to 97x64 (rows x columns)" in said
-    figures = json.loads(
-        (streets / "work_dirs/streets_seg_bireal/metrics.json").read_text()
-    )
+    assert "data/streets" in PAGE.files[SEG]
+    record = home / "work_dirs/streets_seg_bireal/metrics.json"
+    figures = json.loads(record.read_text())
     assert figures["steps"] == 3
     assert figures["test"]["images"] == 6
     assert 0 <= figures["test"]["mIoU"] <= 100
-    # Predictions have the sizes of the ground truth.
     for number in range(101, 107):
-        truth = streets / f"data/streets/labels/val/{number:04d}.png"
-        guess = cv2.imread(str(streets / f"predictions/{number:04d}_labels.png"), -1)
+        truth = home / f"data/streets/labels/val/{number:04d}.png"
+        guess = cv2.imread(str(home / f"predictions/{number:04d}_labels.png"), -1)
+        # The size of the ground truth, whatever the network was fed.
         assert guess.shape == cv2.imread(str(truth), -1).shape
         assert set(np.unique(guess)) <= {1, 2, 3}
 
 
-def test_depth(streets):
-    commands = [line for line in PAGE.commands if DEPTH in line]
-    assert len(commands) == 2
-    said = run_commands(streets, commands)
+def test_depth(followed):
+    home, said = followed
     assert "depth 2.00 to 3.00 m" in said
-    figures = json.loads(
-        (streets / "work_dirs/streets_depth_bireal/metrics.json").read_text()
-    )
+    record = home / "work_dirs/streets_depth_bireal/metrics.json"
+    figures = json.loads(record.read_text())
     assert figures["steps"] == 3
     assert 0 < figures["test"]["rmse"] < 80
+
+
+@pytest.mark.parametrize("name", [SEG, DEPTH])
+def test_other_places_and_parts_that_the_page_names(followed, name):
+    home, _ = followed
+    assert "`..configs._base_`" in PAGE.text
+    text = PAGE.files[name].replace("._base_", "..configs._base_")
+    for part in ("folder", "seg_model", "depth_model"):
+        text = text.replace(f"{part}_small", part)
+    text = text.replace("schedule_small", "schedule_full")
+    (home / "mine").mkdir(exist_ok=True)
+    (home / "mine" / "large.py").write_text(text)
+    root = str(home / "data/streets")
+    config = load_config(home / "mine/large.py", {"data_root": root})
+    for loader in (config.train_dataloader, config.test_dataloader):
+        dataset = DATASETS.build(loader.dataset)
+        assert len(dataset) == 6
+        shape = dataset[0]["inputs"].shape
+        train = loader is config.train_dataloader
+        assert shape == (3, 416, 544) if train else min(shape[1:]) == 480

@@ -101,3 +101,12 @@ def test_an_override_may_name_an_encoder_that_the_config_does_not_import():
         [sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True
     )
     assert done.stdout.split()[-1:] == ["BinaryVGGSmall"], done.stderr
+
+
+@pytest.mark.parametrize("loader", ["train_dataloader", "test_dataloader"])
+def test_a_head_has_as_many_classes_as_the_data(loader):
+    names = {f"{loader}.dataset.metainfo": dict(classes=["wall", "floor"])}
+    with pytest.raises(ConfigError, match=rf"{loader} names 2 .* num_classes 40"):
+        load_config(BINARY, names)
+    heads = {"model.model.decode_head.num_classes": 2}
+    assert load_config(BINARY, {**names, **heads})

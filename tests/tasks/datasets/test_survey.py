@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
-from folder_cases import DEPTH, SEG, build, plain, write
+from folder_cases import CLASSES, DEPTH, SEG, build, plain, write
+from mmengine.config import Config
 
-from tasks.datasets.survey import as_text, survey
+import tasks.datasets.image_folder  # noqa: F401
+from tasks.datasets.errors import DataError
+from tasks.datasets.survey import as_text, survey, survey_config
 
 
 def test_survey_counts_everything_and_names_every_problem(tmp_path):
@@ -29,3 +32,26 @@ def test_survey_counts_everything_and_names_every_problem(tmp_path):
         write(tmp_path / name, np.full((4, 6), value, np.uint8))
     problems = survey(dataset)["problems"]
     assert ["7" in problems[0], "9" in problems[1], len(problems)] == [True, True, 2]
+
+
+def test_every_loader_of_a_config_is_surveyed(tmp_path):
+    plain(tmp_path, 2)
+    plain(tmp_path, 3, split="val")
+    described = dict(
+        type="DenseFolderDataset", data_root=str(tmp_path), metainfo=CLASSES, **SEG
+    )
+    loaders = dict(
+        train_dataloader=dict(dataset=dict(described, split="train")),
+        test_dataloader=dict(dataset=dict(described, split="val")),
+    )
+    found = survey_config(Config(loaders))
+    assert {k: v["pictures"] for k, v in found.items()} == dict(train=2, test=3)
+    assert "depth" not in found["train"]
+    for number in range(2):
+        folder = tmp_path / "pictures" / "train" / "sky"
+        write(folder / f"{number}.png", np.zeros((4, 4, 3), np.uint8))
+    other = dict(
+        type="ImageFolderDataset", data_root=str(tmp_path / "pictures"), split="train"
+    )
+    with pytest.raises(DataError, match="train_dataloader reads ImageFolderDataset"):
+        survey_config(Config(dict(train_dataloader=dict(dataset=other))))
