@@ -26,8 +26,8 @@ def network_size(config: Config) -> tuple[int, int] | int | None:
         ``(H, W)``, or the shorter side, or None for any size.
     """
     for transform in config.test_dataloader.dataset.pipeline:
-        if "size" in transform:
-            return transform["size"]
+        if "size" in transform or "shorter" in transform:
+            return transform.get("size") or transform["shorter"]
     return None
 
 

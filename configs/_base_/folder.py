@@ -44,7 +44,7 @@ test_dataloader = dict(
         test_mode=True,
         pipeline=[
             dict(type=LoadFolderFrame),
-            dict(type=ResizeImage, size=480),
+            dict(type=ResizeImage, shorter=480),
             dict(type=PackSegInputs),
         ],
     ),

@@ -41,7 +41,7 @@ test_dataloader = dict(
         test_mode=True,
         pipeline=[
             dict(type=LoadFolderFrame),
-            dict(type=ResizeImage, size=120),
+            dict(type=ResizeImage, shorter=120),
             dict(type=PackSegInputs),
         ],
     ),

@@ -14,6 +14,7 @@ from tasks.datasets.frame_files import read_frame
 from tasks.datasets.label_format import LabelFormat, Value
 from tasks.datasets.name_patterns import fill_split, find_files, read_names, some
 from tasks.datasets.replayable import ReplayableDataset
+from tasks.transforms.load import LoadFrame
 
 
 @DATASETS.register_module()
@@ -100,6 +101,11 @@ class DenseFolderDataset(ReplayableDataset):
             pipeline=list(pipeline),
             test_mode=test_mode,
         )
+        if any(isinstance(step, LoadFrame) for step in self.pipeline.transforms):
+            raise ValueError(
+                "LoadFrame reads prepared NYUv2 folders, whose labels have other "
+                "numbers; use LoadFolderFrame"
+            )
 
     @property
     def has_labels(self) -> bool:

@@ -128,26 +128,38 @@ class ResizeImage(BaseTransform):
     computed on unresampled labels and depth.
 
     Args:
-        size: ``(H, W)`` pixels of the network's input; or the pixels of its shorter
-            side, which keeps the aspect: pictures of several sizes then need batches
-            of one.
+        size: ``(H, W)`` pixels of the network's input.
+        shorter: Instead, the pixels of its shorter side, which keeps the aspect:
+            pictures of several sizes then need batches of one.
+
+    Raises:
+        ValueError: Both are given, or none.
 
     Examples:
         >>> out = ResizeImage((4, 6))(dict(img=np.zeros((8, 12, 3), np.uint8)))
         >>> out["img"].shape, out["img_shape"]
         ((4, 6, 3), (4, 6))
-        >>> ResizeImage(4)(dict(img=np.zeros((16, 8, 3), np.uint8)))["img"].shape
+        >>> picture = dict(img=np.zeros((16, 8, 3), np.uint8))
+        >>> ResizeImage(shorter=4)(picture)["img"].shape
         (8, 4, 3)
     """
 
-    def __init__(self, size: tuple[int, int] | int) -> None:
-        self.size = size if isinstance(size, int) else tuple(size)
+    def __init__(
+        self, size: tuple[int, int] | None = None, shorter: int | None = None
+    ) -> None:
+        if (size is None) == (shorter is None):
+            raise ValueError(
+                f"give size=(H, W) or shorter=PIXELS, one of them; got {size} and "
+                f"{shorter}"
+            )
+        self.size = None if size is None else tuple(size)
+        self.shorter = shorter
 
     def transform(self, results: dict) -> dict:
-        if isinstance(self.size, int):
-            height, width = fit_shorter(results["img"].shape[:2], self.size)
-        else:
+        if self.size is not None:
             height, width = self.size
+        elif self.shorter is not None:
+            height, width = fit_shorter(results["img"].shape[:2], self.shorter)
         shrinks = results["img"].shape[0] > height
         results["img"] = cv2.resize(
             results["img"],

@@ -42,10 +42,11 @@ def test_colours_come_from_the_config():
     assert class_names(config(metainfo=named)) == ["a", "b"]
 
 
-@pytest.mark.parametrize("size", [(3, 4), 5, None])
-def test_input_size_is_that_of_the_test_pipeline(size):
-    pipeline = [dict(type="Load"), *([dict(size=size)] if size else [])]
-    assert network_size(config(pipeline)) == size
+@pytest.mark.parametrize(
+    ("resize", "size"), [(dict(size=(3, 4)), (3, 4)), (dict(shorter=5), 5), ({}, None)]
+)
+def test_input_size_is_that_of_the_test_pipeline(resize, size):
+    assert network_size(config([dict(type="Load"), resize])) == size
 
 
 def test_pictures_have_the_colours(tmp_path):

@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 from folder_cases import DEPTH, SEG, build, frame, plain, write
 
+from tasks.datasets.dense_folder import DenseFolderDataset
 from tasks.datasets.errors import DataError
 from tasks.datasets.frame_files import read_frame
+from tasks.datasets.nyu40 import NYU40_CLASSES
+from tasks.datasets.nyud import NYUv2Dataset
+from tasks.transforms import AugmentFrame, LoadFolderFrame, LoadFrame
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/new_dataset.md"
 LAYOUTS = [
@@ -134,3 +138,34 @@ def test_a_mask_of_0_and_255_is_asked_about(tmp_path):
         read_frame(build(tmp_path, label_values=[0, 255])[0])["gt_seg_map"].max() == 1
     )
     assert len(build(tmp_path, void_values=[255])) == 3
+
+
+def test_frames_are_those_of_the_prepared_folder(rooms):
+    """The same files, described in a config, give the same training samples."""
+    augment = dict(type=AugmentFrame, base_size=(48, 64), crop_size=(32, 40))
+    known = NYUv2Dataset(str(rooms), "train", pipeline=[dict(type=LoadFrame), augment])
+    described = DenseFolderDataset(
+        str(rooms),
+        images="images/{name}.png",
+        labels="labels40/{name}.png",
+        depth="depth/{name}.png",
+        names="{split}.txt",
+        split="train",
+        metainfo=dict(classes=NYU40_CLASSES),
+        label_values=list(range(1, 41)),
+        void_values=[0],
+        depth_scale=0.001,
+        pipeline=[dict(type=LoadFolderFrame), dict(augment, base_size=48)],
+    )
+    assert len(described) == len(known)
+    for index in range(len(known)):
+        first, second = known[(index, 3, 4)], described[(index, 3, 4)]
+        for key in ("img", "gt_seg_map", "gt_depth_map"):
+            assert np.array_equal(first[key], second[key])
+            assert first[key].dtype == second[key].dtype
+
+
+def test_the_reader_of_prepared_folders_is_refused(tmp_path):
+    plain(tmp_path)
+    with pytest.raises(ValueError, match=r"LoadFrame reads .* use LoadFolderFrame"):
+        build(tmp_path, pipeline=[dict(type=LoadFrame)])

@@ -93,10 +93,16 @@ def test_small_frames_are_not_enlarged(folder):
 
 
 def test_evaluation_leaves_the_truth_alone(folder):
-    out = load(folder, LoadFolderFrame(), ResizeImage(20))[1]
+    out = load(folder, LoadFolderFrame(), ResizeImage(shorter=20))[1]
     assert out["img"].shape == (41, 20, 3)
     assert out["ori_shape"] == out["gt_seg_map"].shape == SIZES[1]
     assert out["img_shape"] == (41, 20)
+
+
+@pytest.mark.parametrize("options", [{}, dict(size=(4, 4), shorter=4)])
+def test_resizing_needs_one_size(options):
+    with pytest.raises(ValueError, match=r"size=\(H, W\) or shorter=PIXELS"):
+        ResizeImage(**options)
 
 
 def test_cached_frames_are_the_same_and_read_once(folder):
