@@ -109,3 +109,16 @@ def test_other_places_and_parts_that_the_page_names(followed, name):
         shape = dataset[0]["inputs"].shape
         train = loader is config.train_dataloader
         assert shape == (3, 416, 544) if train else min(shape[1:]) == 480
+
+
+@pytest.mark.slow
+def test_the_network_learns_the_streets(followed):
+    """Brightness is the class: 60 steps are enough to see it."""
+    home, _ = followed
+    options = "train_cfg.max_iters=60 train_dataloader.batch_size=8"
+    command = f"python tools/train.py {SEG} --work-dir learnt --cfg-options {options}"
+    run_commands(home, [command])
+    figures = json.loads((home / "learnt/metrics.json").read_text())
+    # Always the largest class would be 45 % of the pixels and a third of that mIoU.
+    assert figures["test"]["pixel_accuracy"] > 75
+    assert figures["test"]["mIoU"] > 60
