@@ -2,6 +2,7 @@
 
 from tasks.transforms.augment import AugmentFrame, ResizeImage
 from tasks.transforms.load import LoadFrame
+from tasks.transforms.pack import PackFrame
 from tasks.transforms.picture import (
     LoadImage,
     PackImage,
@@ -14,6 +15,7 @@ __all__ = [
     "AugmentFrame",
     "LoadFrame",
     "LoadImage",
+    "PackFrame",
     "PackImage",
     "RandomCropFlip",
     "RandomResizedCropFlip",
