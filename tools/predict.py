@@ -26,7 +26,7 @@ def main() -> None:
 
     from cmim.engine.config import load_config, task_model_config
     from cmim.engine.evaluate import load_task_model
-    from tasks.pictures import PredictionWriter
+    from tasks.prediction_writer import PredictionWriter
     from tasks.predict import (
         class_names,
         classify_image,

@@ -29,7 +29,7 @@ def main() -> None:
     from cmim.engine.config import load_config
     from cmim.engine.evaluate import evaluate, load_task_model
     from cmim.engine.record import write_json
-    from tasks.pictures import PredictionWriter
+    from tasks.prediction_writer import PredictionWriter
     from tasks.predict import class_names
 
     config = load_config(args.config, args.cfg_options)

@@ -26,8 +26,8 @@ from cmim.contrast.taps import Tap
 from cmim.functional.soft_cross_entropy import soft_cross_entropy
 from cmim.regularizers.regularizer import Regularizer
 
-# Classification, segmentation.
-LOGITS = ("head.fc", "decode_head.conv_seg")
+# Classification, segmentation, segmentation beside other tasks.
+LOGITS = ("head.fc", "decode_head.conv_seg", "heads.seg.conv_seg")
 
 
 @MODELS.register_module()
@@ -37,7 +37,7 @@ class DistributionalLoss(Regularizer):
     Args:
         weight: >= 0. Default 1.
         taps: Name of the module that gives the logits, ``(N, K)`` or ``(N, K, h, w)``;
-            ``head.fc`` or ``decode_head.conv_seg`` when None, whichever there is.
+            the first of ``LOGITS`` that there is when None.
 
     Raises:
         ValueError: No such module, several, or one without classes (depth).
