@@ -145,7 +145,8 @@ def overlay_edges(image: np.ndarray, share: np.ndarray) -> np.ndarray:
         ``(H, W, 3)`` uint8.
 
     Examples:
-        >>> overlay_edges(np.zeros((1, 2, 3), np.uint8), np.array([[1.0, 0.0]])).tolist()
+        >>> black = np.zeros((1, 2, 3), np.uint8)
+        >>> overlay_edges(black, np.array([[1.0, 0.0]])).tolist()
         [[[255, 0, 0], [128, 128, 128]]]
     """
     opacity = np.nan_to_num(share)[..., None]

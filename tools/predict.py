@@ -26,13 +26,13 @@ def main() -> None:
 
     from cmim.engine.config import load_config, task_model_config
     from cmim.engine.evaluate import load_task_model
-    from tasks.prediction_writer import PredictionWriter
     from tasks.predict import (
         class_names,
         classify_image,
         network_height,
         predict_image,
     )
+    from tasks.prediction_writer import PredictionWriter
 
     config = load_config(args.config, args.cfg_options)
     model = load_task_model(config, args.checkpoint)

@@ -29,8 +29,8 @@ def main() -> None:
     from cmim.engine.config import load_config
     from cmim.engine.evaluate import evaluate, load_task_model
     from cmim.engine.record import write_json
-    from tasks.prediction_writer import PredictionWriter
     from tasks.predict import class_names
+    from tasks.prediction_writer import PredictionWriter
 
     config = load_config(args.config, args.cfg_options)
     model = load_task_model(config, args.checkpoint)

@@ -61,8 +61,8 @@ def _label_maps(
 
     Samples of several tasks may have both: pixels take the map, images the class.
     """
-    maps = ["gt_sem_seg", *(["gt_depth_map"] if negatives != "other_class" else [])]
-    whole = image_level or not any(name in s for s in samples for name in maps)
+    dense = ["gt_sem_seg", *(["gt_depth_map"] if negatives != "other_class" else [])]
+    whole = image_level or not any(name in s for s in samples for name in dense)
     classes = _image_values(samples, "gt_label", device)
     if negatives != "other_depth" and whole and classes is not None:
         return classes.view(-1, 1, 1)

@@ -108,6 +108,8 @@ class AddEdges(BaseTransform):
             raise ValueError(
                 "AddEdges needs gt_seg_map: put it behind LoadFrame(labels=True)"
             )
-        take = results.get if self.keep_labels else results.pop
-        results["gt_edge_map"] = semantic_edges(take("gt_seg_map"), **self.options)
+        labels = results["gt_seg_map"]
+        if not self.keep_labels:
+            del results["gt_seg_map"]
+        results["gt_edge_map"] = semantic_edges(labels, **self.options)
         return results

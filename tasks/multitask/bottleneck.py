@@ -46,7 +46,8 @@ class InformationBottleneck(nn.Module):
         L = \beta\, \mathrm{KL}(\mathcal{N}(\mu, \sigma^2) \| \mathcal{N}(0, 1))
 
     In evaluation ``z = mu``. Both are 1x1 convolutions in full precision; mu starts as
-    the identity and sigma at 0.1, so that training starts from the features as they are.
+    the identity and sigma at 0.1, so that training starts from the features as they
+    are.
 
     Of Bi-MTDP's paper, which this follows, it is established that such a layer stands
     behind the backbone and makes the tasks' representation Gaussian. Its repository
@@ -84,9 +85,9 @@ class InformationBottleneck(nn.Module):
         self.mean = nn.Conv2d(channels, channels, 1)
         self.log_variance = nn.Conv2d(channels, channels, 1)
         nn.init.dirac_(self.mean.weight)
-        nn.init.zeros_(self.mean.bias)
         nn.init.zeros_(self.log_variance.weight)
-        nn.init.constant_(self.log_variance.bias, -4.6)
+        self.mean.bias = nn.Parameter(torch.zeros(channels))
+        self.log_variance.bias = nn.Parameter(torch.full((channels,), -4.6))
 
     def forward(
         self, features: tuple[Tensor, ...]

@@ -19,11 +19,12 @@ class MultiTaskModel(BaseModel):
 
     .. math:: L = \sum_t \lambda_t L_t
 
-    Predictions are those of the single-task models: the same metrics evaluate them, with
-    a ``prefix`` each, as several tasks name figures alike. Samples may lack the ground
-    truth of some tasks: they contribute exactly 0 to the losses of those, and every
-    parameter still has a gradient. In mode ``'loss'`` such samples get ground truth
-    that says nothing (void labels, depth 0), which also the contrastive loss reads.
+    Predictions are those of the single-task models: the same metrics evaluate them,
+    with a ``prefix`` each, as several tasks name figures alike. Samples may lack the
+    ground truth of some tasks: they contribute exactly 0 to the losses of those, and
+    every parameter still has a gradient. In mode ``'loss'`` such samples get ground
+    truth that says nothing (void labels, depth 0), which also the contrastive loss
+    reads.
 
     :class:`cmim.models.CMIM` piles on it as on any task model. There is one encoder and
     so one contrastive loss for it by default; ``taps`` may name modules of heads, for

@@ -1,14 +1,15 @@
-"""What a joint model has to know about each task: its truth, its loss, its prediction."""
+"""What a joint model knows about each task: its truth, its loss, its prediction."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from mmengine.structures import PixelData
-from torch import Tensor, nn
+from torch import Tensor
 
 from tasks.heads.aspp import upsample
 from tasks.segmentation.model import fill_classes
@@ -34,7 +35,9 @@ class TaskKind:
     dtype: torch.dtype = torch.float32
     regression: bool = False
 
-    def complete(self, samples: list, size: tuple[int, int], device) -> bool:
+    def complete(
+        self, samples: list, size: tuple[int, int], device: torch.device
+    ) -> bool:
         """Give samples without this task's ground truth one that says nothing.
 
         Dense heads then see every image of the batch, as their batch-norm must.
@@ -60,7 +63,7 @@ class TaskKind:
         return len(lacking) < len(samples)
 
     def loss(
-        self, head: nn.Module, features: tuple[Tensor, ...], samples: list
+        self, head: Any, features: tuple[Tensor, ...], samples: list
     ) -> dict[str, Tensor]:
         """The head's losses; 0 with a graph where no sample has ground truth."""
         if self.channels:
@@ -72,9 +75,7 @@ class TaskKind:
             features = tuple(feature[rows] for feature in features)
         return head.loss(features, [samples[i] for i in rows])
 
-    def predict(
-        self, head: nn.Module, features: tuple[Tensor, ...], samples: list
-    ) -> None:
+    def predict(self, head: Any, features: tuple[Tensor, ...], samples: list) -> None:
         """Fill the samples with predictions at their original resolution."""
         output = head(features)
         if self.channels:
@@ -83,7 +84,7 @@ class TaskKind:
         self.fill(output, samples)
 
 
-def _full(output: Tensor, samples: list):
+def _full(output: Tensor, samples: list) -> Iterator[tuple[Any, Tensor]]:
     for i, sample in enumerate(samples):
         yield sample, upsample(output[i : i + 1], tuple(sample.ori_shape[:2]))[0]
 

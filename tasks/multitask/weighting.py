@@ -148,8 +148,8 @@ class FixedWeights(TaskWeights):
 class UncertaintyWeights(TaskWeights):
     """Learned log-variances; formula in :func:`uncertainty_terms`.
 
-    They start at 0 and are in the state dict (``weighting.log_variances``). Weight decay
-    pulls them to equal weights; to spare them set
+    They start at 0 and are in the state dict (``weighting.log_variances``). Weight
+    decay pulls them to equal weights; to spare them set
     ``optim_wrapper.paramwise_cfg=dict(custom_keys={'log_variances':
     dict(decay_mult=0)})``. A task without ground truth in the batch leaves its
     log-variance alone.
@@ -185,8 +185,8 @@ class DynamicWeights(TaskWeights):
 
     Args:
         tasks: Names of the tasks; the model gives them.
-        steps_per_epoch: Steps over which losses are averaged: frames / batch size / number
-            of processes.
+        steps_per_epoch: Steps over which losses are averaged: frames / batch size /
+            number of processes.
         temperature: T > 0; 2 in the paper.
 
     Raises:
@@ -219,7 +219,8 @@ class DynamicWeights(TaskWeights):
     def forward(
         self, totals: Sequence[Tensor], present: Sequence[bool]
     ) -> tuple[Sequence[Tensor | float], dict[str, Tensor]]:
-        weights = dynamic_weights(*self.history, self.temperature)
+        last, before = self.history
+        weights = dynamic_weights(last, before, self.temperature)
         if self.training:
             self._record(torch.stack([t.detach().float() for t in totals]), present)
         return weights.unbind(), {}

@@ -46,8 +46,10 @@ class AddNormals(BaseTransform):
             raise ValueError(
                 "AddNormals needs gt_depth_map: put it behind LoadFrame(depth=True)"
             )
-        take = results.get if self.keep_depth else results.pop
+        depth = results["gt_depth_map"]
+        if not self.keep_depth:
+            del results["gt_depth_map"]
         results["gt_normal_map"] = normals_from_depth(
-            take("gt_depth_map"), window=self.window, noise=self.noise
+            depth, window=self.window, noise=self.noise
         )
         return results

@@ -1,9 +1,9 @@
 r"""Losses on directions: cosine distance and angle.
 
 What they share: a pixel is valid where the target is a vector, not zero; every other
-pixel gets a gradient of exactly zero, whatever the prediction holds there; a batch without
-a valid pixel gives a zero that still hangs on the prediction. Predictions need no unit
-length. float16 and bfloat16 are computed in float32.
+pixel gets a gradient of exactly zero, whatever the prediction holds there; a batch
+without a valid pixel gives a zero that still hangs on the prediction. Predictions need
+no unit length. float16 and bfloat16 are computed in float32.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 r"""Surface normals from a depth map: local planes fitted by box sums.
 
-A plane ``n . P = d`` seen by a pinhole camera, ``P = z (x, y, 1)`` with
-``x = (u - c_x) / f_x`` and ``y = (v - c_y) / f_y``, has an inverse depth that is exactly
-affine in the pixel:
+A plane ``n . P = d`` seen by a pinhole camera, ``P = z (x, y, 1)`` with ``x = (u - c_x)
+/ f_x`` and ``y = (v - c_y) / f_y``, has an inverse depth that is exactly affine in the
+pixel:
 
 .. math:: \frac{1}{z} = \frac{n_x}{d} x + \frac{n_y}{d} y + \frac{n_z}{d}
           = A x + B y + C
@@ -11,20 +11,20 @@ so least squares for (A, B, C) in a square window gives the normal
 ``-(A, B, C) / |(A, B, C)|``, which points towards the camera whatever the scale. All
 windows are solved at once: ten box sums and a 2x2 system a pixel.
 
-A window across an edge mixes two surfaces. Where the centred window is no plane to within
-the sensor's noise, a pixel takes the best of the nine windows around it (shifted by half
-a window) by their residual, as in Kuwahara's filter: beside an edge that is one on its
-own side. (Taking the best everywhere would bend curved surfaces: noise would choose.) A
-pixel whose best window is still no plane, or that lies off that plane itself, has no
-normal.
+A window across an edge mixes two surfaces. Where the centred window is no plane to
+within the sensor's noise, a pixel takes the best of the nine windows around it (shifted
+by half a window) by their residual, as in Kuwahara's filter: beside an edge that is one
+on its own side. (Taking the best everywhere would bend curved surfaces: noise would
+choose.) A pixel whose best window is still no plane, or that lies off that plane
+itself, has no normal.
 
 Measured on synthetic frames of 480x640 whose depth is rounded to steps of 39 mm (an
 8-bit map of 10 m), windows of 33 pixels: 2.2 degrees mean error over planes tilted by 0
-to 60 degrees at 1.5 to 4 m (the steps of a nearly frontal one are wider than the window:
-at most 10 degrees, for a single plane), 4.2 on a sphere of 0.5 m radius at 2 m, 2.2 on a
-room's corner (median 0.4). Windows of 25 pixels: 3.3, 5.4 and 2.4 degrees; of 41: 1.6,
-3.6 and 2.0, at the cost of small things. With depth to the millimetre planes are 0.01
-degrees off, and smaller windows are enough.
+to 60 degrees at 1.5 to 4 m (the steps of a nearly frontal one are wider than the
+window: at most 10 degrees, for a single plane), 4.2 on a sphere of 0.5 m radius at 2 m,
+2.2 on a room's corner (median 0.4). Windows of 25 pixels: 3.3, 5.4 and 2.4 degrees; of
+41: 1.6, 3.6 and 2.0, at the cost of small things. With depth to the millimetre planes
+are 0.01 degrees off, and smaller windows are enough.
 
 References:
     Holzer et al., Adaptive Neighborhood Selection for Real-Time Surface Normal
@@ -162,13 +162,16 @@ def normals_from_depth(
 
 
 def _rays(camera: Camera) -> tuple[Doubles, Doubles]:
-    x = (np.arange(camera.width) - camera.cx) / camera.fx
-    y = (np.arange(camera.height) - camera.cy) / camera.fy
+    columns = np.arange(camera.width, dtype=np.float64)
+    rows = np.arange(camera.height, dtype=np.float64)
+    x, y = (columns - camera.cx) / camera.fx, (rows - camera.cy) / camera.fy
     return x[None, :], y[:, None]
 
 
 def _box_mean(values: Doubles, size: int) -> Doubles:
-    return cv2.boxFilter(values, -1, (size, size), borderType=cv2.BORDER_CONSTANT)
+    side = (size, size)
+    out = np.empty_like(values)
+    return cv2.boxFilter(values, -1, side, out, borderType=cv2.BORDER_CONSTANT)
 
 
 def _moments(known: Doubles, camera: Camera, size: int) -> _Moments:

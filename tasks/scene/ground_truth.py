@@ -15,7 +15,8 @@ from tasks.datasets.scene_types import FILE, read_scene_types
 class AddScene(BaseTransform):
     """``gt_label``: the frame's scene type, a place in ``SCENE_TYPES``.
 
-    Reads ``scene_types.txt`` of the folder that the frame lies in, once a process.
+    Reads ``scene_types.txt`` of the folder that the frame lies in, once a process. A
+    picture that belongs to no data set (it has no ``frame``) passes untouched.
 
     Raises:
         DataError: The file is missing or lacks the frame; the message says how to get
@@ -26,10 +27,12 @@ class AddScene(BaseTransform):
         self._known: dict[Path, dict[str, int]] = {}
 
     def transform(self, results: dict) -> dict:
+        frame = results.get("frame")
+        if frame is None:
+            return results
         root = Path(results["img_path"]).parents[1]
         if root not in self._known:
             self._known[root] = read_scene_types(root)
-        frame = Path(results["img_path"]).stem
         if frame not in self._known[root]:
             raise DataError(
                 f"'{root / FILE}' has no scene type for frame '{frame}'; prepare the "

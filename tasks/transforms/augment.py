@@ -15,8 +15,8 @@ class AugmentFrame(BaseTransform):
 
     Zooming in by s makes a scene look s times nearer, so depth is divided by s. Pixels
     that a crop pads are black in the image, void (255) in the labels and unknown (0) in
-    depth and normals. All but the image is resampled by nearest neighbour: a mean of two
-    surfaces is no surface.
+    depth and normals. All but the image is resampled by nearest neighbour: a mean of
+    two surfaces is no surface.
 
     What this does to normals: with the camera as it is, a point at pixel offset (x, y)
     and depth z moves to (s x, s y) and z / s, so
