@@ -79,8 +79,8 @@ def angle_sums(pred: Tensor, target: Tensor) -> AngleSums:
 def normal_figures(images: Sequence[AngleSums]) -> dict[str, float]:
     """Turn the sums of images into the figures of a data set.
 
-    All pool the pixels of the data set. The median is read from the histogram, linearly
-    within the bin: at most 0.02 degrees from the exact one.
+    All pool the pixels of the data set. The median (the lower one of an even number) is
+    read from the histogram, linearly within the bin: at most 0.02 degrees off.
 
     Args:
         images: Sums of each image.

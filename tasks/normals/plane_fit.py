@@ -169,9 +169,8 @@ def _rays(camera: Camera) -> tuple[Doubles, Doubles]:
 
 
 def _box_mean(values: Doubles, size: int) -> Doubles:
-    side = (size, size)
-    out = np.empty_like(values)
-    return cv2.boxFilter(values, -1, side, out, borderType=cv2.BORDER_CONSTANT)
+    mean = cv2.boxFilter(values, -1, (size, size), borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(mean, np.float64)
 
 
 def _moments(known: Doubles, camera: Camera, size: int) -> _Moments:
