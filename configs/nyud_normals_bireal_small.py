@@ -31,7 +31,7 @@ with read_base():
 
 for _loader in (train_dataloader, test_dataloader):
     _loader.dataset.pipeline[0].update(labels=False)
-    _loader.dataset.pipeline.insert(1, dict(type=AddNormals, keep_depth=False))
+    _loader.dataset.pipeline.insert(1, dict(type=AddNormals))
     _loader.dataset.pipeline[-1].update(type=PackFrame)
 # Zoom stretches normals and divides depth and cannot be seen in a crop: its mean must
 # be 1.

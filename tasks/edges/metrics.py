@@ -199,7 +199,7 @@ class EdgeMetric(BaseMetric):
         """Append the counts of each image of a batch."""
         for sample in data_samples:
             pred, target = (
-                sample[name]["data"].squeeze(0).cpu().numpy()
+                sample[name]["data"].detach().squeeze(0).cpu().numpy()
                 for name in ("pred_edge_map", "gt_edge_map")
             )
             try:
