@@ -11,8 +11,8 @@ def main() -> None:
 
     parser = cli.make_parser(
         "Evaluate a checkpoint on the test split of its config: mIoU and accuracies "
-        "for segmentation, errors in metres for depth, top-1 and top-5 for "
-        "classification.",
+        "for segmentation, errors in metres for depth, angles for normals, F-measures "
+        "for edges, top-1 and top-5 for classification.",
         "python tools/test.py configs/nyud_seg_bireal_small.py "
         "work_dirs/nyud_seg_bireal_small/last.pth",
     )
@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument(
         "--save-predictions",
         metavar="DIR",
-        help="write predictions as PNG (class + 1, or depth in mm) and as pictures",
+        help="write predictions as PNG (class + 1, depth in mm, ...) and as pictures",
     )
     cli.add_json_option(parser)
     args = parser.parse_args()

@@ -35,8 +35,10 @@ class MultiTaskModel(BaseModel):
         backbone: Config of the encoder.
         heads: Config of each task's head; tasks are ``seg``, ``depth``, ``normals``,
             ``edges``, ``scene``, one or more.
-        weighting: Config of :mod:`tasks.multitask.weighting`; all weights 1 when None.
-        bottleneck: Config of an :class:`InformationBottleneck`, or None.
+        weighting: Name or config of one of :mod:`tasks.multitask.weighting`; all
+            weights 1 when None.
+        bottleneck: Config of an :class:`InformationBottleneck`, or its beta alone (its
+            channels are then those that the first head reads), or None for none.
         data_preprocessor: Config, usually mmseg's ``SegDataPreProcessor``.
         init_cfg: mmengine initialisation.
 
@@ -52,8 +54,8 @@ class MultiTaskModel(BaseModel):
         self,
         backbone: dict,
         heads: dict[str, dict],
-        weighting: dict | None = None,
-        bottleneck: dict | None = None,
+        weighting: str | dict | None = None,
+        bottleneck: float | dict | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -65,10 +67,17 @@ class MultiTaskModel(BaseModel):
                 f"{', '.join(unknown) or 'none'}"
             )
         self.backbone = MODELS.build(backbone)
-        self.bottleneck = MODELS.build(bottleneck) if bottleneck else None
+        if isinstance(bottleneck, (int, float)):
+            channels = next(iter(heads.values()))["in_channels"]
+            bottleneck = dict(
+                type="InformationBottleneck", channels=channels, beta=bottleneck
+            )
+        self.bottleneck = None if bottleneck is None else MODELS.build(bottleneck)
         self.heads = ModuleDict({t: MODELS.build(head) for t, head in heads.items()})
-        chosen = dict(weighting or dict(type="FixedWeights"))
-        self.weighting = MODELS.build(dict(chosen, tasks=tuple(heads)))
+        weighting = weighting or "FixedWeights"
+        if isinstance(weighting, str):
+            weighting = dict(type=weighting)
+        self.weighting = MODELS.build({**weighting, "tasks": tuple(heads)})
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Feature maps that the heads read.

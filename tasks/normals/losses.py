@@ -27,7 +27,8 @@ def _unit_pairs(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     dtype = torch.promote_types(pred.dtype, torch.float32)
     pred, target = pred.to(dtype), target.to(dtype)
     valid = target.square().sum(dim=1, keepdim=True) > 0.25
-    ahead = torch.tensor([0, 0, 1], dtype=dtype, device=pred.device).view(1, 3, 1, 1)
+    ahead = pred.new_zeros(1, 3, 1, 1)
+    ahead[:, 2] = 1
     # Replaced before any formula: the backward pass would turn 0 * NaN into NaN.
     pred = F.normalize(torch.where(valid, pred, ahead), dim=1, eps=_SHORTEST)
     target = F.normalize(torch.where(valid, target, ahead), dim=1)

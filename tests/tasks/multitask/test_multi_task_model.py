@@ -188,6 +188,17 @@ def test_bottleneck_stands_between_encoder_and_heads():
     assert not model.extract_feat(x)[-1].any()
 
 
+def test_names_and_numbers_stand_for_configs():
+    short = build(joint_model(weighting="UncertaintyWeights", bottleneck=1e-3))
+    full = dict(
+        weighting=dict(type="UncertaintyWeights"),
+        bottleneck=dict(type="InformationBottleneck", channels=32, beta=1e-3),
+    )
+    assert str(short) == str(build(joint_model(**full)))
+    assert short.bottleneck.beta == 1e-3
+    assert build(joint_model(weighting="DynamicWeights")).weighting.temperature == 2
+
+
 def test_a_step_trains_and_autocast_works():
     model = build(joint_model()).train()
     before = {k: v.clone() for k, v in model.named_parameters()}
