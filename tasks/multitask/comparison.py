@@ -1,4 +1,9 @@
-"""A joint run against single-task runs: gain of the tasks, time, memory."""
+"""A joint run against single-task runs: gain of the tasks, time, memory.
+
+Checked: Delta_m against ``calculate_multi_task_performance`` of
+github.com/SimonVandenhende/Multi-Task-Learning-PyTorch, commit ed3d9ac, on one example
+of four tasks: equal to the six decimals that are kept.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,9 @@ What they share: a pixel is valid where the target is a vector, not zero; every 
 pixel gets a gradient of exactly zero, whatever the prediction holds there; a batch
 without a valid pixel gives a zero that still hangs on the prediction. Predictions need
 no unit length. float16 and bfloat16 are computed in float32.
+
+Checked: the cosine distance against ``model_fit`` of github.com/lorenmt/mtan, commit
+c36c30b: equal in float64 and float32.
 """
 
 from __future__ import annotations

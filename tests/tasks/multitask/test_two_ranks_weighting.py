@@ -1,4 +1,4 @@
-"""Dynamic weights are the same on both processes, those of the joined batch."""
+"""Two processes: dynamic weights of the joined batch; tasks that one of them lacks."""
 
 import os
 import socket
@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
+from joint_cases import batch, build, joint_model, total
+from torch.nn.parallel import DistributedDataParallel
 
 from tasks.multitask import DynamicWeights
 
@@ -30,7 +32,25 @@ def follow(rank: int, port: int, folder: str) -> None:
         # The second process never has ground truth of the second task.
         weights, _ = weighting(losses(step, rank), [True, rank == 0])
     torch.save((torch.stack(list(weights)), weighting.state_dict()), f"{folder}/{rank}")
+    torch.save(train_partly(rank), f"{folder}/model{rank}")
     dist.destroy_process_group()
+
+
+def train_partly(rank: int) -> dict:
+    """Two steps in which neither process has all tasks; weights afterwards."""
+    model = build(joint_model(weighting="UncertaintyWeights")).train()
+    joined = DistributedDataParallel(model, broadcast_buffers=False)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    for _ in range(2):
+        data = batch(2)
+        for sample in data["data_samples"]:
+            for name in ("gt_depth_map", "gt_label") if rank else ("gt_sem_seg",):
+                delattr(sample, name)
+        losses = joined(**model.data_preprocessor(data, True), mode="loss")
+        optimizer.zero_grad()
+        total(losses).backward()
+        optimizer.step()
+    return {name: p.detach() for name, p in model.named_parameters()}
 
 
 def test_two_processes_weigh_alike(tmp_path: Path):
@@ -42,6 +62,9 @@ def test_two_processes_weigh_alike(tmp_path: Path):
     assert torch.equal(ours[0], theirs[0])
     for name, value in ours[1].items():
         assert torch.equal(value, theirs[1][name]), name
+    models = [torch.load(tmp_path / f"model{rank}") for rank in range(2)]
+    for name, value in models[0].items():
+        assert torch.equal(value, models[1][name]), name
     alone = DynamicWeights(TASKS, steps_per_epoch=2)
     for step in range(STEPS):
         both = [losses(step, rank)[0] for rank in range(2)]
