@@ -35,7 +35,8 @@ def balanced_edge_loss(
     Args:
         logits: Scores, positive for an edge.
         target: 1 edge, 0 none, 255 unknown.
-        edge_weight: A fixed beta in (0, 1), for example 0.95, instead of the image's.
+        edge_weight: A fixed beta in (0, 1) instead of the image's; 0.95 in the
+            published multi-task code that the check above names.
 
     Shape:
         logits and target ``(N, 1, H, W)``; output a scalar in nats.
@@ -44,10 +45,8 @@ def balanced_edge_loss(
         ValueError: Other shapes, or a weight outside (0, 1).
 
     References:
-        Xie, Tu, Holistically-Nested Edge Detection, ICCV 2015, equation 2.
+        Xie, Tu, Holistically-Nested Edge Detection, ICCV 2015.
         https://arxiv.org/abs/1504.06375
-        Maninis et al., Attentive Single-Tasking of Multiple Tasks, CVPR 2019 (the
-        fixed weight 0.95). https://arxiv.org/abs/1904.08918
 
     Examples:
         One edge and one other pixel, both undecided: beta = 1/2, so log(2) / 2.

@@ -41,7 +41,7 @@ def relative_gain(joint: float, single: float, higher: bool) -> float:
 
     References:
         Maninis, Radosavovic, Kokkinos, Attentive Single-Tasking of Multiple Tasks,
-        CVPR 2019, equation 5. https://arxiv.org/abs/1904.08918
+        CVPR 2019. https://arxiv.org/abs/1904.08918
         Vandenhende et al., Multi-Task Learning for Dense Prediction Tasks: A Survey,
         TPAMI 2021. https://arxiv.org/abs/2004.13379
 

@@ -1,9 +1,8 @@
 """How much each task counts in a joint training: fixed, by uncertainty, by progress.
 
 Checked: against github.com/lorenmt/mtan, commit c36c30b: dynamic weights at most
-4.4e-16
-apart in float64 (1.2e-7 in float32), losses weighed by uncertainty equal; it takes all
-tasks for regressions.
+4.4e-16 apart in float64 (1.2e-7 in float32), losses weighed by uncertainty equal; it
+takes all tasks for regressions.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ def uncertainty_terms(
 
     References:
         Kendall, Gal, Cipolla, Multi-Task Learning Using Uncertainty to Weigh Losses for
-        Scene Geometry and Semantics, CVPR 2018, equations 7 and 10.
+        Scene Geometry and Semantics, CVPR 2018.
         https://arxiv.org/abs/1705.07115
 
     Examples:
@@ -72,8 +71,8 @@ def dynamic_weights(last: Tensor, before: Tensor, temperature: float) -> Tensor:
         Both ``(K,)``; output the same, of sum K.
 
     References:
-        Liu, Johns, Davison, End-to-End Multi-Task Learning with Attention, CVPR 2019,
-        equation 7. https://arxiv.org/abs/1803.10704
+        Liu, Johns, Davison, End-to-End Multi-Task Learning with Attention, CVPR 2019.
+        https://arxiv.org/abs/1803.10704
 
     Examples:
         The first task's loss is halved, the second's has not changed.

@@ -29,7 +29,7 @@ are 0.01 degrees off, and smaller windows are enough.
 References:
     Holzer et al., Adaptive Neighborhood Selection for Real-Time Surface Normal
     Estimation from Organized Point Cloud Data Using Integral Images, IROS 2012 (box
-    sums). https://doi.org/10.1109/IROS.2012.6385999
+    sums).
     Kuwahara et al., Processing of RI-Angiocardiographic Images, Digital Processing of
     Biomedical Images, 1976 (the choice of a window).
     Silberman et al., Indoor Segmentation and Support Inference from RGBD Images,

@@ -25,9 +25,9 @@ class AugmentFrame(BaseTransform):
 
     and normals, by the inverse transpose of that matrix, go to (n_x, n_y, s n_z), made
     unit length: the normals of the depth map that the sample carries. (With a longer
-    focal length instead, they would not change; no picture tells the two apart.) Eigen
-    and Fergus (ICCV 2015) transform normals so; the multi-task code of Vandenhende et
-    al. divides the depth and leaves the normals. A flip changes the sign of n_x.
+    focal length instead, they would not change; a crop does not say which it is.) The
+    multi-task code of Vandenhende et al. divides the depth and leaves the normals,
+    which then are not those of the depth. A flip changes the sign of n_x.
 
     Args:
         base_size: ``(H, W)`` pixels that scale 1 stands for; must have the aspect of
