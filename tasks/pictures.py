@@ -1,11 +1,9 @@
-"""Predictions as pictures people look at and as files programs read."""
+"""Maps and images as pictures people look at; reading and writing pictures."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -142,6 +140,46 @@ def depth_with_scale(metres: np.ndarray) -> np.ndarray:
     return np.hstack([colour_depth(metres, near, far), scale])
 
 
+def colour_normals(normals: np.ndarray) -> np.ndarray:
+    """Normals to RGB: red right, green up, blue towards the camera; unknown black.
+
+    Args:
+        normals: ``(H, W, 3)`` unit vectors right, down, forward; zero is unknown.
+
+    Returns:
+        ``(H, W, 3)`` uint8.
+
+    Examples:
+        >>> ahead, unknown = [0.0, 0.0, -1.0], [0.0, 0.0, 0.0]
+        >>> colour_normals(np.array([[ahead, unknown]])).tolist()
+        [[[128, 128, 255], [0, 0, 0]]]
+    """
+    known = np.square(normals).sum(axis=-1, keepdims=True) > 0.25
+    shown = (normals * np.array([1, -1, -1]) + 1) * 127.5
+    return np.where(known, np.rint(np.clip(shown, 0, 255)), 0).astype(np.uint8)
+
+
+def overlay_edges(image: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Paint edges red over a paler image, the stronger the likelier.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        share: ``(H, W)`` probability of an edge.
+
+    Returns:
+        ``(H, W, 3)`` uint8.
+
+    Examples:
+        >>> black = np.zeros((1, 2, 3), np.uint8)
+        >>> overlay_edges(black, np.array([[1.0, 0.0]])).tolist()
+        [[[255, 0, 0], [128, 128, 128]]]
+    """
+    opacity = np.nan_to_num(share)[..., None]
+    red = np.array([255.0, 0.0, 0.0])
+    mixed = opacity * red + (1 - opacity) * (0.5 * image + 127.5)
+    return np.rint(mixed).astype(np.uint8)
+
+
 def contact_sheet(
     rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str]
 ) -> np.ndarray:
@@ -199,64 +237,6 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
         image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     if not cv2.imwrite(str(path), image):
         raise DataError(f"cannot write '{path}'; check the folder's permissions")
-
-
-class PredictionWriter:
-    """Writes what a sample predicts: exact values and a picture.
-
-    ``NAME_labels.png`` uint8, 0 void, class + 1 (as ``labels40``); ``NAME_depth.png``
-    uint16 millimetres; ``NAME_overlay.png`` and ``NAME_depth_colour.png`` to look at.
-
-    Pictures of equal name from several folders get a number: ``NAME_2_labels.png``.
-
-    Args:
-        folder: Target folder, made when missing.
-        classes: Class names for the legend.
-        palette: RGB triple of each class; some that differ when None.
-    """
-
-    def __init__(
-        self,
-        folder: str | Path,
-        classes: Sequence[str] = NYU40_CLASSES,
-        palette: Sequence[Sequence[int]] | None = None,
-    ) -> None:
-        self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.classes = classes
-        self.palette = palette or palette_of(len(classes))
-        self._seen: Counter[str] = Counter()
-
-    def __call__(self, sample: Any) -> list[Path]:
-        """Write one predicted sample (it knows its ``img_path``).
-
-        Returns:
-            The pictures to look at.
-        """
-        if "pred_logits" in sample:
-            raise ValueError(
-                "a classifier predicts no picture; print its classes with "
-                "tools/predict.py, or leave out --save-predictions"
-            )
-        name = Path(sample.img_path).stem
-        self._seen[name] += 1
-        if self._seen[name] > 1:
-            name = f"{name}_{self._seen[name]}"
-        pictures = []
-        if "pred_sem_seg" in sample:
-            classes = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
-            write_image(self.folder / f"{name}_labels.png", classes + np.uint8(1))
-            image = read_image(sample.img_path)
-            picture = overlay_classes(image, classes, self.classes, self.palette)
-            pictures.append(self.folder / f"{name}_overlay.png")
-            write_image(pictures[-1], picture)
-        if "pred_depth_map" in sample:
-            metres = sample.pred_depth_map.data[0].cpu().numpy()
-            millimetres = np.clip(np.rint(metres * 1000), 0, 65535).astype(np.uint16)
-            write_image(self.folder / f"{name}_depth.png", millimetres)
-            pictures.append(self.folder / f"{name}_depth_colour.png")
-            write_image(pictures[-1], depth_with_scale(metres))
-        return pictures
 
 
 def _write(image: np.ndarray, text: str, place: tuple[int, int]) -> None:

@@ -92,7 +92,8 @@ def predict_image(
             picture's own size when None.
 
     Returns:
-        Data sample with ``pred_sem_seg`` or ``pred_depth_map`` and ``img_path``.
+        Data sample with ``img_path`` and what the model predicts: ``pred_sem_seg``,
+        ``pred_depth_map``, ``pred_normal_map``, ``pred_edge_map``.
 
     Raises:
         DataError: The file is missing or no picture.

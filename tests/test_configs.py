@@ -92,6 +92,28 @@ def test_twin_is_the_config_with_fp_in_its_name(task, size):
     assert twin.train_dataloader.to_dict() == binary.train_dataloader.to_dict()
 
 
+@pytest.mark.parametrize("task", ["joint", "normals"])
+def test_twin_of_several_heads_is_the_config_with_fp_in_its_name(task):
+    folder = CONFIGS[0].parent
+    binary = load_config(folder / f"nyud_{task}_bireal_small.py")
+    twin = load_config(folder / f"nyud_{task}_fp_small.py")
+    assert twin.model.to_dict() == full_precision_twin(binary.model.model.to_dict())
+    assert binary.model.teacher == f"work_dirs/nyud_{task}_fp_small/last.pth"
+    for part in ("optim_wrapper", "train_dataloader", "test_dataloader"):
+        assert twin.to_dict()[part] == binary.to_dict()[part]
+
+
+@pytest.mark.parametrize("task", ["normals", "edges", "scene", "joint"])
+def test_every_task_of_nyud_has_the_budget_of_segmentation(task):
+    folder = CONFIGS[0].parent
+    reference = load_config(folder / "nyud_seg_bireal_small.py").to_dict()
+    config = load_config(folder / f"nyud_{task}_bireal_small.py").to_dict()
+    for part in ("optim_wrapper", "param_scheduler", "train_cfg"):
+        assert config[part] == reference[part]
+    for loader in ("train_dataloader", "test_dataloader"):
+        assert config[loader]["batch_size"] == reference[loader]["batch_size"]
+
+
 # Recipes whose published network has one shortcut a block; its twin has too.
 PER_BLOCK = (
     "cifar10_resnet18_irnet",

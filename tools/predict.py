@@ -10,9 +10,10 @@ def main() -> None:
     from cmim.engine import cli
 
     parser = cli.make_parser(
-        "Predict classes or depth for pictures; writes an overlay or a coloured depth "
-        "map to look at, and the exact values as PNG (class + 1, or millimetres). A "
-        "classifier's likeliest classes are printed with their probabilities.",
+        "Predict classes, depth, normals or edges for pictures, whatever the model "
+        "does; writes a picture to look at, and the exact values as PNG (class + 1, "
+        "millimetres, components, probabilities). A classifier's likeliest classes are "
+        "printed with their probabilities.",
         "python tools/predict.py configs/nyud_seg_bireal_small.py "
         "work_dirs/nyud_seg_bireal_small/last.pth kitchen.jpg --out predictions",
     )
@@ -26,7 +27,6 @@ def main() -> None:
 
     from cmim.engine.config import load_config, task_model_config
     from cmim.engine.evaluate import load_task_model
-    from tasks.pictures import PredictionWriter
     from tasks.predict import (
         class_colours,
         class_names,
@@ -34,6 +34,7 @@ def main() -> None:
         network_size,
         predict_image,
     )
+    from tasks.prediction_writer import PredictionWriter
 
     config = load_config(args.config, args.cfg_options)
     model = load_task_model(config, args.checkpoint)

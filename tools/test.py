@@ -11,8 +11,8 @@ def main() -> None:
 
     parser = cli.make_parser(
         "Evaluate a checkpoint on the test split of its config: mIoU and accuracies "
-        "for segmentation, errors in metres for depth, top-1 and top-5 for "
-        "classification.",
+        "for segmentation, errors in metres for depth, angles for normals, F-measures "
+        "for edges, top-1 and top-5 for classification.",
         "python tools/test.py configs/nyud_seg_bireal_small.py "
         "work_dirs/nyud_seg_bireal_small/last.pth",
     )
@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument(
         "--save-predictions",
         metavar="DIR",
-        help="write predictions as PNG (class + 1, or depth in mm) and as pictures",
+        help="write predictions as PNG (class + 1, depth in mm, ...) and as pictures",
     )
     cli.add_json_option(parser)
     args = parser.parse_args()
@@ -29,8 +29,8 @@ def main() -> None:
     from cmim.engine.config import load_config
     from cmim.engine.evaluate import evaluate, load_task_model
     from cmim.engine.record import write_json
-    from tasks.pictures import PredictionWriter
     from tasks.predict import class_colours, class_names
+    from tasks.prediction_writer import PredictionWriter
 
     config = load_config(args.config, args.cfg_options)
     model = load_task_model(config, args.checkpoint)

@@ -18,6 +18,7 @@ from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
+from torch import Tensor
 from tqdm import trange
 
 from cmim.engine.config import ConfigError, task_model_config
@@ -41,7 +42,9 @@ def synthetic_batch(config: Config) -> dict[str, Any]:
         raise ConfigError("the training pipeline names no crop_size to benchmark at")
     height, width = sizes[0]
     task = task_model_config(config)
-    count = task.get("decode_head", task.get("head", {})).get("num_classes", 40)
+    heads = task.get("heads", {})
+    head = heads.get("seg") or task.get("decode_head") or task.get("head", {})
+    count = head.get("num_classes", 40)
     generator = torch.Generator().manual_seed(0)
     inputs, samples = [], []
     for place in range(loader.batch_size):
@@ -61,7 +64,21 @@ def synthetic_batch(config: Config) -> dict[str, Any]:
         depth = 0.5 + 9 * torch.rand((1, height, width), generator=generator)
         sample.gt_sem_seg = PixelData(data=classes)
         sample.set_data(dict(gt_depth_map=PixelData(data=depth)))
+        if heads:
+            sample.set_data(_further_truth(heads, classes, depth))
     return dict(inputs=inputs, data_samples=samples)
+
+
+def _further_truth(heads: dict, classes: Tensor, depth: Tensor) -> dict[str, Any]:
+    """Ground truth of a joint model's other tasks, random like its sources."""
+    vectors = torch.cat([depth - 5, classes - 20.0, -torch.ones_like(depth)])
+    vectors = vectors / vectors.norm(dim=0)
+    label = int(classes[0, 0, 0]) % heads.get("scene", {}).get("num_classes", 1)
+    return dict(
+        gt_normal_map=PixelData(data=vectors),
+        gt_edge_map=PixelData(data=classes % 2),
+        gt_label=label,
+    )
 
 
 def make_step(model: BaseModel, batch: dict[str, Any], amp: bool) -> Callable[[], None]:

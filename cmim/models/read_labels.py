@@ -33,7 +33,7 @@ def read_labels(
     """
     exclude = None
     if negatives != "all":
-        exclude = _label_maps(samples, negatives, device)
+        exclude = _label_maps(samples, negatives, device, image_level)
         if image_level and exclude.shape[1:] != (1, 1):
             raise ValueError(
                 f"negatives {negatives!r} at level 'image' needs one class an image, "
@@ -54,11 +54,17 @@ def _image_values(samples: list, name: str, device: torch.device) -> Tensor | No
     return torch.tensor(values).to(device, non_blocking=True)
 
 
-def _label_maps(samples: list, negatives: str, device: torch.device) -> Tensor:
-    """``(N, H, W)`` labels, -1 for unknown; of images with one class ``(N, 1, 1)``."""
-    if negatives != "other_depth" and samples and "gt_label" in samples[0]:
-        classes = _image_values(samples, "gt_label", device)
-        assert classes is not None
+def _label_maps(
+    samples: list, negatives: str, device: torch.device, image_level: bool = False
+) -> Tensor:
+    """``(N, H, W)`` labels, -1 for unknown; of images with one class ``(N, 1, 1)``.
+
+    Samples of several tasks may have both: pixels take the map, images the class.
+    """
+    dense = ["gt_sem_seg", *(["gt_depth_map"] if negatives != "other_class" else [])]
+    whole = image_level or not any(name in s for s in samples for name in dense)
+    classes = _image_values(samples, "gt_label", device)
+    if negatives != "other_depth" and whole and classes is not None:
         return classes.view(-1, 1, 1)
     has_classes = all("gt_sem_seg" in sample for sample in samples)
     has_depth = all("gt_depth_map" in sample for sample in samples)

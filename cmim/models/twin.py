@@ -15,7 +15,7 @@ from cmim.contrast import ActivationTaps
 
 
 def full_precision_twin(model: dict) -> dict:
-    """Config of the same task model in full precision, head included.
+    """Config of the same task model in full precision, every head included.
 
     Args:
         model: Config of a task model with a ``backbone`` that takes ``method``.
@@ -29,8 +29,9 @@ def full_precision_twin(model: dict) -> dict:
     """
     twin = copy.deepcopy(model)
     twin["backbone"]["method"] = "fp"
-    if "method" in twin.get("decode_head", {}):
-        twin["decode_head"]["method"] = "fp"
+    for head in (twin.get("decode_head", {}), *twin.get("heads", {}).values()):
+        if "method" in head:
+            head["method"] = "fp"
     return twin
 
 

@@ -6,8 +6,8 @@ from torch import nn
 
 from cmim.regularizers.regularizer import Regularizer
 
-# Classification, segmentation.
-LOGITS = ("head.fc", "decode_head.conv_seg")
+# Classification, segmentation, segmentation beside other tasks.
+LOGITS = ("head.fc", "decode_head.conv_seg", "heads.seg.conv_seg")
 
 
 class ClassLogits(Regularizer):
@@ -16,7 +16,7 @@ class ClassLogits(Regularizer):
     Args:
         weight: >= 0.
         taps: Name of the module that gives the logits, ``(N, K)`` or ``(N, K, h, w)``;
-            ``head.fc`` or ``decode_head.conv_seg`` when None, whichever there is.
+            the first of ``LOGITS`` that there is when None.
 
     Raises:
         ValueError: No such module, several, or one without classes (depth).

@@ -18,6 +18,7 @@ from scipy.io import loadmat
 from tasks.datasets.errors import DataError
 from tasks.datasets.matlab import read_cells
 from tasks.datasets.nyu40 import NYU40_CLASSES
+from tasks.datasets.scene_types import check_scene_types
 
 RAW_LABELS = 894
 DepthKind = Literal["inpainted", "raw"]
@@ -166,7 +167,11 @@ class NyudSource:
         self._file = _open_hdf5(mat)
         try:
             self.frames, self.size = self._check_arrays()
-            self.scenes = self._read_scenes()
+            self.scenes = self._read_names("scenes")
+            # Absent from files that were generated before the scene task was.
+            typed = "sceneTypes" in self._file
+            types = self._read_names("sceneTypes") if typed else []
+            self.scene_types = check_scene_types(types, mat)
             self.train, self.test = load_splits(splits, self.frames)
         except BaseException:
             self._file.close()
@@ -267,21 +272,21 @@ class NyudSource:
                 )
         return frames, (height, width)
 
-    def _read_scenes(self) -> list[str]:
-        self._dataset("scenes")
+    def _read_names(self, key: str) -> list[str]:
+        self._dataset(key)
         try:
-            scenes = read_cells(self._file, "scenes")
+            names = read_cells(self._file, key)
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise DataError(
-                f"{self.mat}: scenes cannot be read ({error}); the file is damaged, "
+                f"{self.mat}: {key} cannot be read ({error}); the file is damaged, "
                 "download it again"
             ) from error
-        if len(scenes) != self.frames:
+        if len(names) != self.frames:
             raise DataError(
-                f"{self.mat}: scenes has {len(scenes)} entries, expected {self.frames} "
+                f"{self.mat}: {key} has {len(names)} entries, expected {self.frames} "
                 "to match images; use the official labelled file"
             )
-        return scenes
+        return names
 
 
 def _open_hdf5(path: Path) -> h5py.File:

@@ -2,12 +2,14 @@
 
 Layout: ``images/00001.png`` (RGB), ``depth/00001.png`` (uint16 millimetres, 0
 unknown), ``labels40/00001.png`` (uint8, 0 void, 1..40), ``train.txt``,
-``test.txt``, ``classes40.txt``, ``scenes.txt`` and ``prepared.json``. The bytes
-depend on the source files and options alone.
+``test.txt``, ``classes40.txt``, ``scenes.txt``, ``scene_types.txt`` (where the labelled
+file has them) and ``prepared.json``. The bytes depend on the source files and options
+alone.
 """
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +23,7 @@ from tasks.datasets.errors import DataError
 from tasks.datasets.nyu40 import NYU40_CLASSES
 from tasks.datasets.nyud_source import DepthKind, NyudSource
 from tasks.datasets.prepared_folder import PreparedFolder, frame_name, sha256
+from tasks.datasets.scene_types import FILE as SCENE_FILE
 
 FORMAT_VERSION = 1
 ImageFormat = Literal["png", "jpg"]
@@ -79,6 +82,8 @@ def prepare_nyud(
         settings = _settings(source, image_format, depth)
         if folder.is_complete():
             folder.compare(folder.load_summary(), settings)
+            # A folder that an earlier version completed lacks them.
+            folder.add_texts(_scene_types(source))
             return verify_prepared(out, progress)
         digests, written = _write_frames(folder, source, settings, progress)
         texts = _texts(source)
@@ -181,15 +186,22 @@ def _settings(
 
 def _texts(source: NyudSource) -> dict[str, str]:
     """Return the contents of the text files by name."""
-    scenes = (
-        f"{frame_name(index)} {scene}\n" for index, scene in enumerate(source.scenes)
-    )
     return {
         "classes40.txt": "".join(f"{name}\n" for name in NYU40_CLASSES),
-        "scenes.txt": "".join(scenes),
+        "scenes.txt": _by_frame(source.scenes),
+        **_scene_types(source),
         "train.txt": "".join(f"{number:05d}\n" for number in source.train),
         "test.txt": "".join(f"{number:05d}\n" for number in source.test),
     }
+
+
+def _scene_types(source: NyudSource) -> dict[str, str]:
+    return {SCENE_FILE: _by_frame(source.scene_types)} if source.scene_types else {}
+
+
+def _by_frame(names: Sequence[str]) -> str:
+    lines = (f"{frame_name(index)} {name}\n" for index, name in enumerate(names))
+    return "".join(lines)
 
 
 def _verify_frames(

@@ -146,9 +146,23 @@ class PreparedFolder:
         """Write lists and summary of a verified folder, then lift the mark."""
         for name, text in texts.items():
             write_atomically(self.path / name, text.encode())
+        self._write_summary(summary)
+        self.journal.unlink()
+
+    def add_texts(self, texts: dict[str, str]) -> None:
+        """Write lists that a complete folder lacks, and note them in its summary."""
+        summary = self.load_summary()
+        known = summary["text_digests"]
+        missing = {name: text for name, text in texts.items() if name not in known}
+        for name, text in missing.items():
+            write_atomically(self.path / name, text.encode())
+            known[name] = sha256(text.encode())
+        if missing:
+            self._write_summary(summary)
+
+    def _write_summary(self, summary: dict[str, Any]) -> None:
         data = json.dumps(summary, indent=1, sort_keys=True) + "\n"
         write_atomically(self.summary, data.encode())
-        self.journal.unlink()
 
     def load_summary(self) -> dict[str, Any]:
         """Load ``prepared.json``.

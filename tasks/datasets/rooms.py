@@ -179,6 +179,8 @@ def write_rooms(
             scenes.append(frame.scene)
         matlab.create_cells(file, "names", _raw_names(label_map))
         matlab.create_cells(file, "scenes", scenes)
+        types = [scene.rsplit("_", 1)[0] for scene in scenes]
+        matlab.create_cells(file, "sceneTypes", types)
     matlab.write_user_block(path)
     os.replace(path, target)
 

@@ -36,11 +36,21 @@ class SegmentationModel(EncoderDecoder):
         """
         if data_samples is None or any(_is_transformed(s) for s in data_samples):
             return super().postprocess_result(seg_logits, data_samples)
-        logits = seg_logits.contiguous(memory_format=torch.channels_last)
-        for i, sample in enumerate(data_samples):
-            full = upsample(logits[i : i + 1], tuple(sample.ori_shape[:2]))
-            sample.pred_sem_seg = PixelData(data=full.argmax(dim=1))
+        fill_classes(seg_logits, data_samples)
         return data_samples
+
+
+def fill_classes(logits: Tensor, samples: list) -> None:
+    """``pred_sem_seg`` ``(1, H_ori, W_ori)`` of each sample.
+
+    Args:
+        logits: ``(N, K, H, W)`` at the resolution of the network's input.
+        samples: Samples to fill.
+    """
+    logits = logits.contiguous(memory_format=torch.channels_last)
+    for i, sample in enumerate(samples):
+        full = upsample(logits[i : i + 1], tuple(sample.ori_shape[:2]))
+        sample.pred_sem_seg = PixelData(data=full.argmax(dim=1))
 
 
 def _is_transformed(sample) -> bool:

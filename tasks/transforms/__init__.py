@@ -4,6 +4,7 @@ from tasks.transforms.augment import AugmentFrame, ResizeImage
 from tasks.transforms.lighting import Lighting
 from tasks.transforms.load import LoadFrame
 from tasks.transforms.load_folder import LoadFolderFrame
+from tasks.transforms.pack import PackFrame
 from tasks.transforms.picture import (
     LoadImage,
     PackImage,
@@ -18,6 +19,7 @@ __all__ = [
     "LoadFolderFrame",
     "LoadFrame",
     "LoadImage",
+    "PackFrame",
     "PackImage",
     "RandomCropFlip",
     "RandomResizedCropFlip",

@@ -1,4 +1,4 @@
-"""Geometry-consistent augmentation of image, labels and depth."""
+"""Geometry-consistent augmentation of image, labels, depth and normals."""
 
 from __future__ import annotations
 
@@ -11,12 +11,23 @@ from mmseg.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class AugmentFrame(BaseTransform):
-    """Random scale, crop, flip and colour, the same geometry for every map.
+    r"""Random scale, crop, flip and colour, the same geometry for every map.
 
     Zooming in by s makes a scene look s times nearer, so depth is divided by s. Pixels
     that a crop pads are black in the image, void (255) in the labels and unknown (0) in
-    the depth. Labels and depth are resampled by nearest neighbour: a mean of two
-    surfaces is no surface.
+    depth and normals. All but the image is resampled by nearest neighbour: a mean of
+    two surfaces is no surface.
+
+    What this does to normals: with the camera as it is, a point at pixel offset (x, y)
+    and depth z moves to (s x, s y) and z / s, so
+
+    .. math:: (X, Y, Z) = (z x, z y, z) \mapsto (X, Y, Z / s)
+
+    and normals, by the inverse transpose of that matrix, go to (n_x, n_y, s n_z), made
+    unit length: the normals of the depth map that the sample carries. (With a longer
+    focal length instead, they would not change; a crop does not say which it is.) The
+    multi-task code of Vandenhende et al. divides the depth and leaves the normals,
+    which then are not those of the depth. A flip changes the sign of n_x.
 
     Args:
         base_size: ``(H, W)`` pixels that scale 1 stands for, for frames that all have
@@ -70,15 +81,21 @@ class AugmentFrame(BaseTransform):
             maps["mask"] = results["gt_seg_map"] + np.uint8(1)
         if "gt_depth_map" in results:
             maps["depth"] = results["gt_depth_map"]
+        if "gt_normal_map" in results:
+            maps["normals"] = results["gt_normal_map"]
         out = compose(image=results["img"], **maps)
+        applied = dict(out["applied_transforms"])
+        zoom = applied["RandomScale"]["scale"] * side / self.base_size[0]
         results["img"] = out["image"]
         results["img_shape"] = results["ori_shape"] = out["image"].shape[:2]
         if "mask" in maps:
             results["gt_seg_map"] = out["mask"] - np.uint8(1)
         if "depth" in maps:
-            drawn = out["applied_transforms"][0][1]["scale"]
-            zoom = drawn * side / self.base_size[0]
             results["gt_depth_map"] = out["depth"] / np.float32(zoom)
+        if "normals" in maps:
+            sign = -1.0 if "HorizontalFlip" in applied else 1.0
+            stretch = np.array([sign, 1.0, zoom], np.float32)
+            results["gt_normal_map"] = _unit(out["normals"] * stretch)
         return results
 
     def _side(self, height: int, width: int) -> int:
@@ -114,7 +131,7 @@ class AugmentFrame(BaseTransform):
                         p=1.0 if c else 0.0,
                     ),
                 ],
-                additional_targets={"depth": "mask"},
+                additional_targets={"depth": "mask", "normals": "mask"},
                 save_applied_params=True,
             )
         return self._composed[side]
@@ -179,6 +196,12 @@ def fit_shorter(shape: tuple[int, int], shorter: int) -> tuple[int, int]:
     """
     factor = shorter / min(shape)
     return round(shape[0] * factor), round(shape[1] * factor)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """Unit length; zero vectors stay."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.where(length > 0, length, np.float32(1))
 
 
 def _single_seed(words: list[int]) -> int:

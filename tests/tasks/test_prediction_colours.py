@@ -9,8 +9,9 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from tasks.datasets.nyu40 import NYU40_PALETTE
-from tasks.pictures import PredictionWriter, palette_of
+from tasks.pictures import palette_of
 from tasks.predict import class_colours, class_names, network_size
+from tasks.prediction_writer import PredictionWriter
 
 
 def config(pipeline=(), **dataset) -> Config:

@@ -1,0 +1,8 @@
+"""Semantic edges: boundaries between classes, head, loss, metric."""
+
+from tasks.edges.ground_truth import AddEdges
+from tasks.edges.head import EdgeHead
+from tasks.edges.losses import BalancedEdgeLoss
+from tasks.edges.metrics import EdgeMetric
+
+__all__ = ["AddEdges", "BalancedEdgeLoss", "EdgeHead", "EdgeMetric"]

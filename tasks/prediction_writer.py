@@ -1,0 +1,110 @@
+"""Predictions as files that programs read, and pictures that people look at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.datasets.nyu40 import NYU40_CLASSES
+from tasks.pictures import (
+    colour_normals,
+    depth_with_scale,
+    overlay_classes,
+    overlay_edges,
+    palette_of,
+    read_image,
+    write_image,
+)
+
+
+class PredictionWriter:
+    """Writes what a sample predicts: exact values and a picture of each.
+
+    ``NAME_labels.png`` uint8, 0 void, class + 1 (as ``labels40``), and
+    ``NAME_overlay.png``; ``NAME_depth.png`` uint16 millimetres and
+    ``NAME_depth_colour.png``; ``NAME_normals.png`` uint16 RGB, component x is
+    ``65535 (x + 1) / 2``, and ``NAME_normals_colour.png``; ``NAME_edges.png`` uint8,
+    255 times the probability, and ``NAME_edges_overlay.png``.
+
+    Pictures of equal name from several folders get a number: ``NAME_2_labels.png``.
+
+    Args:
+        folder: Target folder, made when missing.
+        classes: Class names for the legend.
+        palette: RGB triple of each class; some that differ when None.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        classes: Sequence[str] = NYU40_CLASSES,
+        palette: Sequence[Sequence[int]] | None = None,
+    ) -> None:
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.classes = classes
+        self.palette = palette or palette_of(len(classes))
+        self._seen: Counter[str] = Counter()
+
+    def __call__(self, sample: Any) -> list[Path]:
+        """Write one predicted sample (it knows its ``img_path``).
+
+        Returns:
+            The pictures to look at.
+        """
+        drawn = [draw for key, draw in self._drawings().items() if key in sample]
+        if not drawn:
+            raise ValueError(
+                "a classifier predicts no picture; print its classes with "
+                "tools/predict.py, or leave out --save-predictions"
+            )
+        name = Path(sample.img_path).stem
+        self._seen[name] += 1
+        if self._seen[name] > 1:
+            name = f"{name}_{self._seen[name]}"
+        return [draw(sample, self.folder / name) for draw in drawn]
+
+    def _drawings(self) -> dict[str, Callable[[Any, Path], Path]]:
+        return dict(
+            pred_sem_seg=self._draw_classes,
+            pred_depth_map=_draw_depth,
+            pred_normal_map=_draw_normals,
+            pred_edge_map=_draw_edges,
+        )
+
+    def _draw_classes(self, sample: Any, base: Path) -> Path:
+        classes = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
+        write_image(f"{base}_labels.png", classes + np.uint8(1))
+        image = read_image(sample.img_path)
+        picture = overlay_classes(image, classes, self.classes, self.palette)
+        return _write_picture(f"{base}_overlay.png", picture)
+
+
+def _draw_depth(sample: Any, base: Path) -> Path:
+    metres = sample.pred_depth_map.data[0].cpu().numpy()
+    millimetres = np.clip(np.rint(metres * 1000), 0, 65535).astype(np.uint16)
+    write_image(f"{base}_depth.png", millimetres)
+    return _write_picture(f"{base}_depth_colour.png", depth_with_scale(metres))
+
+
+def _draw_normals(sample: Any, base: Path) -> Path:
+    normals = sample.pred_normal_map.data.permute(1, 2, 0).cpu().numpy()
+    levels = np.rint((np.clip(normals, -1, 1) + 1) * 32767.5).astype(np.uint16)
+    write_image(f"{base}_normals.png", levels)
+    return _write_picture(f"{base}_normals_colour.png", colour_normals(normals))
+
+
+def _draw_edges(sample: Any, base: Path) -> Path:
+    share = sample.pred_edge_map.data[0].cpu().numpy()
+    write_image(f"{base}_edges.png", np.rint(255 * share).astype(np.uint8))
+    picture = overlay_edges(read_image(sample.img_path), share)
+    return _write_picture(f"{base}_edges_overlay.png", picture)
+
+
+def _write_picture(path: str, picture: np.ndarray) -> Path:
+    write_image(path, picture)
+    return Path(path)

@@ -1,0 +1,9 @@
+"""Scene classification: which of the 27 kinds of scene a frame shows.
+
+Head and metric are those of :mod:`tasks.classification`, ``LinearHead`` and
+``ClassificationMetric``.
+"""
+
+from tasks.scene.ground_truth import AddScene
+
+__all__ = ["AddScene"]

@@ -1,0 +1,81 @@
+"""What is written for each task: exact values and a picture."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+
+from tasks.pictures import colour_normals, overlay_edges
+from tasks.prediction_writer import PredictionWriter
+
+SIZE = (12, 16)
+
+
+@pytest.fixture
+def sample(tmp_path) -> SegDataSample:
+    path = tmp_path / "kitchen.png"
+    cv2.imwrite(str(path), np.full((*SIZE, 3), 90, np.uint8))
+    vectors = torch.randn(3, *SIZE, generator=torch.Generator().manual_seed(0))
+    sample = SegDataSample(metainfo=dict(img_path=str(path)))
+    sample.set_data(
+        dict(
+            pred_sem_seg=PixelData(data=torch.full((1, *SIZE), 3)),
+            pred_depth_map=PixelData(data=torch.linspace(1, 2, 192).view(1, *SIZE)),
+            pred_normal_map=PixelData(data=vectors / vectors.norm(dim=0)),
+            pred_edge_map=PixelData(data=torch.linspace(0, 1, 192).view(1, *SIZE)),
+            pred_logits=torch.zeros(4),
+        )
+    )
+    return sample
+
+
+def test_every_task_of_a_sample_is_written(sample, tmp_path):
+    pictures = PredictionWriter(tmp_path / "out")(sample)
+    names = {path.name for path in pictures}
+    assert names == {
+        "kitchen_overlay.png",
+        "kitchen_depth_colour.png",
+        "kitchen_normals_colour.png",
+        "kitchen_edges_overlay.png",
+    }
+    assert all(path.is_file() for path in pictures)
+
+    def read(kind):
+        return cv2.imread(str(tmp_path / "out" / f"kitchen_{kind}.png"), -1)
+
+    assert (read("labels") == 4).all()
+    assert read("depth")[0, 0] == 1000
+    levels = read("normals")[..., ::-1].astype(np.float64)
+    normals = sample.pred_normal_map.data.permute(1, 2, 0).numpy()
+    assert np.abs(2 * levels / 65535 - 1 - normals).max() < 2e-5
+    assert (
+        np.abs(read("edges") / 255 - sample.pred_edge_map.data[0].numpy()).max() < 3e-3
+    )
+
+
+def test_pictures_of_equal_name_get_a_number(sample, tmp_path):
+    writer = PredictionWriter(tmp_path / "out")
+    first, again = writer(sample), writer(sample)
+    assert first[0].name == "kitchen_overlay.png"
+    assert again[0].name == "kitchen_2_overlay.png"
+
+
+def test_labels_alone_are_no_picture(sample, tmp_path):
+    for name in ("pred_sem_seg", "pred_depth_map", "pred_normal_map", "pred_edge_map"):
+        delattr(sample, name)
+    with pytest.raises(ValueError, match="predicts no picture"):
+        PredictionWriter(tmp_path)(sample)
+
+
+def test_colours_of_normals_point_where_they_should():
+    right, up = np.array([[[1.0, 0, 0]]]), np.array([[[0, -1.0, 0]]])
+    assert colour_normals(right)[0, 0].tolist() == [255, 128, 128]
+    assert colour_normals(up)[0, 0].tolist() == [128, 255, 128]
+
+
+def test_likely_edges_are_red_and_nan_is_none():
+    share = np.array([[1.0, 0.5, np.nan]])
+    painted = overlay_edges(np.full((1, 3, 3), 255, np.uint8), share)
+    assert painted[0].tolist() == [[255, 0, 0], [255, 128, 128], [255, 255, 255]]

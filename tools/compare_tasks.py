@@ -1,0 +1,38 @@
+"""Compare a joint run with single-task runs."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+
+def main() -> None:
+    from cmim.engine import cli
+
+    parser = cli.make_parser(
+        "Compare a run of several tasks with runs of one task each: the relative gain "
+        "of each task's figure (positive is better, whatever the figure's direction), "
+        "their mean Delta_m, and time and memory. Figures: mIoU, rmse, mean_angle, "
+        "ods, top1.",
+        "python tools/compare_tasks.py work_dirs/nyud_joint_bireal_small "
+        "work_dirs/nyud_seg_bireal_small work_dirs/nyud_depth_bireal_small "
+        "work_dirs/nyud_normals_bireal_small",
+    )
+    parser.add_argument("joint", help="folder of the joint run")
+    parser.add_argument("singles", nargs="+", help="folders of single-task runs")
+    cli.add_json_option(parser)
+    args = parser.parse_args()
+
+    from cmim.engine.record import write_json
+    from tasks.multitask.comparison import as_table, compare, read_run
+
+    found = compare(read_run(args.joint), [read_run(single) for single in args.singles])
+    print(as_table(found))
+    if args.json:
+        write_json(args.json, found)
+
+
+if __name__ == "__main__":
+    from cmim.engine.cli import run_tool
+
+    run_tool(main)
