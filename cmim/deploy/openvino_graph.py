@@ -6,7 +6,7 @@ The engine multiplies bits: XOR, population count, one addition a word. Around i
   is the float below the threshold; below 0 the smallest normal number, as engines
   take subnormal numbers for 0.
 - Zeros outside of the image are neither sign. The operator knows them
-  (``pad_value=0``) up to a padding of 4; further out the input is padded with what
+  (``pad_value=0``) up to a padding of 4, in images that are wide enough; else the input is padded with what
   binarizes to -1 and the sum of the weights that lie outside is added: a convolution
   of one channel of ones, which the engine folds when it compiles the network.
 - Activations of levels 0 and 1 are padded with bit 0 and need no correction.
@@ -53,12 +53,13 @@ def pack_bits(signs: np.ndarray) -> np.ndarray:
     return np.packbits(signs.ravel() > 0, bitorder="little")
 
 
-def add_layer(x: Output, layer: BinaryLayer) -> Output:
+def add_layer(x: Output, layer: BinaryLayer, width: int | None = None) -> Output:
     """The layer's graph.
 
     Args:
         x: Real activations ``(N, I, H, W)``, float32.
         layer: What to compute.
+        width: W if it is known. The operator refuses images narrower than its padding.
 
     Returns:
         ``(N, O, H', W')``, float32.
@@ -67,6 +68,7 @@ def add_layer(x: Output, layer: BinaryLayer) -> Output:
         axes = ops.constant(np.int64([1, 2, 3]))
         x = ops.subtract(x, ops.reduce_mean(x, axes, keep_dims=True)).output(0)
     explicit = max(layer.padding) > LARGEST_PADDING
+    explicit |= width is not None and width < 2 * layer.padding[1]
     missing = -layer.shape[1] % CHANNEL_BLOCK
     source = x
     if explicit or missing:

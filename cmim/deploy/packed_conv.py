@@ -38,10 +38,12 @@ class PackedConv(nn.Module):
     def __init__(self, layer: BinaryLayer) -> None:
         super().__init__()
         self.layer = layer
+        self.size: tuple[int, int] | None = None  # of the input that came last
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
         layer = self.layer
+        self.size = (int(x.shape[2]), int(x.shape[3]))
         if layer.centred:
             x = x - x.mean(dim=(1, 2, 3), keepdim=True)
         out = None
