@@ -28,10 +28,15 @@ class NetworkCore(nn.Module):
 
     def __init__(self, model: BaseModel) -> None:
         super().__init__()
-        self.backbone, self.decode_head = model.backbone, model.decode_head
+        self.backbone, self.head = model.backbone, head_of(model)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.decode_head(self.backbone(x))
+        return self.head(self.backbone(x))
+
+
+def head_of(model: BaseModel) -> nn.Module:
+    """The head of a task model: ``decode_head`` of mmseg's, ``head`` of a classifier's."""
+    return model.decode_head if hasattr(model, "decode_head") else model.head
 
 
 def to_openvino(
