@@ -53,7 +53,7 @@ def make_named(kind: str, known: dict[str, Callable[..., Any]], entry: Any) -> A
     """
     options = dict(entry) if isinstance(entry, dict) else {"name": entry}
     name = options.pop("name", None)
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise ValueError(
             f"{kind} {name!r} is unknown; choose from {', '.join(sorted(known))}"
         )
@@ -66,21 +66,39 @@ def make_named(kind: str, known: dict[str, Callable[..., Any]], entry: Any) -> A
             f"it accepts {', '.join(sorted(accepted)) or 'no options'}"
         )
     for option, value in options.items():
-        _check_kind(f"{kind} {name!r}", parameters[option], value)
+        annotation = parameters[option].annotation
+        check_kind(f"{kind} {name!r}", option, annotation, value)
     return known[name](**options)
 
 
-def _check_kind(owner: str, parameter: inspect.Parameter, value: Any) -> None:
+def check_kind(owner: str, option: str, annotation: Any, value: Any) -> None:
     """Refuse an option's value of another kind than its annotation says.
 
     A wrong one may work, and mean something else: 'no' is true.
+
+    Args:
+        owner: Whose option, for the message.
+        option: Its name.
+        annotation: A type or its name; of kinds other than ``KINDS`` nothing is said.
+        value: What was given.
+
+    Raises:
+        ValueError: It is of another kind.
+
+    Examples:
+        >>> check_kind("loss 'nce'", "normalise", bool, "no")
+        Traceback (most recent call last):
+        ValueError: loss 'nce' needs normalise to be True or False, got 'no'
     """
-    annotation = parameter.annotation
-    text = annotation if isinstance(annotation, str) else annotation.__name__
+    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
     wanted = [part.strip() for part in text.split("|")]
+    if "None" in wanted:
+        if value is None:
+            return
+        wanted.remove("None")
     given = {"int", "float"} if type(value) is int else {type(value).__name__}
     if set(wanted) <= set(KINDS) and given.isdisjoint(wanted):
         raise ValueError(
-            f"{owner} needs {parameter.name} to be "
+            f"{owner} needs {option} to be "
             f"{' or '.join(KINDS[k] for k in wanted)}, got {value!r}"
         )

@@ -36,7 +36,7 @@ BOUNDS: dict[str, Callable[[int], Bound]] = {
     "jensen_shannon": lambda width: JensenShannonBound(),
     "donsker_varadhan": lambda width: DonskerVaradhanBound(),
     "mine": lambda width: MineBound(0.01),
-    "nce": lambda width: NceBound(samples=1),
+    "nce": lambda width: NceBound(1.0, normalise=False),
 }
 CRITICS = ("separable", "concat")
 LEVELS = (2.0, 4.0, 6.0, 8.0, 10.0)

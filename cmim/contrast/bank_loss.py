@@ -161,7 +161,8 @@ class BankLoss(LayerLoss):
             raise ValueError(
                 f"loss {self.name!r} draws negatives of other classes and needs one "
                 "class an image (gt_label): train on labelled pictures (ImageFolder"
-                "Dataset), or choose a loss without classes, such as 'npid'"
+                "Dataset), or choose a loss without classes ('npid', or 'crd' with "
+                "model.loss.other_class=False)"
             )
         return labels.classes.to(self.row_classes.dtype)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from torch import Tensor
 
 from cmim.functional.score_sums import CHUNK
+from cmim.naming import check_kind
 
 LEVELS = ("pixel", "image")
 SAMPLINGS = ("uniform", "per_class", "edges")
@@ -44,9 +45,14 @@ class ContrastOptions:
     chunk: int = CHUNK
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            check_kind("the contrastive loss", field.name, field.type, value)
         for name in ("projection", "pixels", "temperature", "chunk"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.temperature == float("inf"):
+            raise ValueError("temperature must be finite, got inf")
         if self.queue < 0:
             raise ValueError(f"queue must not be negative, got {self.queue}")
         for name, known in (("level", LEVELS), ("sampling", SAMPLINGS)):

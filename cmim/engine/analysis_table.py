@@ -115,7 +115,7 @@ def _gradient_lines(report: dict[str, Any]) -> list[str]:
         if "skipped" in gradients:
             lines.append(f"skipped: it {gradients['skipped']}")
             continue
-        lines[-1] += f" (partner {gradients['partner']})"
+        lines[-1] += f" (partner {gradients['partner']}, loss {gradients['loss']})"
         lines.append(
             f"{'weights':12s} {'cosine':>16s} {'task, next batch':>17s} "
             f"{'length, % of task':>18s}"

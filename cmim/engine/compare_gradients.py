@@ -52,7 +52,8 @@ def compare_gradients(
         seed: Seed of batches and sampled pixels.
 
     Returns:
-        ``partner``, the one whose losses were found in the checkpoint, and ``stages``:
+        ``partner``, the one whose losses were found in the checkpoint, ``loss``, that
+        of the config (checkpoints of some losses look alike), and ``stages``:
         for each, and ``encoder`` for all its weights, ``cosine`` (mean),
         ``cosine_spread`` (standard deviation over batches), ``task_cosine`` (of the
         task's gradients of successive batches, the yardstick: noise of the batches
@@ -81,8 +82,11 @@ def compare_gradients(
         unit="batch",
         desc=f"{label} gradients",
     )
+    loss = model.settings.loss
     return dict(
-        partner=model.settings.partner, stages=_compare_stages(model, bar, seed)
+        partner=model.settings.partner,
+        loss=loss["name"] if isinstance(loss, dict) else loss,
+        stages=_compare_stages(model, bar, seed),
     )
 
 

@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 
 # Registers all encoders: an override may name one that the config does not import.
 import cmim.encoders  # noqa: F401
+from cmim.models.settings import default_loss
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 # Top-level keys besides those of mmengine's runner.
@@ -103,13 +104,20 @@ def _check_override(config: Config, name: str) -> None:
 
 
 def _make_room_for_options(config: Config, name: str) -> None:
-    """Turn ``method='irnet'`` into ``method=dict(name='irnet')`` for its options."""
+    """Turn ``method='irnet'`` into ``method=dict(name='irnet')`` for its options.
+
+    Likewise the wrapper's ``loss``, which need not be there: the preset has one, or
+    there is a default.
+    """
     *parents, key, _ = ["", "", *name.split(".")]
-    if key != "method":
+    loss = [*parents[2:], key] == ["model", "loss"]
+    if key != "method" and not loss:
         return
     node: Any = config
     for part in parents[2:]:
         node = _child(node, part)
+    if loss and "partner" in node and _child(node, key) is None:
+        node[key] = default_loss(node.get("preset"))
     if node is not None and isinstance(_child(node, key), str):
         node[key] = dict(name=node[key])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -113,6 +114,12 @@ class CMIM(BaseModel):
             sampling=sampling, temperature=temperature, queue=queue, gather=gather,
             stop_gradient=stop_gradient, chunk=chunk,
         )  # fmt: skip
+        if loss is not None and self.settings.partner == "none":
+            warnings.warn(
+                f"the loss {loss!r} is not trained on: partner is 'none'; set "
+                "model.partner=latent or model.partner=teacher",
+                stacklevel=2,
+            )
         if not task_loss_weight >= 0:
             raise ValueError(
                 f"task_loss_weight must not be negative, got {task_loss_weight}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from cmim.contrast import ContrastOptions, loss_defaults
+from cmim.contrast import ContrastOptions, loss_defaults, used_options
 from cmim.models.read_labels import NEGATIVES
+from cmim.naming import check_kind
 
 PARTNERS = ("none", "latent", "teacher")
 # What worked best for each partner on NYUv2 (README, Results).
@@ -42,6 +44,19 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+LOSS = "info_nce"
+
+
+def default_loss(preset: str | None) -> str:
+    """The loss where none is named.
+
+    Examples:
+        >>> default_loss(None), default_loss("cmim")
+        ('info_nce', 'nce')
+    """
+    return PRESETS.get(preset or "", {}).get("loss", LOSS)
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything the wrapper is told about the contrastive loss.
@@ -74,6 +89,11 @@ class Settings:
                     f"{name} {getattr(self, name)!r} is unknown; "
                     f"choose from {', '.join(known)}"
                 )
+        for name in ("weight", "beta"):
+            value = getattr(self, name)
+            check_kind("the contrastive loss", name, float, value)
+            if value == math.inf:
+                raise ValueError(f"{name} must be finite, got {value}")
         if not self.weight >= 0:
             raise ValueError(f"weight must not be negative, got {self.weight}")
         if not self.beta >= 1:
@@ -102,11 +122,12 @@ def resolve_settings(preset: str | None, **given: Any) -> Settings:
             f"preset {preset!r} is unknown; choose from {', '.join(PRESETS)}"
         )
     chosen = {k: v for k, v in given.items() if v is not None}
+    loss = chosen.setdefault("loss", default_loss(preset))
     if preset:
+        brought = _fitting(PRESETS[preset], loss)
         # A preset is a partner and what goes with it; every config names a partner.
-        chosen = {**PRESETS[preset], **chosen, "partner": PRESETS[preset]["partner"]}
+        chosen = {**brought, **chosen, "partner": brought["partner"]}
     partner = chosen.setdefault("partner", "latent")
-    loss = chosen.setdefault("loss", "info_nce")
     merged = {
         "beta": 1.0,
         **DEFAULTS.get(partner, DEFAULTS["none"]),
@@ -119,3 +140,11 @@ def resolve_settings(preset: str | None, **given: Any) -> Settings:
     shared = {f.name for f in fields(ContrastOptions)} & set(merged)
     options = ContrastOptions(**{name: merged.pop(name) for name in shared})
     return Settings(**merged, shared=options)
+
+
+def _fitting(preset: dict[str, Any], loss: str | dict) -> dict[str, Any]:
+    """Without shared options that another loss than the preset's does not use."""
+    used = used_options(loss)
+    shared = {f.name for f in fields(ContrastOptions)}
+    own = loss_defaults(loss)
+    return {k: own.get(k, v) for k, v in preset.items() if k in used or k not in shared}

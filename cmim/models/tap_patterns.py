@@ -24,6 +24,11 @@ def tap_patterns(model: nn.Module, taps: str | Sequence[str]) -> list[str]:
     if not isinstance(taps, str):
         return list(taps)
     if taps not in WORDS:
+        if taps.isidentifier() and taps not in dict(model.named_children()):
+            raise ValueError(
+                f"taps {taps!r} is neither a module nor a known word; the words are "
+                f"{', '.join(WORDS)}"
+            )
         return [taps]
     if taps.endswith("binarizer"):
         every = binarizer_names(model)

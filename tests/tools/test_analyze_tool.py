@@ -154,6 +154,7 @@ def test_the_report_is_complete(written, trained, rooms):
     assert "flips" not in none
     assert "no losses" in none["gradients"]["skipped"]
     assert latent["gradients"]["partner"] == "latent"
+    assert latent["gradients"]["loss"] == "info_nce"
     gradients = latent["gradients"]["stages"]
     assert {"encoder", "conv1", "layer1", "layer4"} <= set(gradients)
     for values in gradients.values():

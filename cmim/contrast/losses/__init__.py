@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from cmim.contrast.layer_loss import LossBuilder
+from cmim.contrast.options import ContrastOptions
 from cmim.naming import factories, make_named
 
 
@@ -56,3 +59,23 @@ def loss_defaults(loss: str | dict) -> dict[str, Any]:
     name = str(loss.get("name") if isinstance(loss, dict) else loss)
     brought: dict[str, Any] = factories("cmim.contrast.losses", "DEFAULTS")
     return dict(brought.get(name, {}))
+
+
+def used_options(loss: str | dict) -> frozenset[str]:
+    """Shared options that a loss uses; it refuses the others.
+
+    Args:
+        loss: As for :func:`get_loss`.
+
+    Raises:
+        ValueError: Unknown name or option.
+
+    Examples:
+        >>> sorted(used_options("amdim") & {"queue", "gather"})
+        ['gather']
+    """
+    own = loss_defaults(loss)
+    own.pop("negatives", None)
+    # The draws of this one must not shift those of the model.
+    with torch.random.fork_rng(devices=[]):
+        return get_loss(loss)(4, 4, ContrastOptions(**own)).used

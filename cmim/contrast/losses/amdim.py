@@ -56,7 +56,8 @@ class AmdimLoss(LayerLoss):
         ValueError: An option out of range; labels.
     """
 
-    used = frozenset({"projection", "gather", "stop_gradient"})
+    # Of pixels: all places are anchors, so a config's number of them does no harm.
+    used = frozenset({"projection", "gather", "stop_gradient", "pixels"})
 
     def __init__(
         self,

@@ -55,7 +55,9 @@ class InterpolatedBound(Bound):
         if len(matrix) < 3:
             # Distributed training wants a gradient, if 0, for every parameter.
             return ((matrix.sum() + log_baseline.sum()) * 0).expand(len(anchors))
-        loss = -interpolated_bound(matrix, log_baseline, self.alpha)
+        # At alpha 1 the baseline has no part in it, and would get no gradient.
+        unused = log_baseline.sum() * 0
+        loss = unused - interpolated_bound(matrix, log_baseline, self.alpha)
         return loss.expand(len(anchors))
 
 

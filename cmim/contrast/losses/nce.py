@@ -37,17 +37,24 @@ class NceBound(Bound):
     """NCE; the estimate is ``log N`` minus the loss.
 
     Args:
-        samples: M > 0, training samples (pixels, at pixel level).
+        samples: M > 0, training samples (pixels, at pixel level); for
+            ``normalise=False`` only, where None stands for 50,000.
         normalise: Divide by Z, fixed at the first training step.
 
     Raises:
-        ValueError: ``samples`` is not positive.
+        ValueError: ``samples`` is not positive, or would have no effect.
     """
 
     log_mean: Tensor
 
-    def __init__(self, samples: float, normalise: bool = True) -> None:
+    def __init__(self, samples: float | None = None, normalise: bool = True) -> None:
         super().__init__()
+        if normalise and samples is not None:
+            raise ValueError(
+                f"samples={samples} has no effect in loss 'nce': Z makes M cancel; "
+                "leave it out, or set normalise=False"
+            )
+        samples = 50000.0 if samples is None else samples
         if not samples > 0:
             raise ValueError(f"samples must be positive, got {samples}")
         self.samples = samples
@@ -89,5 +96,5 @@ class NceBound(Bound):
         return (scores.count.clamp(min=1).log() - self(scores)).mean()
 
 
-def LOSS(samples: float = 50000.0, normalise: bool = True) -> LossBuilder:
+def LOSS(samples: float | None = None, normalise: bool = True) -> LossBuilder:
     return pair_loss("nce", lambda _: NceBound(samples, normalise))

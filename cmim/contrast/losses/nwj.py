@@ -8,6 +8,8 @@ al., On Variational Bounds of Mutual Information, ICML 2019, Eq. 7.
 https://arxiv.org/abs/1905.06922
 """
 
+from typing import Any
+
 from torch import Tensor
 
 from cmim.contrast.layer_loss import LossBuilder
@@ -17,10 +19,13 @@ from cmim.functional.bounds import nwj_loss
 
 
 class NwjBound(Bound):
-    """NWJ; a temperature of 1 or above keeps the exponentials in range."""
+    """NWJ; at small temperatures its exponentials are large."""
 
     def forward(self, scores: Scores) -> Tensor:
         return nwj_loss(scores.positive, scores.log_mean) * (scores.count > 0)
+
+
+DEFAULTS: dict[str, Any] = dict(temperature=1.0)
 
 
 def LOSS() -> LossBuilder:

@@ -9,9 +9,10 @@ stopped gradient and the predictor keeps the projections from collapsing to a co
 
 The targets are always held constant, whatever ``stop_gradient`` says; that option
 says whether the second half reaches the partner's network (False), or ends at its
-projection (True). There are no negatives: labels play no part (anchors of unknown
-label count like others), queue, temperature and chunk are refused. ``gather`` joins the
-statistics of batch normalization over all processes.
+projection (True). There are no negatives: of labels it matters only whether they are
+known (anchors of unknown label count in the statistics, not in the loss); queue,
+temperature and chunk are refused. ``gather`` joins the statistics of batch
+normalization over all processes.
 
 Simplified: the projection is one linear layer and a batch normalization instead of
 three; one for each side, as the sides differ in channels. The predictor is the
@@ -32,38 +33,53 @@ from torch import Tensor, nn
 
 from cmim.contrast.layer_loss import LayerLoss, LossBuilder
 from cmim.contrast.options import BatchLabels, ContrastOptions
-from cmim.contrast.pairs import gather_pixels
+from cmim.contrast.pairs import IGNORED, gather_pixels
 from cmim.contrast.ranks import gather_with_gradient, mean_over_ranks, world_size
 from cmim.functional.siamese import negative_cosine
 
 
-class JointBatchNorm(nn.BatchNorm1d):
+class JointBatchNorm(nn.Module):
     """Batch normalization over the joined batch of all processes, on any device.
 
-    Of a single sample the output is the bias.
+    No subclass of torch's, which the runner's ``sync_bn`` would replace. Of a single
+    sample the output is the bias.
 
     Args:
         channels: Length of the vectors.
         affine: Whether scale and bias are learned.
         gather: Whether the statistics are those of all processes.
+        eps: Added to the variance.
+        rate: Share of the newest batch in the running statistics.
     """
 
     running_mean: Tensor
     running_var: Tensor
-    num_batches_tracked: Tensor
 
-    def __init__(self, channels: int, affine: bool, gather: bool) -> None:
-        super().__init__(channels, affine=affine)
-        self.gather = gather
+    def __init__(
+        self,
+        channels: int,
+        affine: bool,
+        gather: bool,
+        eps: float = 1e-5,
+        rate: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.gather, self.eps, self.rate = gather, eps, rate
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return super().forward(x)
-        mean = self._mean(x)
-        variance = self._mean((x - mean).square())
-        self._track(mean, variance, len(x) * (world_size() if self.gather else 1))
+        mean, variance = self.running_mean, self.running_var
+        if self.training:
+            mean = self._mean(x)
+            variance = self._mean((x - mean).square())
+            self._track(mean, variance, len(x) * (world_size() if self.gather else 1))
         x = (x - mean) * (variance + self.eps).rsqrt()
-        return x * self.weight + self.bias if self.affine else x
+        if self.weight is None or self.bias is None:
+            return x
+        return x * self.weight + self.bias
 
     def _mean(self, x: Tensor) -> Tensor:
         mean = x.mean(dim=0, keepdim=True)
@@ -71,10 +87,8 @@ class JointBatchNorm(nn.BatchNorm1d):
 
     @torch.no_grad()
     def _track(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        rate = self.momentum or 0.0
-        self.running_mean.lerp_(mean, rate)
-        self.running_var.lerp_(variance * (count / max(count - 1, 1)), rate)
-        self.num_batches_tracked += 1
+        self.running_mean.lerp_(mean, self.rate)
+        self.running_var.lerp_(variance * (count / max(count - 1, 1)), self.rate)
 
 
 class SimSiamLoss(LayerLoss):
@@ -123,13 +137,14 @@ class SimSiamLoss(LayerLoss):
         )
 
     def compare(self, binary: Tensor, partner: Tensor, labels: BatchLabels) -> Tensor:
-        positions, _ = self.draw(binary, labels)
+        positions, picked = self.draw(binary, labels)
         dtype = next(self.parameters()).dtype
         z_binary = self.project_binary(gather_pixels(binary, positions).to(dtype))
         z_partner = self.project_partner(gather_pixels(partner, positions).to(dtype))
         forward = negative_cosine(self.predictor(z_binary), z_partner)
         backward = negative_cosine(self.predictor(z_partner), z_binary)
-        return mean_over_ranks((forward + backward) / 2)
+        known = None if picked is None else (picked != IGNORED).to(dtype)
+        return mean_over_ranks((forward + backward) / 2, known)
 
 
 def LOSS(hidden: int | None = None) -> LossBuilder:

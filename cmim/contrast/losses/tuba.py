@@ -9,6 +9,8 @@ References: Poole et al., On Variational Bounds of Mutual Information, ICML 2019
 https://arxiv.org/abs/1905.06922
 """
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from cmim.contrast.layer_loss import LossBuilder
@@ -34,6 +36,9 @@ class TubaBound(Bound):
         log_baseline = self.log_baseline(scores.anchors).squeeze(1)
         losses = tuba_loss(scores.positive, scores.log_mean, log_baseline)
         return losses * (scores.count > 0)
+
+
+DEFAULTS: dict[str, Any] = dict(temperature=1.0)
 
 
 def LOSS() -> LossBuilder:

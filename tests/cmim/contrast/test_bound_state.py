@@ -49,10 +49,9 @@ def test_tuba_starts_as_nwj(positions):
     assert values[0] == pytest.approx(values[1], rel=1e-12)
 
 
-@pytest.mark.parametrize("samples", [1.0, 1e6])
-def test_nce_fixes_z_at_the_first_step_and_m_cancels(samples, positions):
+def test_nce_fixes_z_at_the_first_step(positions):
     """Z N / M is N times the mean of e^s over the first batch's negative pairs."""
-    loss = make_loss({"name": "nce", "samples": samples})
+    loss = make_loss({"name": "nce"})
     means = None
     for step in range(3):
         features = make_inputs(step)
@@ -214,7 +213,11 @@ def test_mine_passes_over_batches_without_negatives(positions):
     [
         ({"name": "mine", "rate": 0.0}, r"rate must be in \(0, 1\], got 0.0"),
         ({"name": "mine", "rate": 1.5}, r"rate must be in \(0, 1\], got 1.5"),
-        ({"name": "nce", "samples": 0}, "samples must be positive, got 0"),
+        (
+            {"name": "nce", "samples": 0, "normalise": False},
+            "samples must be positive, got 0",
+        ),
+        ({"name": "nce", "samples": 9}, "samples=9 has no effect"),
         ({"name": "interpolated", "alpha": 2}, r"alpha must be in \[0, 1\], got 2"),
     ],
     ids=str,

@@ -3,105 +3,26 @@
 from __future__ import annotations
 
 import copy
-from functools import cache
 
 import pytest
 import torch
-import torch.distributed as dist
-from torch import Tensor
-
-from cmim.contrast import (
-    BatchLabels,
-    ContrastOptions,
-    available_losses,
-    get_loss,
-    loss_defaults,
+from loss_cases import (
+    OTHER,
+    C,
+    H,
+    N,
+    build,
+    every_loss,
+    labels_for,
+    labels_matter,
+    make_inputs,
+    shared_defaults,
+    takes_labels,
+    used_by,
+    value_of,
 )
-from cmim.contrast.layer_loss import LayerLoss
-from cmim.contrast.pairs import IGNORED
 
-N, C, H, W = 4, 6, 8, 8
-every_loss = pytest.mark.parametrize("name", available_losses())
-# A value of each shared option other than its default, to see whether it is refused.
-OTHER: dict = dict(
-    projection=16, level="image", pixels=9, sampling="edges", temperature=0.7, queue=6,
-    gather=False, stop_gradient=False, chunk=7,
-)  # fmt: skip
-
-
-def build(name: str, seed: int = 0, **options) -> LayerLoss:
-    torch.manual_seed(seed)
-    shared = {"projection": 8, "pixels": 5, **shared_defaults(name), **options}
-    used = used_by(name)
-    kept = {k: v for k, v in shared.items() if k in used}
-    return get_loss(name)(C, C, ContrastOptions(**kept))
-
-
-@cache
-def used_by(name: str) -> frozenset[str]:
-    return type(get_loss(name)(C, C, ContrastOptions(**shared_defaults(name)))).used
-
-
-def shared_defaults(name: str) -> dict:
-    """What the loss brings along, without ``negatives``, which is no shared option."""
-    return {k: v for k, v in loss_defaults(name).items() if k != "negatives"}
-
-
-@cache
-def takes_labels(name: str) -> bool:
-    """Whether label maps are accepted; a loss that refuses them says what to set."""
-    try:
-        build(name)(*make_inputs(), make_labels(exclude=True))
-    except ValueError as error:
-        if "negatives='all'" not in str(error):
-            raise
-        return False
-    return True
-
-
-@cache
-def labels_matter(name: str) -> bool:
-    """Whether label maps change the value."""
-    if not takes_labels(name):
-        return False
-    labelled = value_of(build(name), make_inputs(), make_labels(exclude=True))
-    try:
-        plain = value_of(build(name), make_inputs(), make_labels(exclude=False))
-    except ValueError:
-        return True
-    return plain.item() != labelled.item()
-
-
-def make_inputs(
-    seed: int = 1, dtype: torch.dtype = torch.float32, images: int = N, size: int = H
-) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    partner = torch.randn(images, C, size, size, generator=generator)
-    noise = torch.randn(partner.shape, generator=generator)
-    binary = torch.where(partner + noise < 0, -1.0, 1.0)
-    return binary.to(dtype), partner.to(dtype)
-
-
-def make_labels(exclude: bool, images: int = N, unknown: bool = False) -> BatchLabels:
-    maps = torch.arange(images * H * W).view(images, H, W) // 3 % 4 - 1
-    maps = torch.full_like(maps, IGNORED) if unknown else maps
-    classes = torch.arange(images) % 2
-    classes = torch.full_like(classes, IGNORED) if unknown else classes
-    return BatchLabels(
-        exclude=maps if exclude else None,
-        regions=maps,
-        classes=classes,
-        indices=torch.arange(images) + 3,
-    )
-
-
-def labels_for(name: str, **options) -> BatchLabels:
-    return make_labels(exclude=takes_labels(name), **options)
-
-
-def value_of(loss: LayerLoss, inputs, labels: BatchLabels, seed: int = 5) -> Tensor:
-    torch.manual_seed(seed)
-    return loss(*inputs, labels)
+from cmim.contrast import BatchLabels, ContrastOptions, get_loss
 
 
 @every_loss
@@ -127,6 +48,24 @@ def test_every_parameter_that_learns_gets_a_gradient(name):
     assert not [
         n for n, p in loss.named_parameters() if p.requires_grad and p.grad is None
     ]
+
+
+EXTREMES = (
+    {"name": "interpolated", "alpha": 0.0}, {"name": "interpolated", "alpha": 1.0},
+    {"name": "dim", "alpha": 0.0}, {"name": "dim", "beta": 0.0},
+    {"name": "dim", "gamma": 0.0}, {"name": "nce", "normalise": False},
+    {"name": "sup_con", "views": "both"}, {"name": "mine", "rate": 1.0},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("entry", EXTREMES, ids=str)
+def test_nor_does_an_extreme_option_leave_one_out(entry):
+    binary, partner = make_inputs()
+    options = shared_defaults(entry["name"])
+    loss = get_loss(entry)(C, C, ContrastOptions(**options))
+    loss(binary.requires_grad_(), partner, labels_for(entry["name"])).backward()
+    missing = [n for n, p in loss.named_parameters() if p.grad is None]
+    assert not missing
 
 
 @every_loss
@@ -250,60 +189,7 @@ def test_a_single_image_or_pixel_does_not_crash(name, images, size):
     assert all(grad.isfinite().all() for grad in grads)
 
 
-# Losses whose value is no matter of chance when all pixels are anchors.
-JOINED = (
-    "amdim", {"name": "dim", "gamma": 0.0}, "donsker_varadhan", "info_nce",
-    "interpolated", "jensen_shannon", "mine", "nce", "nwj", "simsiam", "sup_con",
-    {"name": "sup_con", "views": "both"}, "tuba", "wcord",
-)  # fmt: skip
-
-
-def joined_parts(entry: str | dict, part: slice) -> tuple[float, dict[str, Tensor]]:
-    """Value and gradients of a process's images; of rank 0 all labels are unknown."""
-    name = entry if isinstance(entry, str) else entry["name"]
-    torch.manual_seed(0)
-    used = used_by(name)
-    options = dict(projection=8, pixels=H * W, temperature=1.0, stop_gradient=False)
-    shared = ContrastOptions(**{k: v for k, v in options.items() if k in used})
-    loss = get_loss(entry)(C, C, shared).double()
-    labels = make_labels(exclude=True)
-    assert labels.exclude is not None
-    labels.exclude[: N // 2] = IGNORED
-    exclude = labels.exclude[part] if takes_labels(name) else None
-    binary, partner = (x.double()[part] for x in make_inputs())
-    value = loss(binary, partner, BatchLabels(exclude=exclude))
-    value.backward()
-    grads = {n: p.grad for n, p in loss.named_parameters() if p.grad is not None}
-    return value.item(), grads
-
-
-def run_rank(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    # Before the group exists: asking a loss what it takes calls no collective.
-    for entry in JOINED:
-        takes_labels(entry if isinstance(entry, str) else entry["name"])
-    store = f"file://{folder}/store"
-    dist.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
-    part = slice(0, N // 2) if rank == 0 else slice(N // 2, N)
-    results = [joined_parts(entry, part) for entry in JOINED]
-    torch.save(results, f"{folder}/{rank}.pt")
-    dist.destroy_process_group()
-
-
-@pytest.fixture(scope="module")
-def two_ranks(tmp_path_factory) -> list:
-    folder = str(tmp_path_factory.mktemp("ranks"))
-    torch.multiprocessing.spawn(run_rank, (folder,), nprocs=2)
-    return [torch.load(f"{folder}/{rank}.pt") for rank in range(2)]
-
-
-@pytest.mark.ddp
-@pytest.mark.parametrize("k", range(len(JOINED)), ids=[str(e) for e in JOINED])
-def test_two_processes_have_the_loss_and_gradients_of_the_joined_batch(two_ranks, k):
-    expected, expected_grads = joined_parts(JOINED[k], slice(None))
-    (value, grads), (other, other_grads) = (ranks[k] for ranks in two_ranks)
-    assert expected != 0
-    assert (value + other) / 2 == pytest.approx(expected, rel=1e-9)
-    assert grads.keys() == other_grads.keys() == expected_grads.keys()
-    for name, grad in expected_grads.items():
-        torch.testing.assert_close((grads[name] + other_grads[name]) / 2, grad)
+@pytest.mark.parametrize("entry", ["infonce", ["nce"], None], ids=str)
+def test_what_is_no_name_is_answered_with_the_names(entry):
+    with pytest.raises(ValueError, match=r"is unknown; choose from .*, nce, "):
+        get_loss(entry)

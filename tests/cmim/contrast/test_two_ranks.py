@@ -1,6 +1,7 @@
 """Two processes train as one process on the joined batch does, for pair losses.
 
-The other losses: ``test_every_loss.py``, and ``test_two_ranks_banks.py`` for banks.
+The other losses: ``test_two_ranks_every_loss.py``, and, with banks,
+``test_two_ranks_banks.py``.
 """
 
 from __future__ import annotations

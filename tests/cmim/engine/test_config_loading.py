@@ -38,6 +38,25 @@ def test_a_methods_options_and_its_name_in_any_order(order):
 
 
 @pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"": "npid", ".rows": 795}, dict(name="npid", rows=795)),
+        (
+            {".name": "interpolated", ".alpha": 0.1},
+            dict(name="interpolated", alpha=0.1),
+        ),
+        ({".foo": 1}, dict(name="info_nce", foo=1)),
+    ],
+)
+def test_a_losss_options_where_the_config_names_none(options, expected):
+    config = load_config(BINARY, {f"model.loss{k}": v for k, v in options.items()})
+    assert config.model.loss == expected
+    preset = {"model.preset": "cmim", "model.loss.normalise": False}
+    loss = load_config(BINARY, preset).model.loss
+    assert loss == dict(name="nce", normalise=False)
+
+
+@pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"modell.partner": "latent"}, "has no 'modell'"),

@@ -7,7 +7,7 @@ from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from cmim.contrast import available_losses, get_loss
+from cmim.contrast import available_losses, get_loss, used_options
 from cmim.models.read_labels import read_labels
 from cmim.models.settings import DEFAULTS, PRESETS, Settings, resolve_settings
 from cmim.models.tap_patterns import tap_patterns
@@ -59,6 +59,20 @@ def test_every_preset_resolves(preset):
     assert isinstance(resolve_settings(preset), Settings)
 
 
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+@pytest.mark.parametrize("name", available_losses())
+def test_a_preset_takes_any_loss(name, preset):
+    """What the preset brings and the loss does not use is left out."""
+    settings = resolve_settings(preset, loss=name)
+    get_loss(name)(8, 8, settings.shared)
+    assert settings.shared.projection == 128
+    # What the user asks for is still refused.
+    if "queue" not in used_options(name):
+        wrong = resolve_settings(preset, loss=name, queue=7)
+        with pytest.raises(ValueError, match="does not use queue, which is 7"):
+            get_loss(name)(8, 8, wrong.shared)
+
+
 @pytest.mark.parametrize(
     ("preset", "given", "message"),
     [
@@ -72,6 +86,12 @@ def test_every_preset_resolves(preset):
         (None, {"sampling": "edge"}, "sampling 'edge' is unknown; choose from unif"),
         (None, {"temperature": 0.0}, "temperature must be positive, got 0.0"),
         (None, {"queue": -1}, "queue must not be negative, got -1"),
+        (None, {"weight": float("inf")}, "weight must be finite, got inf"),
+        (None, {"temperature": float("inf")}, "temperature must be finite"),
+        (None, {"weight": "a"}, "needs weight to be a number, got 'a'"),
+        (None, {"queue": 1e4}, "needs queue to be a whole number, got 10000.0"),
+        (None, {"pixels": 2.5}, "needs pixels to be a whole number, got 2.5"),
+        (None, {"gather": "no"}, "needs gather to be True or False, got 'no'"),
         (None, {"chunk": 0}, "chunk must be positive, got 0"),
     ],
 )
