@@ -13,7 +13,7 @@ from openvino.frontend.pytorch import ConversionExtension, ModuleExtension
 from torch import Tensor, nn
 
 from cmim.deploy.openvino_graph import add_layer
-from cmim.deploy.packed_conv import PackedConv, pack_network
+from cmim.deploy.packed_conv import PackedConv
 
 
 class NetworkCore(nn.Module):
@@ -39,32 +39,6 @@ def head_of(model: BaseModel) -> nn.Module:
     return model.decode_head if hasattr(model, "decode_head") else model.head
 
 
-def to_openvino(
-    model: BaseModel, size: tuple[int, int], batch: int = 1
-) -> tuple[ov.Model, list[str]]:
-    """Convert a task model.
-
-    Args:
-        model: With trained weights; a full-precision network is converted too.
-        size: Height and width of the input in pixels.
-        batch: Images at a time.
-
-    Returns:
-        The OpenVINO model and the names of its packed layers.
-
-    Raises:
-        ExportError: A layer that cannot be exported exactly, by name.
-    """
-    example = torch.zeros(batch, 3, *size)
-    core, names = pack_network(NetworkCore(model).cpu().float(), example)
-    with torch.no_grad():
-        core(example)  # so that packed layers know their sizes
-    converted = convert_packed(core, example)
-    for name, value in _preprocessing(model).items():
-        converted.set_rt_info(value, ["cmim", name])
-    return converted, names
-
-
 def convert_packed(core: nn.Module, example: Tensor) -> ov.Model:
     """Convert a network whose binary convolutions are :class:`PackedConv`."""
     extensions: list[Any] = []
@@ -74,7 +48,9 @@ def convert_packed(core: nn.Module, example: Tensor) -> ov.Model:
     with warnings.catch_warnings():
         # Sizes become constants, which is what is wanted at one input size.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        model = ov.convert_model(core, example_input=example, extension=extensions or None)
+        model = ov.convert_model(
+            core, example_input=example, extension=extensions or None
+        )
     model.reshape(list(example.shape))
     return model
 
@@ -96,11 +72,15 @@ def _extensions(operator: str, module: PackedConv) -> list[Any]:
     ]
 
 
-def _preprocessing(model: BaseModel) -> dict[str, str]:
-    """What an image needs before it goes in: RGB values of 0 to 255, normalised."""
+def describe(converted: ov.Model, model: BaseModel) -> None:
+    """Note in the exported model how its images are normalised: RGB of 0 to 255.
+
+    Args:
+        converted: Gets ``cmim/mean`` and ``cmim/std``, three numbers each.
+        model: The task model it was made of.
+    """
     prepare = model.data_preprocessor
-    return {
-        name: " ".join(f"{v:g}" for v in getattr(prepare, name).flatten().tolist())
-        for name in ("mean", "std")
-        if hasattr(prepare, name)
-    }
+    for name in ("mean", "std"):
+        if hasattr(prepare, name):
+            values = getattr(prepare, name).flatten().tolist()
+            converted.set_rt_info(" ".join(f"{v:g}" for v in values), ["cmim", name])

@@ -73,7 +73,10 @@ def add_layer(x: Output, layer: BinaryLayer, width: int | None = None) -> Output
     source = x
     if explicit or missing:
         rows, columns = layer.padding if explicit else (0, 0)
-        begin, end = np.int64([0, 0, rows, columns]), np.int64([0, missing, rows, columns])
+        begin, end = (
+            np.int64([0, 0, rows, columns]),
+            np.int64([0, missing, rows, columns]),
+        )
         x = ops.pad(x, begin, end, "constant", ops.constant(LOWEST)).output(0)
     total = None
     for step in layer.steps:

@@ -1,0 +1,63 @@
+"""Export a trained network with real 1-bit convolutions."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+
+def main() -> None:
+    from cmim.engine import cli
+
+    parser = cli.make_parser(
+        "Export a trained network to OpenVINO, every binary convolution packed to one "
+        "bit a weight and run with one bit an activation. Prints the file's size and "
+        "a table of layers with the engine's kernels; --verify compares each binary "
+        "layer with integers, from equal inputs. tools/test.py and tools/predict.py "
+        "take the exported file in place of a checkpoint.",
+        "python tools/export.py configs/nyud_seg_bireal_small.py "
+        "work_dirs/nyud_seg_bireal_small/last.pth --out seg.xml --verify",
+    )
+    cli.add_config_options(parser)
+    parser.add_argument("checkpoint", help="WORK_DIR/last.pth of a training run")
+    parser.add_argument("--out", required=True, metavar="MODEL.xml", help="to write")
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="of the input in pixels (default: the config's test images)",
+    )
+    parser.add_argument("--batch", type=int, default=1, help="images at a time")
+    parser.add_argument(
+        "--verify", action="store_true", help="compare every binary layer with integers"
+    )
+    cli.add_json_option(parser)
+    args = parser.parse_args()
+
+    from cmim.deploy.requirements import require_openvino
+    from cmim.engine.config import load_config
+    from cmim.engine.record import write_json
+
+    require_openvino()
+    from cmim.engine.export import export_network, format_export
+
+    figures = export_network(
+        load_config(args.config, args.cfg_options),
+        args.checkpoint,
+        args.out,
+        size=tuple(args.size) if args.size else None,
+        batch=args.batch,
+        verify=args.verify,
+    )
+    print(format_export(figures))
+    if args.json:
+        write_json(args.json, figures)
+    if figures["wrong"]:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    from cmim.engine.cli import run_tool
+
+    run_tool(main)
