@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from cmim.analysis.codes import CodeStatistics
+from cmim.analysis.component_estimates import (
+    Estimates,
+    component_estimates,
+    component_information,
+    label_information,
+    leading_components,
+)
 from cmim.analysis.critic import critic_bound
-from cmim.analysis.mutual_information import mixed_ksg
 from cmim.analysis.similarity import linear_cka
-
-# Leading directions that nearest-neighbour estimates see; with more, these fall short
-# of the truth by bits unless there are exponentially many pixels.
-COMPONENTS = 3
-# Pixels of nearest-neighbour estimates, whose cost grows with the square.
-NEIGHBOUR_ROWS = 1500
-NEIGHBOURS = 3
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,15 @@ class LayerMeasures:
             difference.
         shared: Estimate of I(codes; twin's feature, or own latent without a twin) in
             bits, from the leading components.
+        latent_twin_ksg: Estimate of I(own latent; twin's feature) in bits, from the
+            leading components, by KSG: for continuous variables, too low where the
+            dependence is strong. None where values repeat.
+        latent_twin_mixed: The same by the estimator of ``shared``, so that what
+            binarizing loses of the twin's feature is the difference. Unlike the two
+            others it takes repeated values.
+        latent_twin_lnc: The same by LNC, for strong dependence; too high where it is
+            weak, or where one of the two lies near a surface. None where values
+            repeat, or a linear map links both.
         cka_latent: Linear CKA of codes and own latent, 1 where alike.
         cka_twin: Linear CKA of codes and the twin's feature.
     """
@@ -56,6 +62,9 @@ class LayerMeasures:
     label_codes: float | None
     label_latent: float | None
     shared: float | None
+    latent_twin_ksg: float | None
+    latent_twin_mixed: float | None
+    latent_twin_lnc: float | None
     cka_latent: float | None
     cka_twin: float | None
 
@@ -117,7 +126,11 @@ def measure_layer(
     bound_twin = None
     if twin is not None:
         bound_twin = critic_bound(binary, twin, sample.images, seed=seed).bits
-    reference = latent if twin is None else twin
+    own = reference = leading_components(latent)
+    pair = Estimates(None, None, None)
+    if twin is not None:
+        reference = leading_components(twin)
+        pair = component_estimates(own, reference)
     return LayerMeasures(
         channels=binary.shape[1],
         entropy=codes.mean_entropy,
@@ -128,95 +141,13 @@ def measure_layer(
         ceiling=bound.ceiling,
         label_codes=label_information(binary, sample.labels, continuous),
         label_latent=label_information(latent, sample.labels, continuous),
-        shared=component_information(binary, reference),
+        shared=component_information(leading_components(binary), reference),
+        latent_twin_ksg=pair.ksg,
+        latent_twin_mixed=pair.mixed,
+        latent_twin_lnc=pair.lnc,
         cka_latent=_similarity(binary, latent),
         cka_twin=None if twin is None else _similarity(binary, twin),
     )
-
-
-def principal_components(x: Tensor, count: int = COMPONENTS) -> Tensor:
-    """Leading principal components, each scaled to variance 1.
-
-    Directions without variance are left out, so fewer columns may come back.
-
-    Args:
-        x: ``(M, C)``.
-        count: Columns wanted.
-
-    Returns:
-        ``(M, K)`` float64, ``K <= count``.
-
-    Examples:
-        >>> principal_components(torch.tensor([[3.0, 0], [-3, 0], [0, 1], [0, -1]]))
-        tensor([[ 1.4142,  0.0000],
-                [-1.4142,  0.0000],
-                [ 0.0000,  1.4142],
-                [ 0.0000, -1.4142]], dtype=torch.float64)
-    """
-    x = x.double()
-    x = x - x.mean(0)
-    values, vectors = torch.linalg.eigh(x.T @ x / len(x))
-    kept = values.flip(0)[:count] > 1e-12 * values.abs().max().clamp(min=1e-300)
-    axes = vectors.flip(1)[:, :count][:, kept]
-    # An axis has no direction of its own: its largest entry is made positive.
-    axes = axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
-    return x @ axes / values.flip(0)[:count][kept].sqrt() + 0.0
-
-
-def component_information(x: Tensor, y: Tensor) -> float | None:
-    """Estimate of the mutual information of the leading components, in bits.
-
-    Gao's estimator for mixed variables: components of codes take repeated values.
-    None where one of the two is constant.
-
-    Args:
-        x: ``(M, C)``.
-        y: ``(M, D)``.
-    """
-    rows = _evenly_spaced(len(x))
-    x, y = principal_components(x)[rows], principal_components(y)[rows]
-    if x.shape[1] == 0 or y.shape[1] == 0:
-        return None
-    return mixed_ksg(x.numpy(), y.numpy(), NEIGHBOURS) / math.log(2)
-
-
-def label_information(x: Tensor, labels: Tensor, continuous: bool) -> float | None:
-    """Estimate of what the leading components tell about the label, in bits.
-
-    Pixels of unknown label take no part, neither do those of classes with too few
-    pixels to have neighbours. Classes are moved so far apart that only pixels of one
-    class can be neighbours; depth is taken as logarithm. None where too few pixels are
-    left, or nothing varies.
-
-    Args:
-        x: ``(M, C)``.
-        labels: ``(M,)``, NaN where unknown.
-        continuous: Labels are positive quantities, not classes.
-    """
-    known = labels.isfinite()
-    if continuous:
-        labels = labels.log()
-    else:
-        classes, place = labels.nan_to_num(-1).unique(return_inverse=True)
-        frequent = torch.bincount(place, minlength=len(classes)) > 2 * NEIGHBOURS
-        known &= frequent[place]
-    if known.sum() <= 4 * NEIGHBOURS or labels[known].unique().numel() < 2:
-        return None
-    x, labels = principal_components(x[known]), labels[known]
-    rows = _evenly_spaced(len(x))
-    x, labels = x[rows], labels[rows].double()
-    if x.shape[1] == 0:
-        return None
-    if continuous:
-        labels = (labels - labels.mean()) / labels.std()
-    else:
-        labels = labels * (4 * x.abs().max() + 1)
-    return mixed_ksg(x.numpy(), labels[:, None].numpy(), NEIGHBOURS) / math.log(2)
-
-
-def _evenly_spaced(rows: int) -> Tensor:
-    count = min(rows, NEIGHBOUR_ROWS)
-    return torch.arange(count) * rows // max(count, 1)
 
 
 def _similarity(x: Tensor, y: Tensor) -> float | None:

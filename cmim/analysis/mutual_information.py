@@ -26,6 +26,10 @@ from cmim.analysis.nearest_neighbours import (
 FALSE_ALARMS = 5e-3
 
 
+class RepeatedValuesError(ValueError):
+    """Samples of a continuous variable are alike, so that it is none."""
+
+
 def ksg(x: ArrayLike, y: ArrayLike, neighbours: int = 3) -> float:
     r"""Mutual information of two continuous variables (KSG, estimator 1).
 
@@ -48,8 +52,8 @@ def ksg(x: ArrayLike, y: ArrayLike, neighbours: int = 3) -> float:
         The estimate in nats.
 
     Raises:
-        ValueError: Too few samples, lengths that differ, values that are not finite, or
-            samples with k exact copies.
+        ValueError: Too few samples, lengths that differ, values that are not finite.
+        RepeatedValuesError: Samples with k exact copies; a ValueError, too.
 
     References:
         Kraskov, Stögbauer, Grassberger, Estimating mutual information, Physical Review
@@ -150,6 +154,7 @@ def lnc(
 
     Raises:
         ValueError: As :func:`ksg`, or an alpha outside of [0, 1].
+        RepeatedValuesError: k neighbours that are alike in a variable.
 
     References:
         Gao, Ver Steeg, Galstyan, Efficient Estimation of Mutual Information for
@@ -228,7 +233,7 @@ def _principal_widths(offsets: Floats) -> Floats:
 
 def _refuse_copies(found: np.ndarray, neighbours: int, name: str) -> None:
     if found.any():
-        raise ValueError(
+        raise RepeatedValuesError(
             f"{name} needs continuous values, but {int(found.sum())} of {len(found)} "
             f"samples share a value with their {neighbours} nearest neighbours; use "
             "mixed_ksg"

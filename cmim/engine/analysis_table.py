@@ -47,6 +47,14 @@ TABLES = (
             Column("shared", "codes; {reference}, bit", 2),
         ),
     ),
+    (
+        "Nearest-neighbour estimates of MI of own latent and twin's feature",
+        (
+            Column("latent_twin_ksg", "KSG, bit", 2),
+            Column("latent_twin_mixed", "mixed, bit", 2),
+            Column("latent_twin_lnc", "LNC, bit", 2),
+        ),
+    ),
 )
 WIDTH = 7
 

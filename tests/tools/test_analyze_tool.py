@@ -132,6 +132,8 @@ def test_the_tool_writes_all_it_names(written):
     assert as_tables(report) in shown
     assert one_sentences(report) in shown
     assert "entropy, bit/channel" in shown
+    assert "estimates of MI of own latent and twin's feature" in shown
+    assert all(f"{name}, bit" in shown for name in ("KSG", "mixed", "LNC"))
     assert "layer4.1.binarize2" in shown
 
 
@@ -147,6 +149,11 @@ def test_the_report_is_complete(written, trained, rooms):
             assert 0 <= layer["entropy"] <= 1
             assert 0 <= layer["bound_twin"] <= layer["ceiling"]
             assert 0 <= layer["bound_latent"] <= layer["ceiling"]
+            ksg_bits, mixed_bits = (
+                layer[f"latent_twin_{name}"] for name in ("ksg", "mixed")
+            )
+            assert ksg_bits == pytest.approx(mixed_bits, abs=0.05)
+            assert layer["latent_twin_lnc"] is not None
         values = [layer["entropy"] for layer in run["layers"].values()]
         assert run["mean"]["entropy"] == pytest.approx(sum(values) / 16, abs=1e-4)
     latent, none = report["checkpoints"].values()

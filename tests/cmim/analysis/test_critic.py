@@ -60,6 +60,26 @@ def test_scale_shift_and_dead_channels_change_nothing():
     assert critic_bound(x, dead, IMAGES).bits < 1e-5
 
 
+def test_images_that_are_measured_do_not_set_the_scale():
+    """One huge value there spoils its own row alone."""
+    x, y, _ = correlated(0.9)
+    plain = critic_bound(x, y, IMAGES, steps=60, candidates=64).bits
+    x[48] = 1e6
+    assert split_images(IMAGES)[2][48]
+    found = critic_bound(x, y, IMAGES, steps=60, candidates=64).bits
+    assert found == pytest.approx(plain, abs=0.2)
+
+
+def test_steps_after_the_best_one_are_undone():
+    """64 rows of 60 channels, 20 of which mean something: soon learned by heart."""
+    generator = torch.Generator().manual_seed(3)
+    x, y = torch.randn(2, 128, 60, generator=generator)
+    y[:, :20] += x[:, :20]
+    images = torch.arange(128) // 4
+    soon, late = (critic_bound(x, y, images, steps=n).bits for n in (100, 300))
+    assert soon == late > 0.3
+
+
 def test_same_call_same_bits_and_the_generator_is_left_alone():
     x, y, _ = correlated(0.7)
     torch.manual_seed(5)

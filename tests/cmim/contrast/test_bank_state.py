@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from bank_cases import NAMES, ROWS, A, C, make_batch, make_loss
@@ -31,6 +33,26 @@ def test_a_resumed_loss_goes_on_in_the_same_bits(name, shared):
         torch.testing.assert_close(
             resumed.state_dict()[key], value, rtol=0, atol=0, equal_nan=True
         )
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("trained", [True, False])
+def test_constants_are_those_of_the_state_that_was_loaded_last(name, trained):
+    """A state without them sets them anew at the next step."""
+    loss, source = make_loss(name), make_loss(name)
+    loss(*make_batch(11))
+    own = loss.log_normalizer.clone()
+    if trained:
+        source(*make_batch(3))
+    loss.load_state_dict(copy.deepcopy(source.state_dict()))
+    values = []
+    for part in (loss, source):
+        torch.manual_seed(5)
+        values.append([part(*make_batch(step)).item() for step in (4, 5)])
+    assert values[0] == values[1]
+    found, expected = loss.log_normalizer, source.log_normalizer
+    torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
+    assert found[0] != own[0]
 
 
 @pytest.mark.parametrize("name", ["cmim_released", "crd"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -39,12 +40,16 @@ def test_nce_starts_from_m_and_n():
     assert loss(features, features).item() == pytest.approx(expected)
 
 
-def test_tuba_starts_as_nwj(positions):
+@pytest.mark.parametrize(
+    "name", ["tuba", {"name": "interpolated", "alpha": 0.0}], ids=str
+)
+def test_bounds_with_a_baseline_start_as_nwj(name, positions):
+    """Whose baseline is e."""
     options = ContrastOptions(projection=D, pixels=P, temperature=TEMPERATURE)
     values = []
-    for name in ("tuba", "nwj"):
+    for entry in (name, "nwj"):
         torch.manual_seed(0)
-        loss = get_loss(name)(C, PARTNER, options).double()
+        loss = get_loss(entry)(C, PARTNER, options).double()
         values.append(loss(*make_inputs()).item())
     assert values[0] == pytest.approx(values[1], rel=1e-12)
 
@@ -85,6 +90,21 @@ def test_nce_keeps_z_in_checkpoints_and_in_evaluation(positions):
     resumed = make_loss({"name": "nce"})
     resumed.load_state_dict(state)
     assert resumed(*make_inputs(7)) == loss(*make_inputs(7))
+
+
+def test_nce_forgets_its_z_when_a_state_is_loaded(positions):
+    """A state without Z sets it anew at the next step; one with Z is used as it is."""
+    unset, trained = make_loss({"name": "nce"}), make_loss({"name": "nce"})
+    trained(*make_inputs(3))
+    for source in (unset, trained):
+        loss = make_loss({"name": "nce"})
+        loss(*make_inputs(5))
+        own = loss.bound.log_mean.item()
+        loss.load_state_dict(copy.deepcopy(source.state_dict()))
+        for step in (6, 7):
+            assert loss(*make_inputs(step)) == source(*make_inputs(step))
+        assert loss.bound.log_mean.isfinite()
+        assert loss.bound.log_mean == source.bound.log_mean != own
 
 
 def test_nce_starts_near_one_plus_log_n(positions):

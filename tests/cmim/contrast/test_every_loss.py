@@ -106,11 +106,14 @@ def test_float64_says_the_same(name):
 
 
 @every_loss
-def test_saved_state_gives_the_same_next_values(name):
+@pytest.mark.parametrize("trained", [True, False])
+def test_saved_state_gives_the_same_next_values(name, trained):
     loss, labels = build(name), labels_for(name)
-    value_of(loss, make_inputs(2), labels)
+    if trained:
+        value_of(loss, make_inputs(2), labels)
     state = copy.deepcopy(loss.state_dict())
     resumed = build(name, seed=99)
+    value_of(resumed, make_inputs(5), labels)  # what it was before must not matter
     resumed.load_state_dict(state)
     for seed in (3, 4):
         values = [value_of(x, make_inputs(seed), labels) for x in (loss, resumed)]

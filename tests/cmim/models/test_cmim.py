@@ -168,12 +168,16 @@ def test_depth_bins_replace_classes_where_there_are_none():
 
 
 def test_classes_ignore_void():
+    """An image of void and one of a single class: nothing known to tell apart."""
     model = CMIM(task_model(), "latent")
     data = model.data_preprocessor(batch(), True)
-    for sample in data["data_samples"]:
-        sample.gt_sem_seg.data.fill_(255)
+    for sample, value in zip(data["data_samples"], (255, 3), strict=True):
+        sample.gt_sem_seg.data.fill_(value)
     losses = model(**data, mode="loss")
     assert losses["cmim.loss_backbone.layer4.1.binarize2"].item() == 0.0
+    data["data_samples"][0].gt_sem_seg.data.fill_(4)
+    losses = model(**data, mode="loss")
+    assert losses["cmim.loss_backbone.layer4.1.binarize2"].item() > 0
 
 
 @pytest.mark.parametrize(
