@@ -128,7 +128,9 @@ def read_layer(
             f"{name}: only convolutions without groups, bias and padding modes other "
             "than zeros are exported"
         )
-    geometry = [_pair(name, x) for x in (conv.stride, conv.padding, conv.dilation)]
+    stride, padding, dilation = (
+        _pair(name, x) for x in (conv.stride, conv.padding, conv.dilation)
+    )
     probe = torch.zeros(1, conv.in_channels, 1, 1, device=conv.weight.device)
     centred = not binarizer.static
     steps = tuple(
@@ -149,7 +151,7 @@ def read_layer(
         )
         for scale, signs in conv.weight_binarizer.terms(conv.weight)
     )  # fmt: skip
-    layer = BinaryLayer(name, steps, terms, *geometry, centred)
+    layer = BinaryLayer(name, steps, terms, stride, padding, dilation, centred)
     if layer.products > MOST_PRODUCTS:
         raise ExportError(
             f"{name}: {len(steps)} steps of the activation times {len(terms)} terms of "

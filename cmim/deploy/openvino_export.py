@@ -35,7 +35,7 @@ class NetworkCore(nn.Module):
 
 
 def head_of(model: BaseModel) -> nn.Module:
-    """The head of a task model: ``decode_head`` of mmseg's, ``head`` of a classifier's."""
+    """The head: ``decode_head`` of mmseg's models, ``head`` of a classifier."""
     return model.decode_head if hasattr(model, "decode_head") else model.head
 
 

@@ -6,9 +6,10 @@ The engine multiplies bits: XOR, population count, one addition a word. Around i
   is the float below the threshold; below 0 the smallest normal number, as engines
   take subnormal numbers for 0.
 - Zeros outside of the image are neither sign. The operator knows them
-  (``pad_value=0``) up to a padding of 4, in images that are wide enough; else the input is padded with what
-  binarizes to -1 and the sum of the weights that lie outside is added: a convolution
-  of one channel of ones, which the engine folds when it compiles the network.
+  (``pad_value=0``) up to a padding of 4, in images that are wide enough; else the
+  input is padded with what binarizes to -1 and the sum of the weights that lie outside
+  is added: a convolution of one channel of ones, which the engine folds when it
+  compiles the network.
 - Activations of levels 0 and 1 are padded with bit 0 and need no correction.
 - The engine is wrong for input channels that are no multiple of 8: missing ones are
   added in pairs of opposite weights, and a single one is corrected for.
@@ -65,7 +66,7 @@ def add_layer(x: Output, layer: BinaryLayer, width: int | None = None) -> Output
         ``(N, O, H', W')``, float32.
     """
     if layer.centred:
-        axes = ops.constant(np.int64([1, 2, 3]))
+        axes = ops.constant(_integers([1, 2, 3]))
         x = ops.subtract(x, ops.reduce_mean(x, axes, keep_dims=True)).output(0)
     explicit = max(layer.padding) > LARGEST_PADDING
     explicit |= width is not None and width < 2 * layer.padding[1]
@@ -74,8 +75,8 @@ def add_layer(x: Output, layer: BinaryLayer, width: int | None = None) -> Output
     if explicit or missing:
         rows, columns = layer.padding if explicit else (0, 0)
         begin, end = (
-            np.int64([0, 0, rows, columns]),
-            np.int64([0, missing, rows, columns]),
+            _integers([0, 0, rows, columns]),
+            _integers([0, missing, rows, columns]),
         )
         x = ops.pad(x, begin, end, "constant", ops.constant(LOWEST)).output(0)
     total = None
@@ -151,14 +152,18 @@ def _product(
 def _convolved_ones(source: Output, layer: BinaryLayer, kernel: np.ndarray) -> Output:
     """``kernel`` ``(O, 1, kh, kw)`` over an image of ones with zeros around it."""
     shape = ops.shape_of(source)
-    size = ops.gather(shape, ops.constant(np.int64([2, 3])), ops.constant(np.int64(0)))
-    one = ops.constant(np.int64([1, 1]))
+    size = ops.gather(shape, ops.constant(_integers([2, 3])), ops.constant(np.int64(0)))
+    one = ops.constant(_integers([1, 1]))
     ones = ops.broadcast(ops.constant(np.float32(1)), ops.concat([one, size], 0))
     pads = list(layer.padding)
     return ops.convolution(
         ones, ops.constant(kernel.astype(np.float32)), list(layer.stride), pads, pads,
         list(layer.dilation),
     ).output(0)  # fmt: skip
+
+
+def _integers(values: list[int]) -> np.ndarray:
+    return np.array(values, np.int64)
 
 
 def _per_channel(values: np.ndarray) -> Node:

@@ -1,4 +1,4 @@
-"""Stand-ins for binary convolutions and their binarizers while a network is exported."""
+"""Stand-ins for binary convolutions and their binarizers in a network to export."""
 
 from __future__ import annotations
 
@@ -138,25 +138,20 @@ def _pairs(
     finally:
         for handle in handles:
             handle.remove()
-    binarizers = [m for _, m in made]
     for name, (_, binarizer) in taken.items():
-        if binarizer is None and binarizers and _reads_codes(taken, name):
+        # Of a network without binarizers only the weights are binary.
+        if binarizer is None and made:
             raise ExportError(f"{name}: its input is not the output of a binarizer")
     return taken
 
 
-def _reads_codes(taken: dict, name: str) -> bool:
-    """Whether this network binarizes activations: then every convolution should."""
-    return any(binarizer is not None for _, binarizer in taken.values())
-
-
 def _plain(conv: BinaryConv2d) -> nn.Conv2d:
+    """The convolution with its binary weights as floats, for real activations."""
     with torch.no_grad():
         weight = conv.binary_weight()
-    plain = nn.Conv2d(
-        conv.in_channels, conv.out_channels, cast(tuple[int, int], conv.kernel_size),
-        conv.stride, conv.padding, conv.dilation, bias=False,
-    )  # fmt: skip
+    plain = nn.Conv2d(conv.in_channels, conv.out_channels, 1, bias=False)
+    for name in ("kernel_size", "stride", "padding", "dilation"):
+        setattr(plain, name, getattr(conv, name))
     plain.weight = nn.Parameter(weight, requires_grad=False)
     return plain.eval()
 

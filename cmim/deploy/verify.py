@@ -11,7 +11,7 @@ import openvino.opset13 as ops
 import torch
 from torch import Tensor, nn
 
-from cmim.deploy.binary_layer import BinaryLayer, SignTerm
+from cmim.deploy.binary_layer import BinaryLayer, SignStep, SignTerm
 from cmim.deploy.openvino_graph import add_layer
 from cmim.deploy.packed_conv import PackedConv
 
@@ -24,17 +24,36 @@ def compile_layer(layer: BinaryLayer, shape: tuple[int, ...]) -> ov.CompiledMode
     return ov.Core().compile_model(ov.Model([result], [x]), "CPU", options)
 
 
-def unscaled(layer: BinaryLayer) -> BinaryLayer:
-    """The layer with scales of 1, whose outputs are multiples of its levels."""
+def integer_parts(layer: BinaryLayer) -> list[BinaryLayer]:
+    """Each product of a step and a term alone, with outputs that floats hold exactly.
+
+    Scales become 1 and levels small numbers of the same kind (symmetric, one of them 0,
+    or neither), so that the graph is the same and its sums are exact.
+    """
     ones = np.ones_like(layer.terms[0].scale)
-    terms = tuple(SignTerm(ones, term.signs) for term in layer.terms)
-    return replace(layer, terms=terms)
+    return [
+        replace(
+            layer,
+            steps=(replace(step, low=low, high=high),),
+            terms=(SignTerm(ones, term.signs),),
+        )
+        for step in layer.steps
+        for low, high in [_plain_levels(step)]
+        for term in layer.terms
+    ]
 
 
-def near_thresholds(layer: BinaryLayer, x: Tensor, seed: int = 0) -> Tensor:
-    """Activations of which many lie at a threshold or the next float beside it."""
+def _plain_levels(step: SignStep) -> tuple[float, float]:
+    if step.middle == 0:
+        return -1.0, 1.0
+    if step.low == 0 or step.high == 0:
+        return (0.0, 1.0) if step.low == 0 else (-1.0, 0.0)
+    return -1.0, 3.0
+
+
+def near_thresholds(step: SignStep, x: Tensor, seed: int = 0) -> Tensor:
+    """Activations of which many lie at the threshold or the next float beside it."""
     generator = torch.Generator().manual_seed(seed)
-    step = layer.steps[seed % len(layer.steps)]
     at = torch.from_numpy(step.threshold).view(1, -1, 1, 1).expand_as(x)
     tiny = torch.full_like(at, torch.finfo(torch.float32).tiny)
     down = torch.where(at.abs() <= tiny, -2 * tiny, at.nextafter(at - 1))
@@ -73,15 +92,16 @@ def verify_layers(core: nn.Module, example: Tensor) -> list[dict[str, Any]]:
 
 
 def _verify(name: str, layer: BinaryLayer, x: Tensor) -> dict[str, Any]:
-    plain = unscaled(layer)
-    engine, exact = compile_layer(plain, tuple(x.shape)), PackedConv(plain)
     wrong = values = 0
-    inputs = [x] if layer.centred else [x, near_thresholds(layer, x)]
-    for given in inputs:
-        ours = torch.from_numpy(engine(given.numpy())[0])
-        theirs = exact(given)
-        wrong += int((ours != theirs).sum())
-        values += theirs.numel()
+    for part in integer_parts(layer):
+        engine, exact = compile_layer(part, tuple(x.shape)), PackedConv(part)
+        # A mean is rounded: next to it engines may differ.
+        near = [] if layer.centred else [near_thresholds(part.steps[0], x)]
+        for given in (x, *near):
+            ours = torch.from_numpy(engine(given.numpy())[0])
+            theirs = exact(given)
+            wrong += int((ours != theirs).sum())
+            values += theirs.numel()
     scaled = torch.from_numpy(compile_layer(layer, tuple(x.shape))(x.numpy())[0])
     expected = PackedConv(layer)(x)
     difference = (scaled - expected).abs().max() / expected.abs().max().clamp(min=1e-30)

@@ -42,9 +42,9 @@ def export_network(
         verify: Compare each binary layer with integers.
 
     Returns:
-        ``bytes`` of the two files, ``checkpoint_bytes``, ``latent_bytes`` (the network's
-        weights as float32), ``layers`` (name, kernel and shapes as the engine runs
-        them), ``verified`` rows, and ``wrong``: how many values differed, or None.
+        ``bytes`` of the two files, ``checkpoint_bytes``, ``latent_bytes`` (the
+        network's weights as float32), ``layers`` (name, kernel and shapes as the engine
+        runs them), ``verified`` rows, and ``wrong``: how many values differed, or None.
 
     Raises:
         ConfigError: ``out`` is no ``.xml``.
@@ -112,11 +112,12 @@ def format_export(figures: dict[str, Any]) -> str:
             f"verified: {len(figures['verified'])} binary layers, {values} values, "
             f"{figures['wrong']} wrong"
         )
-    megabytes = figures["bytes"] / 1e6
+    size, latent, checkpoint = (
+        figures[f"{what}bytes"] / 1e6 for what in ("", "latent_", "checkpoint_")
+    )
     lines.append(
-        f"{figures['out']}: {megabytes:.2f} MB, weights as float32 "
-        f"{figures['latent_bytes'] / 1e6:.2f} MB ({figures['latent_bytes'] / 1e6 / megabytes:.1f} x), "
-        f"checkpoint {figures['checkpoint_bytes'] / 1e6:.2f} MB; "
+        f"{figures['out']}: {size:.2f} MB, weights as float32 {latent:.2f} MB "
+        f"({latent / size:.1f} x), checkpoint {checkpoint:.2f} MB; "
         f"{figures['packed']} binary layers packed"
     )
     return "\n".join(lines)
