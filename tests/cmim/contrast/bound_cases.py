@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
-from cmim.contrast import ContrastOptions, get_loss
+from cmim.contrast import ContrastOptions, get_loss, layer_loss
 from cmim.contrast.pair_loss import PairLoss
 
 N, C, PARTNER, H, W, P, D = 3, 4, 6, 5, 6, 5, 3
@@ -51,3 +52,11 @@ def make_inputs(seed: int = 1) -> tuple[Tensor, Tensor]:
 def make_labels(seed: int = 2) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(-1, 3, (N, H, W), generator=generator)
+
+
+def fix_positions(monkeypatch: pytest.MonkeyPatch) -> Tensor:
+    """Sampled places ``(N, P)``, the same for every draw."""
+    generator = torch.Generator().manual_seed(3)
+    places = torch.rand(N, H * W, generator=generator).topk(P).indices
+    monkeypatch.setattr(layer_loss, "sample_positions", lambda *_: places)
+    return places

@@ -14,6 +14,7 @@ from bound_cases import (
     H,
     N,
     W,
+    fix_positions,
     make_inputs,
     make_labels,
     make_loss,
@@ -22,6 +23,12 @@ from torch import Tensor
 
 from cmim.contrast import BatchLabels
 from cmim.contrast.pairs import IGNORED
+
+
+@pytest.fixture
+def positions(monkeypatch) -> Tensor:
+    return fix_positions(monkeypatch)
+
 
 each_loss = pytest.mark.parametrize("name", LOSSES)
 with_labels = pytest.mark.parametrize("name", [n for n in LOSSES if n[:3] != "int"])

@@ -18,6 +18,7 @@ from bound_cases import (
     N,
     P,
     W,
+    fix_positions,
     make_inputs,
     make_labels,
     make_loss,
@@ -25,6 +26,11 @@ from bound_cases import (
 from torch import Tensor
 
 from cmim.contrast import BatchLabels, ContrastOptions, get_loss
+
+
+@pytest.fixture
+def positions(monkeypatch) -> Tensor:
+    return fix_positions(monkeypatch)
 
 
 def test_nce_starts_from_m_and_n():
