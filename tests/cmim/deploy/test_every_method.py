@@ -1,0 +1,92 @@
+"""Every method in every encoder, exported: each layer exact, the whole alike."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+pytest.importorskip("openvino")
+
+import openvino as ov
+
+from cmim.deploy.binary_layer import ExportError
+from cmim.deploy.openvino_export import convert_packed
+from cmim.deploy.packed_conv import PackedConv, pack_network
+from cmim.deploy.verify import verify_layers
+from cmim.encoders import BinaryMobileNet, BinaryResNet, BinaryVGGSmall
+from cmim.methods import available_methods
+
+ENCODERS = {
+    "resnet18": (BinaryResNet, dict(depth=18, base_channels=12), 16),
+    "resnet20_plain": (
+        BinaryResNet,
+        dict(depth=20, base_channels=5, shortcuts="per_block"),
+        18,
+    ),
+    "vgg_small": (BinaryVGGSmall, dict(base_channels=8), 5),
+    "reactnet_a": (BinaryMobileNet, dict(base_channels=8), 31),
+}
+# Weights that are binary with real activations, and no binary layer at all.
+REAL_ACTIVATIONS = ("binary_connect", "fp")
+ADDITIONS = ("bireal+unbalanced", "bireal+bidense_bypass")
+
+
+def make(name: str, method: str) -> nn.Module:
+    torch.manual_seed(0)
+    kind, options, _ = ENCODERS[name]
+    encoder = kind(method=method, **options).eval()
+    for module in encoder.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 2)
+    return encoder
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("method", [*available_methods(), *ADDITIONS])
+@torch.no_grad()
+def test_exported_layers_are_exact(name, method):
+    encoder = make(name, method)
+    image = torch.randn(2, 3, 40, 48, generator=torch.Generator().manual_seed(1))
+    packed, names = pack_network(encoder, image)
+    assert len(names) == (0 if method in REAL_ACTIVATIONS else ENCODERS[name][2])
+    assert sum(isinstance(m, PackedConv) for m in packed.modules()) == len(names)
+    rows = verify_layers(packed, image)
+    assert sorted(row["layer"] for row in rows) == sorted(names)
+    assert sum(row["values"] for row in rows) > 0 or not names
+    assert not [row for row in rows if row["wrong"]]
+    assert all(row["scaled_difference"] < 1e-6 for row in rows)
+
+
+@pytest.mark.parametrize("method", [*available_methods(), *ADDITIONS])
+@torch.no_grad()
+def test_the_whole_network_is_alike(method):
+    """Codes next to a threshold may differ between engines: few, and seen as such."""
+    encoder = make("resnet18", method)
+    image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    packed, _ = pack_network(encoder, image)
+    exact, trained = packed(image), encoder(image)
+    compiled = ov.Core().compile_model(
+        convert_packed(packed, image), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    outputs = compiled(image.numpy())
+    for k, (a, b) in enumerate(zip(exact, trained, strict=True)):
+        ours = torch.from_numpy(outputs[k])
+        for expected in (a, b):
+            off = (ours - expected).abs() > 1e-3 * expected.abs().max()
+            assert off.float().mean() < 0.02
+
+
+def test_what_is_no_sum_of_signs_is_refused_by_name():
+    encoder = make("resnet18", "bireal+bidense_binarizer")
+    with pytest.raises(ExportError, match=r"layer1\.0\.conv1: the levels of its act"):
+        pack_network(encoder, torch.zeros(1, 3, 64, 64))
+
+
+def test_too_many_products_are_refused():
+    encoder = BinaryResNet(
+        depth=18, base_channels=4, method=dict(name="dorefa", activation_bits=5)
+    )
+    with pytest.raises(ExportError, match="31 binary convolutions, more than 16"):
+        pack_network(encoder.eval(), torch.zeros(1, 3, 64, 64))
