@@ -30,6 +30,13 @@ def main() -> None:
     )
     parser.add_argument("--batch", type=int, default=1, help="images at a time")
     parser.add_argument(
+        "--rest",
+        choices=("float32", "int8"),
+        default="float32",
+        help="what the other layers become: int8 quantizes them after training, on "
+        "64 training images (needs nncf)",
+    )
+    parser.add_argument(
         "--verify", action="store_true", help="compare every binary layer with integers"
     )
     cli.add_json_option(parser)
@@ -49,6 +56,7 @@ def main() -> None:
         size=tuple(args.size) if args.size else None,
         batch=args.batch,
         verify=args.verify,
+        rest=args.rest,
     )
     print(format_export(figures))
     if args.json:

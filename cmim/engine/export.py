@@ -17,9 +17,13 @@ from cmim.deploy.openvino_export import (
     save_model,
 )
 from cmim.deploy.packed_conv import pack_network
+from cmim.deploy.quantize import quantize_rest, require_nncf
 from cmim.deploy.verify import verify_layers
 from cmim.engine.config import ConfigError
 from cmim.engine.evaluate import load_task_model
+
+RESTS = ("float32", "int8")
+CALIBRATION_IMAGES = 64
 
 
 def export_network(
@@ -29,6 +33,7 @@ def export_network(
     size: tuple[int, int] | None = None,
     batch: int = 1,
     verify: bool = False,
+    rest: str = "float32",
 ) -> dict[str, Any]:
     """Export, and optionally verify, a trained network.
 
@@ -40,6 +45,7 @@ def export_network(
             image when None.
         batch: Images at a time.
         verify: Compare each binary layer with integers.
+        rest: One of ``RESTS``: what the layers beside the binary ones become.
 
     Returns:
         ``bytes`` of the two files, ``checkpoint_bytes``, ``latent_bytes`` (the
@@ -52,6 +58,8 @@ def export_network(
     """
     if not str(out).endswith(".xml"):
         raise ConfigError(f"--out {out}: name a file that ends with .xml")
+    if rest == "int8":
+        require_nncf()
     model = load_task_model(config, checkpoint).cpu()
     image = None if size else _first_image(config, model)
     if image is None:
@@ -62,6 +70,9 @@ def export_network(
     with torch.no_grad():
         core(example)  # so that packed layers know their sizes
     converted = convert_packed(core, example)
+    if rest == "int8":
+        images = calibration_images(config, model, tuple(example.shape[2:]), batch)
+        converted = quantize_rest(converted, images, everything=not names)
     describe(converted, model)
     save_model(converted, out)
     rows = verify_layers(core, example) if verify else []
@@ -130,3 +141,42 @@ def _first_image(config: Config, model: Any) -> torch.Tensor:
     )
     batch = model.data_preprocessor(next(iter(loader)), False)
     return batch["inputs"][:1].float()
+
+
+def calibration_images(
+    config: Config,
+    model: Any,
+    size: tuple[int, ...],
+    batch: int,
+    count: int = CALIBRATION_IMAGES,
+) -> list[torch.Tensor]:
+    """Training images at the size of the exported network, normalised.
+
+    Prepared as test images are, so that no augmentation widens the ranges.
+
+    Args:
+        config: Gives training data and the test pipeline.
+        model: The task model, whose normalisation is used.
+        size: Height and width in pixels.
+        batch: Images at a time.
+        count: How many.
+    """
+    loader = config.train_dataloader
+    dataset = {**loader.dataset, "pipeline": config.test_dataloader.dataset.pipeline}
+    options = dict(
+        dataset=dataset,
+        batch_size=1,
+        num_workers=0,
+        sampler=dict(type="DefaultSampler", shuffle=True),
+        collate_fn=config.test_dataloader.get(
+            "collate_fn", dict(type="pseudo_collate")
+        ),
+    )
+    images = []
+    for sample in Runner.build_dataloader(options, seed=0):
+        image = model.data_preprocessor(sample, False)["inputs"].float()
+        image = torch.nn.functional.interpolate(image, size, mode="bilinear")
+        images.append(image.expand(batch, -1, -1, -1).contiguous())
+        if len(images) == count:
+            break
+    return images
