@@ -126,6 +126,20 @@ def test_anchors_of_unknown_label_count_in_the_statistics_only():
     assert alone != loss(binary, partner)
 
 
+def test_value_by_hand():
+    """Identity everywhere: the cosine of (1, 1) and (1, 0), both ways."""
+    options = ContrastOptions(projection=2, pixels=1)
+    loss = get_loss({"name": "simsiam", "hidden": 2})(2, 2, options).double().eval()
+    for layer in loss.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.eye_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    binary = torch.ones(1, 2, 1, 1, dtype=torch.float64)
+    partner = torch.tensor([1.0, 0.0], dtype=torch.float64).view(1, 2, 1, 1)
+    assert loss(binary, partner).item() == pytest.approx(-math.sqrt(0.5))
+
+
 def test_affine_changes_of_features_do_not_matter():
     """Batch normalization takes them out: no escape through scale or offset."""
     loss, (binary, partner) = make_loss(), make_inputs()

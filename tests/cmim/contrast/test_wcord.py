@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -57,6 +59,28 @@ def naive_global(loss, binary: Tensor, partner: Tensor, labels: list | None) -> 
         if others:
             gaps += critic(loss, x, ys[i]) - sum(others) / len(others)
     return -gaps / known
+
+
+def test_both_terms_by_hand():
+    """Two orthogonal pixels, equal on both sides, and a critic of one hidden unit."""
+    entry = dict(name="wcord", hidden=1, epsilon=0.5, iterations=50)
+    loss = get_loss(entry)(2, 2, ContrastOptions(projection=2, pixels=2)).double()
+    for layer in (loss.project_binary, loss.project_partner):
+        torch.nn.init.eye_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)
+    # Normalized: f(x, y) = max(0, (x_1 + y_1 - 1) / sqrt 2), 1 / sqrt 2 or 0.
+    wanted = torch.tensor([[3.0, 0.0, 3.0, 0.0]])
+    loss.inner.parametrizations.weight.original.data.copy_(wanted)
+    torch.nn.init.constant_(loss.inner.bias, -math.sqrt(0.5))
+    torch.nn.init.constant_(loss.outer.parametrizations.weight.original, 2.0)
+    for layer in (loss.inner, loss.outer):
+        for _ in range(3):  # power iterations, of a matrix of rank 1
+            assert layer.weight is not None
+    features = torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]], dtype=torch.float64)
+    value = loss.eval()(features, features).item()
+    # Scores gain 1 / sqrt 2 for one of two anchors; of the mass 1 / (1 + e^(1 / eps))
+    # travels the distance 1.
+    assert value == pytest.approx(-math.sqrt(0.5) / 2 + 1 / (1 + math.exp(2)))
 
 
 @pytest.mark.parametrize("chunk", [4, 1000])

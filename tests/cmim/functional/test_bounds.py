@@ -155,6 +155,10 @@ def test_values_by_hand():
     sums = torch.tensor([math.log(1.5) + math.log(2.5)])
     nce = nce_loss(positive, sums, math.log(2)).item()
     assert nce == pytest.approx(-math.log(3 / 4) - math.log(2 / 3) - math.log(2 / 5))
+    # Means without one's own column 5/2, on the diagonal 1: q = 7/4 and 1.
+    scores = torch.eye(3) * math.log(4)
+    between = interpolated_bound(scores, 0.0, 0.5).item()
+    assert between == pytest.approx(1 + math.log(4) - math.log(7 / 4) - 1)
 
 
 @pytest.mark.parametrize("name", ["info_nce", "dv"])
