@@ -20,12 +20,18 @@ class Engine(nn.Module):
     Args:
         path: The ``.xml`` file; its ``.bin`` lies beside it.
         threads: CPU threads; the engine's choice when None.
+        options: Further options of the engine.
 
     Raises:
         ExportError: The file is missing or no model.
     """
 
-    def __init__(self, path: str | Path, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        threads: int | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__()
         import openvino as ov
 
@@ -38,7 +44,7 @@ class Engine(nn.Module):
             last = str(error).strip().splitlines()[-1]
             raise ExportError(f"{path} is no OpenVINO model: {last}") from None
         # bfloat16 would round activations next to their thresholds.
-        options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
+        options = {"INFERENCE_PRECISION_HINT": "f32", **(options or {})}
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = threads
         self.path = path
@@ -64,7 +70,10 @@ class Engine(nn.Module):
 
 
 def load_exported(
-    model_config: dict, path: str | Path, threads: int | None = None
+    model_config: dict,
+    path: str | Path,
+    threads: int | None = None,
+    options: dict[str, Any] | None = None,
 ) -> BaseModel:
     """A task model whose network is an exported one; its predictions are made of it.
 
@@ -72,11 +81,12 @@ def load_exported(
         model_config: Config of the task model.
         path: The ``.xml`` file.
         threads: CPU threads of the engine.
+        options: Further options of the engine.
 
     Raises:
         ExportError: The file is missing or no model.
     """
-    engine = Engine(path, threads)
+    engine = Engine(path, threads, options)
     model = MODELS.build(model_config).eval().requires_grad_(False)
     model.backbone = nn.Identity()
     head_of(model).forward = engine.forward

@@ -128,6 +128,7 @@ def _product(
         bits, _packed(signs), list(layer.stride), pads, pads, list(layer.dilation),
         "xnor-popcount", float(outside),
     )  # fmt: skip
+    product.set_friendly_name(layer.name)
     scale = term.scale.astype(np.float64)
     weights = term.signs.astype(np.float64)
     out = ops.multiply(product, _per_channel(scale * step.half))

@@ -7,6 +7,7 @@ additions of shortcuts, which their thresholds depend on, are left as they are.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from importlib.util import find_spec
 
@@ -49,6 +50,8 @@ def quantize_rest(
     """
     import nncf
 
+    # It lists every operator that it leaves alone.
+    nncf.set_log_level(logging.WARNING)
     data = [image.numpy() for image in images]
     scope = nncf.IgnoredScope(types=list(LEFT_ALONE), validate=False)
     return nncf.quantize(

@@ -16,11 +16,13 @@ from cmim.deploy.openvino_graph import add_layer
 from cmim.deploy.packed_conv import PackedConv
 
 
-def compile_layer(layer: BinaryLayer, shape: tuple[int, ...]) -> ov.CompiledModel:
-    """A network of this layer alone."""
+def compile_layer(
+    layer: BinaryLayer, shape: tuple[int, ...], options: dict[str, Any] | None = None
+) -> ov.CompiledModel:
+    """A network of this layer alone, with further options of the engine."""
     x = ops.parameter(list(shape), ov.Type.f32)
     result = ops.result(add_layer(x.output(0), layer, shape[3]))
-    options = {"INFERENCE_PRECISION_HINT": "f32"}
+    options = {"INFERENCE_PRECISION_HINT": "f32", **(options or {})}
     return ov.Core().compile_model(ov.Model([result], [x]), "CPU", options)
 
 

@@ -77,14 +77,13 @@ class JoinedMaps(nn.Module):
 
     def __init__(self, method: Method, channels: int, count: int) -> None:
         super().__init__()
-        self.binarize = nn.ModuleList(
-            make_activation(method, channels) for _ in range(count)
-        )
-        self.conv = nn.ModuleList(
-            make_conv(method, channels, channels, 1, levels=integer_levels(binarize))
-            for binarize in self.binarize
-        )
-        self.scale = nn.ModuleList(make_output_scale(method, c) for c in self.conv)
+        binarizers = [make_activation(method, channels) for _ in range(count)]
+        convs = [
+            make_conv(method, channels, channels, 1, levels=integer_levels(binarizer))
+            for binarizer in binarizers
+        ]
+        self.binarize, self.conv = nn.ModuleList(binarizers), nn.ModuleList(convs)
+        self.scale = nn.ModuleList(make_output_scale(method, conv) for conv in convs)
         self.bn = nn.BatchNorm2d(channels)
         self.nonlinearity = method.nonlinearity(channels)
 
