@@ -43,8 +43,21 @@ def make(name: str, method: str) -> nn.Module:
     return encoder
 
 
-@pytest.mark.parametrize("name", ENCODERS)
-@pytest.mark.parametrize("method", [*available_methods(), *ADDITIONS])
+METHODS = [*available_methods(), *ADDITIONS]
+# Every method in the shortest encoder, and every encoder with two methods.
+FEW = ("bireal", "reactnet")
+PAIRS = [
+    pytest.param(
+        name,
+        method,
+        marks=() if name == "vgg_small" or method in FEW else pytest.mark.slow,
+    )
+    for name in ENCODERS
+    for method in METHODS
+]
+
+
+@pytest.mark.parametrize(("name", "method"), PAIRS)
 @torch.no_grad()
 def test_exported_layers_are_exact(name, method):
     encoder = make(name, method)
@@ -59,7 +72,10 @@ def test_exported_layers_are_exact(name, method):
     assert all(row["scaled_difference"] < 1e-6 for row in rows)
 
 
-@pytest.mark.parametrize("method", [*available_methods(), *ADDITIONS])
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(m, marks=() if m in FEW else pytest.mark.slow) for m in METHODS],
+)
 @torch.no_grad()
 def test_the_whole_network_is_alike(method):
     """Codes next to a threshold may differ between engines: few, and seen as such."""

@@ -85,7 +85,10 @@ def check(layer: BinaryLayer, x: torch.Tensor) -> None:
     np.testing.assert_array_equal(ours, expected)
 
 
-@pytest.mark.parametrize("seed", range(120))
+@pytest.mark.parametrize(
+    "seed",
+    [pytest.param(k, marks=() if k < 40 else pytest.mark.slow) for k in range(120)],
+)
 def test_any_layer_is_exact(seed):
     rng = np.random.default_rng(seed)
     layer = random_layer(rng, terms=int(rng.integers(1, 3)))
