@@ -24,6 +24,9 @@ def measure_accuracy(
 ) -> None:
     """Add ``metrics`` on the first test images, as ``tools/test.py`` computes them.
 
+    And ``change``: how the first of them differs from torch's float32 execution of the
+    same weights.
+
     Args:
         figures: One dict for each variant, changed.
         config: Gives test data and metrics.
@@ -34,6 +37,8 @@ def measure_accuracy(
     """
     config = copy.deepcopy(config)
     config.test_dataloader.dataset.limit = images
+    # A process forked beside the engine's threads may crash.
+    config.test_dataloader.update(num_workers=0, persistent_workers=False)
     model_config = task_model_config(config)
     for variant in variants:
         binary = variant.name in ("torch_simulation", "one_bit", "one_bit_int8")
@@ -52,3 +57,7 @@ def measure_accuracy(
         for name in ("seconds", "images_per_second"):
             metrics.pop(name)
         figures[variant.name]["metrics"] = metrics
+        first = next(iter(metrics))
+        reference = figures["torch_simulation" if binary else "torch_fp32"]["metrics"]
+        change = round(metrics[first] - reference[first], 4)
+        figures[variant.name]["change"] = change

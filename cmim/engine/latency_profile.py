@@ -144,7 +144,10 @@ def say_bound(profile: dict[str, Any]) -> str:
     text = f"{first} take {kinds[first]:.1f} of {total:.1f} ms"
     if first != "binary convolutions":
         rest = kinds.get("binary convolutions", 0.0)
-        return f"{text}, binary convolutions {rest:.1f}: make the former fewer"
+        return (
+            f"{text}, binary convolutions {rest:.1f}: fewer or narrower "
+            "full-precision layers, or --rest int8, would lift it"
+        )
     rate, cached = profile["binary_tops"], profile["cached_tops"]
     verdict = (
         "the kernel's arithmetic bounds them"

@@ -24,7 +24,7 @@ def format_latency(figures: dict[str, Any], nodes: int = 0) -> str:
     lines = [
         f"input {shape}, medians of {figures['rounds']} rounds in ms; 8-bit ranges "
         f"from {figures['calibration']}",
-        f"{'':36s}{head}{'file MB':>10s}{'peak MB':>10s}  accuracy",
+        f"{'':36s}{head}{'file MB':>10s}{'peak MB':>10s}  accuracy (change)",
     ]
     lines += [_row(name, row, figures) for name, row in figures["variants"].items()]
     for count in counts:
@@ -49,7 +49,7 @@ def _row(name: str, row: dict[str, Any], figures: dict[str, Any]) -> str:
     accuracy = "-"
     if metrics:
         first, value = next(iter(metrics.items()))
-        accuracy = f"{first} {value:.4g}"
+        accuracy = f"{first} {value:.4g} ({row['change']:+.3g})"
     return (
         f"{row['label']:36s}{times}{row['megabytes']:10.2f}"
         f"{f'{peak:.0f}' if peak else '-':>10s}  {accuracy}"
