@@ -133,9 +133,8 @@ def max_pool(step: dict, arrays: dict, x: np.ndarray) -> np.ndarray:
 
 
 def avg_pool(step: dict, arrays: dict, x: np.ndarray) -> np.ndarray:
-    inside = np.ones((1, 1, *x.shape[2:]), np.float32)
-    total = pooled(x, step, 0).sum(axis=(4, 5))
-    return total / pooled(inside, step, 0).sum(axis=(4, 5))
+    inside = pooled(np.ones_like(x[:1, :1]), step, 0).sum(axis=(4, 5))
+    return pooled(x, step, 0).sum(axis=(4, 5)) / inside
 
 
 def mean(step: dict, arrays: dict, x: np.ndarray) -> np.ndarray:
@@ -180,15 +179,7 @@ OPERATORS: dict[str, Callable[..., np.ndarray]] = {
 
 
 class Network:
-    """A program and its arrays.
-
-    Args:
-        document: As described in ``docs/raw_format.md``.
-        arrays: By the names that the document uses.
-
-    Raises:
-        RawNetworkError: The document is of another format, or not whole.
-    """
+    """A program, as ``docs/raw_format.md`` describes it, and its arrays by name."""
 
     def __init__(self, document: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         check_document(document, arrays)
@@ -212,9 +203,7 @@ class Network:
             float32 ``(N, 3, H, W)``.
         """
         if images.ndim not in (3, 4) or images.shape[-1] != 3:
-            raise RawNetworkError(
-                f"images are {images.shape}; expected (H, W, 3) or (N, H, W, 3)"
-            )
+            raise RawNetworkError(f"images are {images.shape}, not ([N,] H, W, 3)")
         given = self.document["input"]
         x = images.reshape(-1, *images.shape[-3:]).astype(np.float32)
         x = (x - np.float32(given["mean"])) / np.float32(given["std"])
@@ -263,21 +252,14 @@ def load_network(path: str | Path) -> Network:
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-        document = json.loads(bytes(arrays.pop(PROGRAM)))
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError,
+        return Network(json.loads(bytes(arrays.pop(PROGRAM))), arrays)
+    except (ValueError, KeyError, TypeError, AttributeError, EOFError,
             zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
         raise RawNetworkError(f"{path} is damaged or no raw network: {error}") from None
-    return Network(document, arrays)
 
 
 def check_document(document: Any, arrays: dict[str, np.ndarray]) -> None:
-    """Whether all that a program names is there.
-
-    Raises:
-        RawNetworkError: It is not.
-    """
+    """Refuse a program that is of another format, or names what is not there."""
     found = document.get("format") if isinstance(document, dict) else None
     if found != FORMAT:
         raise RawNetworkError(f"format {found!r} is not {FORMAT!r}")

@@ -16,7 +16,6 @@ from cmim.deploy.network_core import NetworkCore, head_of, normalisation
 from cmim.deploy.openvino_graph import add_layer
 from cmim.deploy.packed_conv import PackedConv
 
-
 __all__ = [
     "NetworkCore",
     "convert_packed",

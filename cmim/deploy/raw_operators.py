@@ -50,10 +50,13 @@ class Recorder:
         self.steps.append(step)
         return value
 
-    def constant(self, value: Tensor) -> Value:
-        """A map that does not depend on the image."""
-        kept, self.shape = self.shape, tuple(value.shape[1:])
-        made = self.add("constant", [], value=value[0])
+    def constant(self, like: Value, values: Tensor) -> Value:
+        """A map that does not depend on the image, of as many axes as ``like``."""
+        missing = len(like.shape) + 1 - values.dim()
+        values = values.reshape(*[1] * missing, *values.shape)
+        _refuse_unless(len(values) == 1, "constant that differs between images")
+        kept, self.shape = self.shape, tuple(values.shape[1:])
+        made = self.add("constant", [], value=values[0])
         self.shape = kept
         return made
 
@@ -131,8 +134,7 @@ def _arithmetic(op: str) -> Callable[..., Value]:
         numbers = _channelwise(value, other)
         first = value is x
         if numbers is None or (op == "divide" and not first):
-            made = r.constant(other.expand(1, *other.shape[-len(value.shape) :])
-                              if other.dim() <= len(value.shape) else other)  # fmt: skip
+            made = r.constant(value, other)
             return r.add(op, [value, made] if first else [made, value])
         if op == "add":
             return _affine(r, value, 1.0, numbers) if numbers.any() else value
@@ -255,7 +257,7 @@ HANDLERS: dict[str, Callable[..., Value]] = {
     "aten.cat": _cat,
     "aten.slice": _slice,
     "aten.pad": _pad,
-    "aten.constant_pad_nd": lambda r, x, widths, value=0: _pad(r, x, widths, value=value),
+    "aten.constant_pad_nd": lambda r, x, n, value=0: _pad(r, x, n, value=value),
     "aten.expand": _plain("broadcast"),
     **dict.fromkeys(
         ("aten.view", "aten.reshape", "aten.flatten", "aten.unflatten",

@@ -93,10 +93,10 @@ class Program:
         """Write a raw network file; equal programs give equal bytes."""
         document, arrays = self.pack()
         text = json.dumps(document, allow_nan=False, separators=(",", ":"))
-        program = np.frombuffer(text.encode(), np.uint8)
+        arrays[PROGRAM] = np.frombuffer(text.encode(), np.uint8)
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with open(path, "wb") as file:
-            np.savez_compressed(file, **{PROGRAM: program}, **arrays)
+            np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
 def binary_step(
@@ -161,7 +161,9 @@ def _joined(before: Step, after: Step) -> Step | None:
     given = {name: array.astype(np.float64) for name, array in before.arrays.items()
              if before.op in ("affine", "conv", "linear")}  # fmt: skip
     if before.op == "affine":
-        arrays = dict(scale=scale * given["scale"], shift=shift + scale * given["shift"])
+        arrays = dict(
+            scale=scale * given["scale"], shift=shift + scale * given["shift"]
+        )
     elif before.op in ("conv", "linear"):
         weight = given["weight"]
         factor = scale.reshape(-1, *[1] * (weight.ndim - 1))

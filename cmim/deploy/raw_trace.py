@@ -60,7 +60,11 @@ class _Marked(nn.Module):
 
 
 @torch.no_grad()
-def build_program(core: nn.Module, example: Tensor) -> Program:
+def build_program(
+    core: nn.Module,
+    example: Tensor,
+    normalisation: dict[str, list[float]] | None = None,
+) -> Program:
     """The program of a packed network.
 
     Batch-norm becomes a scale and a shift, joined with the convolution in front of it
@@ -69,6 +73,8 @@ def build_program(core: nn.Module, example: Tensor) -> Program:
     Args:
         core: Made by :func:`cmim.deploy.packed_conv.pack_network`.
         example: An input ``(N, 3, H, W)``; its height and width are the program's.
+        normalisation: ``mean`` and ``std`` of RGB of 0 to 255; images are taken as they
+            are when None.
 
     Returns:
         A program for any number of images.
@@ -95,7 +101,7 @@ def build_program(core: nn.Module, example: Tensor) -> Program:
     outputs = _walk(exported, recorder)
     steps = _needed(recorder.steps, outputs)
     shape = tuple(int(n) for n in example.shape[1:])
-    return fold_affine(Program(shape, steps, outputs))
+    return fold_affine(Program(shape, steps, outputs, normalisation or {}))
 
 
 def _walk(exported: Any, recorder: Recorder) -> tuple[str, ...]:
@@ -150,7 +156,9 @@ def _call(node: fx.Node, values: dict[fx.Node, Any], recorder: Recorder) -> Any:
     except ExportError as error:
         raise ExportError(f"{where}: {error}") from None
     except TypeError as error:
-        raise ExportError(f"{where}: {name} in a form that is not known: {error}") from None
+        raise ExportError(
+            f"{where}: {name} in a form that is not known: {error}"
+        ) from None
 
 
 def _module_of(node: fx.Node) -> str:
