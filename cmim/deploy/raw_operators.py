@@ -29,11 +29,12 @@ class Value:
 
 @dataclass
 class Recorder:
-    """Steps so far, and the shape that the operator at hand gives."""
+    """Steps so far; of the operator at hand, who called it and the shape it gives."""
 
     layers: dict[str, BinaryLayer]
     steps: list[Step] = field(default_factory=list)
     shape: tuple[int, ...] = ()
+    caller: str = ""
 
     def add(
         self,
@@ -46,8 +47,9 @@ class Recorder:
         value = Value(f"v{len(self.steps)}", self.shape)
         stored = {name: _float32(array) for name, array in arrays.items()}
         names = tuple(x.name for x in inputs)
-        step = Step(op, names, value.name, value.shape, options or {}, stored)
-        self.steps.append(step)
+        self.steps.append(
+            Step(op, names, value.name, value.shape, options or {}, stored, self.caller)
+        )
         return value
 
     def constant(self, like: Value, values: Tensor) -> Value:

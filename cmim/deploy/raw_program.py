@@ -31,7 +31,7 @@ class Step:
         shape: Of the output, without the images.
         options: Numbers that belong to it.
         arrays: Weights and the like, float32 or packed bits, by their role.
-        name: Of the layer that it comes from, where it has one.
+        name: Of the module that it comes from.
     """
 
     op: str

@@ -150,7 +150,7 @@ def _call(node: fx.Node, values: dict[fx.Node, Any], recorder: Recorder) -> Any:
     shape = (shown[0] if isinstance(shown, (list, tuple)) else shown).shape
     if len(shape) < 2 or shape[0] != IMAGES:
         raise ExportError(f"{where}: {name} mixes the images of a batch")
-    recorder.shape = tuple(int(n) for n in shape[1:])
+    recorder.shape, recorder.caller = tuple(int(n) for n in shape[1:]), where
     try:
         return HANDLERS[name](recorder, *args, **kwargs)
     except ExportError as error:
@@ -164,7 +164,7 @@ def _call(node: fx.Node, values: dict[fx.Node, Any], recorder: Recorder) -> Any:
 def _module_of(node: fx.Node) -> str:
     """The name of the module that called an operator."""
     stack = list((node.meta.get("nn_module_stack") or {}).values())
-    return (stack[-1][0] if stack else "") or "the network"
+    return (stack[-1][0] if stack else "") or "network"
 
 
 def _needed(steps: list[Step], outputs: tuple[str, ...]) -> tuple[Step, ...]:

@@ -177,7 +177,9 @@ def engine_layers(path: str | Path) -> list[dict[str, str]]:
 
 def format_export(figures: dict[str, Any]) -> str:
     """The table of layers and a summary line."""
-    lines = [f"{'layer':56s} {'type':20s} {'kernel':24s} output"]
+    lines = []
+    if figures["layers"]:
+        lines.append(f"{'layer':56s} {'type':20s} {'kernel':24s} output")
     lines += [
         f"{row['name'][:56]:56s} {row['type']:20s} {row['kernel']:24s} {row['output']}"
         for row in figures["layers"]

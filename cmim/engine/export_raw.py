@@ -41,7 +41,7 @@ def write_npz(
         dict(
             name=step["name"],
             type=step["op"],
-            kernel="x".join(map(str, step.get("kernel", ()))),
+            kernel=_weights(step, network.arrays),
             output="x".join(map(str, step["shape"])),
         )
         for step in network.steps
@@ -51,6 +51,18 @@ def write_npz(
     rows, expected = compare_layers(network, core, example)
     found = compare_outputs(network.run(example.numpy()), expected)
     return dict(layers=layers, verified=rows, **found)
+
+
+def _weights(step: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
+    """Shape and precision of a step's weights."""
+    if step["op"] == "binary_conv":
+        terms, o, kh, kw, _ = arrays[step["arrays"]["bits"]].shape
+        times = f"{terms} times " if terms > 1 else ""
+        return f"{times}{o}x{step['in_channels']}x{kh}x{kw}, 1 bit"
+    if "weight" not in step["arrays"]:
+        return ""
+    shape = arrays[step["arrays"]["weight"]].shape
+    return f"{'x'.join(map(str, shape))}, float32"
 
 
 def write_onnx(
