@@ -246,6 +246,7 @@ HANDLERS: dict[str, Callable[..., Value]] = {
     "aten.rsub": lambda r, x, y, alpha=1: _arithmetic("subtract")(r, y, x, alpha),
     "aten.mul": _arithmetic("multiply"),
     "aten.div": _arithmetic("divide"),
+    "aten.reciprocal": lambda r, x: _arithmetic("divide")(r, 1.0, x),
     "aten.relu": _plain("relu"),
     "aten.exp": _plain("exp"),
     "aten.abs": _plain("absolute"),

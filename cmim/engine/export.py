@@ -85,7 +85,8 @@ def export_network(
     image = None if size else _first_image(config, model)
     if image is None:
         assert size is not None
-        image = torch.zeros(1, 3, *size)
+        # Noise, since values of a constant image lie on thresholds by chance.
+        image = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0))
     example = image.expand(batch, -1, -1, -1).contiguous()
     core, names = pack_network(NetworkCore(model).float(), example)
     if form == "openvino":
