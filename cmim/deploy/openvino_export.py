@@ -12,31 +12,17 @@ from mmengine.model import BaseModel
 from openvino.frontend.pytorch import ConversionExtension, ModuleExtension
 from torch import Tensor, nn
 
+from cmim.deploy.network_core import NetworkCore, head_of, normalisation
 from cmim.deploy.openvino_graph import add_layer
 from cmim.deploy.packed_conv import PackedConv
 
-
-class NetworkCore(nn.Module):
-    """Encoder and head of a task model: normalised images to the head's output.
-
-    Args:
-        model: A task model.
-
-    Shape:
-        ``(N, 3, H, W)`` to the head's output, before any resize to the image.
-    """
-
-    def __init__(self, model: BaseModel) -> None:
-        super().__init__()
-        self.backbone, self.head = model.backbone, head_of(model)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.backbone(x))
-
-
-def head_of(model: BaseModel) -> nn.Module:
-    """The head: ``decode_head`` of mmseg's models, ``head`` of a classifier."""
-    return model.decode_head if hasattr(model, "decode_head") else model.head
+__all__ = [
+    "NetworkCore",
+    "convert_packed",
+    "describe",
+    "head_of",
+    "save_model",
+]
 
 
 def convert_packed(core: nn.Module, example: Tensor) -> ov.Model:
@@ -79,8 +65,5 @@ def describe(converted: ov.Model, model: BaseModel) -> None:
         converted: Gets ``cmim/mean`` and ``cmim/std``, three numbers each.
         model: The task model it was made of.
     """
-    prepare = model.data_preprocessor
-    for name in ("mean", "std"):
-        if hasattr(prepare, name):
-            values = getattr(prepare, name).flatten().tolist()
-            converted.set_rt_info(" ".join(f"{v:g}" for v in values), ["cmim", name])
+    for name, values in normalisation(model).items():
+        converted.set_rt_info(" ".join(f"{v:g}" for v in values), ["cmim", name])

@@ -31,7 +31,7 @@ class PackedConv(nn.Module):
         >>> conv = BinaryConv2d(4, 2, 3, method.weight((2, 4, 3, 3)), padding=1).eval()
         >>> binarize, x = method.activation(4).eval(), torch.randn(1, 4, 5, 6)
         >>> packed = PackedConv(read_layer("conv", conv, binarize))
-        >>> torch.allclose(packed(x), conv(binarize(x)))
+        >>> torch.allclose(packed(x), conv(binarize(x)), atol=1e-6)
         True
     """
 

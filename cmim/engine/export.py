@@ -5,25 +5,44 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import openvino as ov
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from cmim.deploy.openvino_export import (
-    NetworkCore,
-    convert_packed,
-    describe,
-    save_model,
-)
+from cmim.deploy.network_core import NetworkCore, normalisation
 from cmim.deploy.packed_conv import pack_network
-from cmim.deploy.quantize import quantize_rest, require_nncf
-from cmim.deploy.verify import verify_layers
+from cmim.deploy.requirements import require_onnx, require_openvino
 from cmim.engine.config import ConfigError
 from cmim.engine.evaluate import load_task_model
 
 RESTS = ("float32", "int8")
+# What is written, and how its file is called.
+FORMATS = {"npz": ".npz", "onnx": ".onnx", "openvino": ".xml"}
 CALIBRATION_IMAGES = 64
+
+
+def choose_format(out: str | Path, name: str | None = None) -> str:
+    """The format that a file's ending says, if it is the one that is asked for.
+
+    Args:
+        out: The file to write.
+        name: One of ``FORMATS``, or None for what the ending says.
+
+    Raises:
+        ConfigError: They contradict, or the ending says nothing.
+
+    Examples:
+        >>> choose_format("seg.onnx")
+        'onnx'
+    """
+    wanted = FORMATS.values() if name is None else [FORMATS[name]]
+    found = [key for key, suffix in FORMATS.items() if str(out).endswith(suffix)]
+    if not found or (name is not None and found != [name]):
+        asked = "" if name is None else f" is no --format {name}"
+        raise ConfigError(
+            f"--out {out}{asked}: name a file that ends with {' or '.join(wanted)}"
+        )
+    return found[0]
 
 
 def export_network(
@@ -34,64 +53,111 @@ def export_network(
     batch: int = 1,
     verify: bool = False,
     rest: str = "float32",
+    form: str | None = None,
 ) -> dict[str, Any]:
     """Export, and optionally verify, a trained network.
 
     Args:
         config: A config of this project.
         checkpoint: Trained with it.
-        out: The ``.xml`` to write; ``.bin`` beside it.
+        out: The file to write; beside an ``.xml`` there is a ``.bin``.
         size: Height and width of the input in pixels; those of the config's first test
             image when None.
-        batch: Images at a time.
-        verify: Compare each binary layer with integers.
+        batch: Images at a time; an ``.npz`` takes any number.
+        verify: Compare what was written with torch and, layer by layer, with integers.
         rest: One of ``RESTS``: what the layers beside the binary ones become.
+        form: One of ``FORMATS``; by the ending of ``out`` when None.
 
     Returns:
-        ``bytes`` of the two files, ``checkpoint_bytes``, ``latent_bytes`` (the
-        network's weights as float32), ``layers`` (name, kernel and shapes as the engine
-        runs them), ``verified`` rows, and ``wrong``: how many values differed, or None.
+        ``bytes`` of the files, ``checkpoint_bytes``, ``latent_bytes`` (the network's
+        weights as float32), ``layers`` (as the engine runs them, or the steps of the
+        raw program), ``verified`` rows, ``wrong``: how many values of binary layers
+        differed, or None, and what else the check of the format found.
 
     Raises:
-        ConfigError: ``out`` is no ``.xml``.
+        ConfigError: ``out`` contradicts ``form``, or ``form`` has no such ``rest``.
         ExportError: A layer that cannot be exported exactly, by name.
+        ImportError: A package that the format needs is missing.
     """
-    if not str(out).endswith(".xml"):
-        raise ConfigError(f"--out {out}: name a file that ends with .xml")
-    if rest == "int8":
-        require_nncf()
+    form = choose_format(out, form)
+    _check_possible(form, rest, verify)
     model = load_task_model(config, checkpoint).cpu()
     image = None if size else _first_image(config, model)
     if image is None:
         assert size is not None
-        image = torch.zeros(1, 3, *size)
+        # Noise, since values of a constant image lie on thresholds by chance.
+        image = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0))
     example = image.expand(batch, -1, -1, -1).contiguous()
     core, names = pack_network(NetworkCore(model).float(), example)
+    if form == "openvino":
+        found = _to_openvino(config, model, core, example, out, verify, rest, names)
+    else:
+        from cmim.engine.export_raw import WRITERS
+
+        found = WRITERS[form](core, example, out, normalisation(model), verify)
+    files = [
+        Path(out),
+        *([Path(out).with_suffix(".bin")] if form == "openvino" else []),
+    ]
+    return dict(
+        out=str(out),
+        format=form,
+        input=list(example.shape),
+        bytes=sum(file.stat().st_size for file in files),
+        latent_bytes=sum(v.numel() * 4 for v in model.state_dict().values()),
+        checkpoint_bytes=Path(checkpoint).stat().st_size,
+        packed=len(names),
+        **found,
+        wrong=sum(row["wrong"] for row in found["verified"]) if verify else None,
+    )
+
+
+def _check_possible(form: str, rest: str, verify: bool) -> None:
+    if rest != "float32" and form != "openvino":
+        raise ConfigError(
+            f"--rest {rest} is made for .xml files only, not for {FORMATS[form]}"
+        )
+    if rest == "int8":
+        from cmim.deploy.quantize import require_nncf
+
+        require_nncf()
+    if form == "onnx":
+        require_onnx()
+    if form == "openvino" or (form == "onnx" and verify):
+        require_openvino()
+
+
+def _to_openvino(
+    config: Config,
+    model: Any,
+    core: torch.nn.Module,
+    example: torch.Tensor,
+    out: str | Path,
+    verify: bool,
+    rest: str,
+    names: list[str],
+) -> dict[str, Any]:
+    from cmim.deploy.openvino_export import convert_packed, describe, save_model
+    from cmim.deploy.quantize import quantize_rest
+    from cmim.deploy.verify import verify_layers
+
     with torch.no_grad():
         core(example)  # so that packed layers know their sizes
     converted = convert_packed(core, example)
     if rest == "int8":
-        images = calibration_images(config, model, tuple(example.shape[2:]), batch)
+        size, batch = tuple(example.shape[2:]), len(example)
+        images = calibration_images(config, model, size, batch)
         converted = quantize_rest(converted, images, everything=not names)
     describe(converted, model)
     save_model(converted, out)
     rows = verify_layers(core, example) if verify else []
-    weights = sum(v.numel() * 4 for v in model.state_dict().values())
-    return dict(
-        out=str(out),
-        input=list(example.shape),
-        bytes=sum(Path(out).with_suffix(s).stat().st_size for s in (".xml", ".bin")),
-        latent_bytes=weights,
-        checkpoint_bytes=Path(checkpoint).stat().st_size,
-        packed=len(names),
-        layers=engine_layers(out),
-        verified=rows,
-        wrong=sum(row["wrong"] for row in rows) if verify else None,
-    )
+    return dict(layers=engine_layers(out), verified=rows)
 
 
 def engine_layers(path: str | Path) -> list[dict[str, str]]:
     """What the engine runs: name, type and kernel of each layer with weights."""
+    import openvino as ov
+
     options = {"INFERENCE_PRECISION_HINT": "f32"}
     compiled = ov.Core().compile_model(str(path), "CPU", options)
     rows = []
@@ -112,7 +178,9 @@ def engine_layers(path: str | Path) -> list[dict[str, str]]:
 
 def format_export(figures: dict[str, Any]) -> str:
     """The table of layers and a summary line."""
-    lines = [f"{'layer':56s} {'type':20s} {'kernel':24s} output"]
+    lines = []
+    if figures["layers"]:
+        lines.append(f"{'layer':56s} {'type':20s} {'kernel':24s} output")
     lines += [
         f"{row['name'][:56]:56s} {row['type']:20s} {row['kernel']:24s} {row['output']}"
         for row in figures["layers"]
@@ -123,6 +191,13 @@ def format_export(figures: dict[str, Any]) -> str:
             f"verified: {len(figures['verified'])} binary layers, {values} values, "
             f"{figures['wrong']} wrong"
         )
+    if "difference" in figures:
+        lines.append(
+            f"output against torch: largest difference {figures['difference']:.2g} of "
+            f"values up to {figures['largest']:.3g}"
+        )
+    if "same_class" in figures:
+        lines.append(f"class map: {figures['same_class']:.2%} of the places alike")
     size, latent, checkpoint = (
         figures[f"{what}bytes"] / 1e6 for what in ("", "latent_", "checkpoint_")
     )

@@ -4,43 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
 
 pytest.importorskip("openvino")
 
 import openvino as ov
+from network_cases import ADDITIONS, ENCODERS, REAL_ACTIVATIONS, make
 
 from cmim.deploy.binary_layer import ExportError
 from cmim.deploy.openvino_export import convert_packed
 from cmim.deploy.packed_conv import PackedConv, pack_network
 from cmim.deploy.verify import verify_layers
-from cmim.encoders import BinaryMobileNet, BinaryResNet, BinaryVGGSmall
+from cmim.encoders import BinaryResNet
 from cmim.methods import available_methods
-
-ENCODERS = {
-    "resnet18": (BinaryResNet, dict(depth=18, base_channels=12), 16),
-    "resnet20_plain": (
-        BinaryResNet,
-        dict(depth=20, base_channels=5, shortcuts="per_block"),
-        18,
-    ),
-    "vgg_small": (BinaryVGGSmall, dict(base_channels=8), 5),
-    "reactnet_a": (BinaryMobileNet, dict(base_channels=8), 31),
-}
-# Weights that are binary with real activations, and no binary layer at all.
-REAL_ACTIVATIONS = ("binary_connect", "fp")
-ADDITIONS = ("bireal+unbalanced", "bireal+bidense_bypass")
-
-
-def make(name: str, method: str) -> nn.Module:
-    torch.manual_seed(0)
-    kind, options, _ = ENCODERS[name]
-    encoder = kind(method=method, **options).eval()
-    for module in encoder.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 2)
-    return encoder
 
 
 METHODS = [*available_methods(), *ADDITIONS]
