@@ -51,6 +51,12 @@ def main() -> None:
         action="store_true",
         help="compare binary layers with integers, .npz and .onnx with torch",
     )
+    parser.add_argument(
+        "--sample",
+        metavar="FILE.npz",
+        help="also write a test image and the network's output, to check other "
+        "machines with (docs/deploy.md)",
+    )
     cli.add_json_option(parser)
     args = parser.parse_args()
 
@@ -67,6 +73,7 @@ def main() -> None:
         verify=args.verify,
         rest=args.rest,
         form=args.format,
+        sample=args.sample,
     )
     print(format_export(figures))
     if args.json:

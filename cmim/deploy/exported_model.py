@@ -11,7 +11,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from cmim.deploy.binary_layer import ExportError
-from cmim.deploy.openvino_export import head_of
+from cmim.deploy.network_core import head_of
 
 
 class Engine(nn.Module):

@@ -12,17 +12,9 @@ from mmengine.model import BaseModel
 from openvino.frontend.pytorch import ConversionExtension, ModuleExtension
 from torch import Tensor, nn
 
-from cmim.deploy.network_core import NetworkCore, head_of, normalisation
+from cmim.deploy.network_core import normalisation
 from cmim.deploy.openvino_graph import add_layer
 from cmim.deploy.packed_conv import PackedConv
-
-__all__ = [
-    "NetworkCore",
-    "convert_packed",
-    "describe",
-    "head_of",
-    "save_model",
-]
 
 
 def convert_packed(core: nn.Module, example: Tensor) -> ov.Model:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -54,6 +55,7 @@ def export_network(
     verify: bool = False,
     rest: str = "float32",
     form: str | None = None,
+    sample: str | Path | None = None,
 ) -> dict[str, Any]:
     """Export, and optionally verify, a trained network.
 
@@ -67,6 +69,7 @@ def export_network(
         verify: Compare what was written with torch and, layer by layer, with integers.
         rest: One of ``RESTS``: what the layers beside the binary ones become.
         form: One of ``FORMATS``; by the ending of ``out`` when None.
+        sample: An ``.npz`` to write for checks elsewhere, see :func:`write_sample`.
 
     Returns:
         ``bytes`` of the files, ``checkpoint_bytes``, ``latent_bytes`` (the network's
@@ -95,6 +98,8 @@ def export_network(
         from cmim.engine.export_raw import WRITERS
 
         found = WRITERS[form](core, example, out, normalisation(model), verify)
+    if sample is not None:
+        write_sample(sample, config, model, core, tuple(example.shape[2:]))
     files = [
         Path(out),
         *([Path(out).with_suffix(".bin")] if form == "openvino" else []),
@@ -210,12 +215,50 @@ def format_export(figures: dict[str, Any]) -> str:
 
 
 def _first_image(config: Config, model: Any) -> torch.Tensor:
+    batch = model.data_preprocessor(_first_batch(config), False)
+    return batch["inputs"][:1].float()
+
+
+def _first_batch(config: Config) -> dict[str, Any]:
     loader = Runner.build_dataloader(
         {**config.test_dataloader, "num_workers": 0, "persistent_workers": False},
         seed=0,
     )
-    batch = model.data_preprocessor(next(iter(loader)), False)
-    return batch["inputs"][:1].float()
+    return next(iter(loader))
+
+
+@torch.no_grad()
+def write_sample(
+    path: str | Path,
+    config: Config,
+    model: Any,
+    core: torch.nn.Module,
+    size: tuple[int, ...],
+) -> None:
+    """Write the first test image and what the network makes of it.
+
+    ``image`` is RGB, uint8 ``(H, W, 3)``; ``output`` the head's, float32, with a batch
+    of one.
+
+    Args:
+        path: The ``.npz`` file.
+        config: Gives the test data.
+        model: The task model, whose normalisation is used.
+        core: The packed network.
+        size: Height and width of its input in pixels.
+    """
+    image = _first_batch(config)["inputs"][0][None].float()
+    if tuple(image.shape[2:]) != size:
+        image = torch.nn.functional.interpolate(image, size, mode="bilinear")
+    image = image.round()
+    mean, std = (
+        torch.tensor(normalisation(model)[name]).view(3, 1, 1)
+        for name in ("mean", "std")
+    )
+    output = core((image - mean) / std)
+    pixels = image[0].permute(1, 2, 0).to(torch.uint8).numpy()
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, image=pixels, output=output.numpy())
 
 
 def calibration_images(

@@ -12,7 +12,7 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from cmim.deploy.openvino_export import NetworkCore
+from cmim.deploy.network_core import NetworkCore
 from cmim.engine.latency_variants import Variant, prepare_engine
 from cmim.models import full_precision_twin
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cmim.deploy.binary_layer import BinaryLayer, SignStep, SignTerm
 from cmim.deploy.cpu_kernels import binary_kernels
-from cmim.deploy.openvino_export import NetworkCore
+from cmim.deploy.network_core import NetworkCore
 from cmim.deploy.packed_conv import PackedConv, pack_network
 from cmim.deploy.verify import compile_layer
 from cmim.engine.latency_variants import Variant

@@ -15,12 +15,8 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from cmim.checkpoint import load_task_weights
-from cmim.deploy.openvino_export import (
-    NetworkCore,
-    convert_packed,
-    describe,
-    save_model,
-)
+from cmim.deploy.network_core import NetworkCore
+from cmim.deploy.openvino_export import convert_packed, describe, save_model
 from cmim.deploy.packed_conv import pack_network
 from cmim.deploy.quantize import quantize_rest
 from cmim.models import full_precision_twin

@@ -63,7 +63,7 @@ def exported(checkpoint, options, tmp_path_factory) -> tuple[Path, dict, str]:
     figures = out.with_suffix(".json")
     done = run(
         "tools/export.py", CONFIG, checkpoint, "--out", out, "--verify",
-        "--json", figures, *options,
+        "--json", figures, "--sample", out.with_name("sample.npz"), *options,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return out, json.loads(figures.read_text()), done.stdout
@@ -106,6 +106,28 @@ def test_pictures_are_made_from_it(exported, rooms, options, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.rglob("*.png"))
+
+
+def test_the_documented_script_needs_openvino_and_numpy_only(exported, tmp_path):
+    text = (ROOT / "README.md").read_text()
+    blocks = [part.split("```")[0] for part in text.split("```python\n")[1:]]
+    (script,) = (block for block in blocks if "import openvino" in block)
+    for name in ("model.xml", "model.bin", "sample.npz"):
+        target = tmp_path / name.replace("model", "seg")
+        target.write_bytes(exported[0].with_name(name).read_bytes())
+    blocked = ("torch", "mmengine", "mmseg", "mmcv", "cv2", "cmim", "tasks")
+    block = f"import sys; sys.modules.update(dict.fromkeys({blocked}))\n"
+    done = subprocess.run(
+        [sys.executable, "-c", block + script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "output (1, 40, 6, 8)" in done.stdout
+    share = float(done.stdout.split("), ")[1].split(" %")[0])
+    assert share > 95
 
 
 def test_other_names_are_refused(checkpoint, options):

@@ -12,12 +12,8 @@ from mmseg.structures import SegDataSample
 
 from cmim.deploy.binary_layer import ExportError
 from cmim.deploy.exported_model import Engine, load_exported
-from cmim.deploy.openvino_export import (
-    NetworkCore,
-    convert_packed,
-    describe,
-    save_model,
-)
+from cmim.deploy.network_core import NetworkCore
+from cmim.deploy.openvino_export import convert_packed, describe, save_model
 from cmim.deploy.packed_conv import PackedConv, pack_network
 from cmim.deploy.verify import verify_layers
 from cmim.engine.config import load_config, task_model_config
