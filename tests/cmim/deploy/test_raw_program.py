@@ -21,7 +21,7 @@ from cmim.deploy.numpy_reference import load_network
 from cmim.deploy.packed_conv import pack_network
 from cmim.deploy.raw_program import Program
 from cmim.deploy.raw_trace import build_program
-from cmim.encoders import BinaryResNet, BinaryVGGSmall
+from cmim.encoders import BinaryVGGSmall
 from cmim.engine.export_raw import compare_layers
 from cmim.methods import available_methods
 from tasks.classification.head import LinearHead
@@ -32,7 +32,6 @@ CHOSEN = [
     ("resnet18", "bireal+bidense_bypass"),
     ("resnet20_plain", "rbnn"),
     ("vgg_small", "abc_net"),
-    ("vgg_small", "xnor_net"),
     ("vgg_small", "xnor_net_pp"),
     ("vgg_small", "fp"),
     ("reactnet_a", "reactnet"),
@@ -79,18 +78,16 @@ class Joined(nn.Module):
 
 def with_head(kind: str) -> tuple[nn.Module, torch.Tensor]:
     torch.manual_seed(0)
+    encoder = BinaryVGGSmall(method="bireal", base_channels=8)
+    options = dict(in_channels=32, channels=8, dilations=(1, 2), method="reactnet")
     if kind.startswith("linear"):
         flat = kind == "linear_flat"
         head: nn.Module = LinearHead(32 * (16 if flat else 1), 10, pool=not flat)
-        encoder: nn.Module = BinaryVGGSmall(method="bireal", base_channels=8)
-        return disturb(Joined(encoder, head).eval()), images(2, 32, 32)
-    encoder = BinaryResNet(depth=18, base_channels=4, method="reactnet")
-    options = dict(in_channels=32, channels=8, dilations=(1, 2), method="reactnet")
-    if kind == "depth":
+    elif kind == "depth":
         head = DepthHead(**options, binary_projection=True)
     else:
         head = DeepLabHead(**options, num_classes=5)
-    return disturb(Joined(encoder, head).eval()), images(2, 64, 96)
+    return disturb(Joined(encoder, head).eval()), images(3, 32, 32)
 
 
 @pytest.mark.parametrize("kind", ["linear", "linear_flat", "depth", "deeplab"])
