@@ -96,7 +96,7 @@ def write_onnx(
         compiled = ov.Core().compile_model(str(out), "CPU", options)
         with torch.no_grad():
             expected = core(example)
-        found |= compare_outputs(compiled(example.numpy())[0], expected)
+        found |= compare_outputs(compiled(example.numpy())[0], expected.numpy())
     return found
 
 
