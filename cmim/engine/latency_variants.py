@@ -95,6 +95,9 @@ def build_networks(
         model_config: Of the binary task model.
         checkpoint: Its weights; random ones when None.
         twin_checkpoint: The twin's.
+
+    Without weights, batch-norms are random too: the engine would leave out ones that
+    change nothing, which no trained network has.
     """
     networks = []
     for config, path in (
@@ -104,8 +107,24 @@ def build_networks(
         model = MODELS.build(config)
         if path:
             load_task_weights(model, path)
+        else:
+            _draw_batch_norms(model)
         networks.append(model.eval().requires_grad_(False))
     return networks[0], networks[1]
+
+
+def _draw_batch_norms(model: nn.Module) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor, low, high in (
+                (module.running_mean, -0.2, 0.2),
+                (module.running_var, 0.5, 2.0),
+                (module.weight.data, 0.5, 1.5),
+                (module.bias.data, -0.2, 0.2),
+            ):
+                assert tensor is not None
+                tensor.uniform_(low, high, generator=generator)
 
 
 def make_variants(

@@ -17,7 +17,6 @@ from cmim.deploy.verify import verify_layers
 from cmim.encoders import BinaryResNet
 from cmim.methods import available_methods
 
-
 METHODS = [*available_methods(), *ADDITIONS]
 # Every method in the shortest encoder, and every encoder with two methods.
 FEW = ("bireal", "reactnet")

@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("openvino")
 pytest.importorskip("nncf")
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -69,6 +70,33 @@ def test_eight_bits_are_close_to_floats():
     ours = torch.from_numpy(compiled(images[0].numpy())[0].copy())
     error = (ours - theirs).abs().mean() / theirs.abs().mean()
     assert 0 < error < 0.02
+
+
+@torch.no_grad()
+def test_pooled_values_get_8_bits_and_keep_their_signs():
+    import openvino as ov
+
+    torch.manual_seed(0)
+    stem = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.MaxPool2d(2)).eval()
+    images = [torch.randn(1, 3, 32, 32) for _ in range(8)]
+    model = convert_packed(stem, images[0])
+    found = quantize_rest(model, images)
+    # Of the values in front of the pooling, 256 levels.
+    (pool,) = [n for n in found.get_ops() if n.get_type_name() == "MaxPool"]
+    given = pool.input_value(0).get_node()
+    assert given.get_type_name() == "FakeQuantize"
+    assert given.get_attributes()["levels"] == 256
+    probe = ov.Model(
+        [ov.opset13.result(given.input_value(0)), ov.opset13.result(given.output(0))],
+        found.get_parameters(),
+    )
+    outputs = ov.Core().compile_model(probe.clone(), "CPU")(images[0].numpy())
+    before, after = outputs[0], outputs[1]
+    assert len(np.unique(after)) <= 256
+    assert ((before >= 0) == (after >= 0)).all()
+    step = 2 * np.abs(after).max() / 255
+    inside = np.abs(before) < np.abs(after).max()
+    assert np.abs(before - after)[inside].max() <= 0.51 * step
 
 
 def test_what_to_install_is_said(monkeypatch):
