@@ -18,7 +18,7 @@ setup: $(VENV)/ready
 
 $(VENV)/ready: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev,analysis]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,analysis,deploy,int8]'
 	touch $@
 
 demo: setup

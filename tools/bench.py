@@ -8,21 +8,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 def measure_step(args: argparse.Namespace) -> dict:
-    from cmim.engine.bench_step import VARIANTS, bench_step, profile_step
+    from cmim.engine.bench_step import (
+        VARIANTS,
+        bench_step,
+        format_step,
+        profile_step,
+    )
     from cmim.engine.config import load_config
 
     config = load_config(args.config, args.cfg_options)
     figures = bench_step(
         config, steps=args.steps, amp=args.amp, methods=args.methods or ()
     )
-    what = "method" if args.methods else "partner"
-    for name in args.methods or VARIANTS:
-        row = figures[name]
-        print(
-            f"{what} {name:14s} {row['ms']:8.1f} ms a step  "
-            f"{row['images_per_second']:6.1f} images/s  "
-            f"overhead {100 * row['overhead']:+.1f} %"
-        )
+    print(format_step(figures, args.methods or VARIANTS))
     if args.profile:
         print(profile_step(config, args.amp, "latent"))
     return figures
@@ -31,7 +29,13 @@ def measure_step(args: argparse.Namespace) -> dict:
 def measure_layer(args: argparse.Namespace) -> dict:
     import torch
 
-    from cmim.engine.bench_layer import STAGES, Stage, bench_method, profile_layer
+    from cmim.engine.bench_layer import (
+        STAGES,
+        Stage,
+        bench_method,
+        format_method,
+        profile_layer,
+    )
 
     stage = STAGES[args.stage]
     if args.channels or args.size:
@@ -49,14 +53,7 @@ def measure_layer(args: argparse.Namespace) -> dict:
         figures[method] = bench_method(
             method, stage, args.batch, args.rounds, args.amp, args.channels_last
         )
-        row = figures[method]
-        ours, published = row["ours"], row["published"]
-        print(
-            f"{method:8s} {ours['ms']:.1f} ms against {published['ms']:.1f}, "
-            f"{row['speedup']:.2f} x as fast; kept {ours['kept_mb']:.1f} MB against "
-            f"{published['kept_mb']:.1f}, {row['memory_ratio']:.2f} x; "
-            f"peak {row['peak_ratio']:.2f} x"
-        )
+        print(format_method(method, figures[method]))
         if args.profile:
             options = (args.batch, args.amp, args.channels_last)
             print(profile_layer(method, stage, *options))
@@ -64,37 +61,26 @@ def measure_layer(args: argparse.Namespace) -> dict:
 
 
 def measure_estimators(args: argparse.Namespace) -> dict:
-    from cmim.analysis.gaussian_check import check_estimators, format_checks
-    from cmim.analysis.gaussian_picture import draw_checks
+    from cmim.engine.bench_information import bench_estimators
 
-    rows = check_estimators(args.samples, args.repeats)
-    print(format_checks(rows))
-    picture = Path(args.out) / "estimators.png"
-    draw_checks(picture, rows, f"{args.samples} samples, {args.repeats} repetitions")
-    print(f"\npicture: {picture}")
-    return dict(samples=args.samples, repeats=args.repeats, unit="nats", rows=rows)
+    return bench_estimators(args.samples, args.repeats, args.out)
 
 
 def measure_bounds(args: argparse.Namespace) -> dict:
-    from dataclasses import asdict
-
-    from cmim.analysis.bounds_experiment import (
-        BOUNDS,
-        Setup,
-        format_table,
-        table_of,
-        train_bound,
-    )
-    from cmim.analysis.bounds_picture import draw_bounds
+    from cmim.analysis.bounds_experiment import Setup
+    from cmim.engine.bench_information import bench_bounds
 
     setup = Setup(args.steps_per_level, args.batch, args.dim, args.critic, args.seed)
-    curves = {name: train_bound(name, setup) for name in BOUNDS}
-    rows = table_of(curves, setup)
-    print(format_table(rows))
-    picture = Path(args.out) / "bounds.png"
-    draw_bounds(picture, curves, setup)
-    print(f"\npicture: {picture}")
-    return dict(**asdict(setup), unit="nats", rows=rows)
+    return bench_bounds(setup, args.out)
+
+
+def add_out_option(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        default=f"work_dirs/{what}",
+        help="folder of the picture (default: %(default)s)",
+    )
 
 
 def add_bounds_options(bounds: argparse.ArgumentParser) -> None:
@@ -113,17 +99,12 @@ def add_bounds_options(bounds: argparse.ArgumentParser) -> None:
     )
     bounds.add_argument("--seed", type=int, default=0)
     bounds.add_argument("--threads", type=int, default=1, help="CPU threads of torch")
-    bounds.add_argument(
-        "--out",
-        metavar="DIR",
-        default="work_dirs/bounds",
-        help="folder of the picture (default: %(default)s)",
-    )
+    add_out_option(bounds, "bounds")
     cli.add_json_option(bounds)
 
 
 def measure_loss(args: argparse.Namespace) -> dict:
-    from cmim.engine.bench_loss import OURS, bench_loss, share_of_step
+    from cmim.engine.bench_loss import bench_loss, format_loss, share_of_step
     from cmim.engine.bench_negatives import (
         bench_negatives,
         draw_negatives,
@@ -135,13 +116,7 @@ def measure_loss(args: argparse.Namespace) -> dict:
     figures = bench_loss(
         args.batch, args.negatives, args.rows, args.features, args.rounds
     )
-    print(
-        f"as released {figures['released']['ms']:.1f} ms, and "
-        f"{figures['sampling_ms']:.1f} ms to draw its negatives"
-    )
-    for name in OURS:
-        row = figures[name]
-        print(f"{name:14s} {row['ms']:8.2f} ms, {row['speedup']:.1f} x as fast")
+    print(format_loss(figures))
     figures.update(bench_negatives(args.sizes, args.batch))
     print(format_negatives(figures))
     picture = Path(args.out) / "negatives.png"
@@ -175,13 +150,63 @@ def add_loss_command(what: argparse._SubParsersAction) -> None:
     loss.add_argument("--config", help="also: the loss's share of this config's steps")
     loss.add_argument("--amp", action="store_true", help="bfloat16 in these steps")
     loss.add_argument("--threads", type=int, help="CPU threads of torch")
-    loss.add_argument(
-        "--out",
-        metavar="DIR",
-        default="work_dirs/loss",
-        help="folder of the picture (default: %(default)s)",
-    )
+    add_out_option(loss, "loss")
     cli.add_json_option(loss)
+
+
+def measure_latency(args: argparse.Namespace) -> dict:
+    from cmim.deploy.requirements import require_openvino
+    from cmim.engine.config import load_config
+
+    require_openvino()
+    from cmim.engine.bench_latency import bench_latency
+    from cmim.engine.latency_report import NODES, draw_latency, format_latency
+
+    figures = bench_latency(
+        load_config(args.config, args.cfg_options),
+        args.checkpoint,
+        args.twin,
+        size=tuple(args.size) if args.size else None,
+        threads=args.threads,
+        rounds=args.rounds,
+        images=args.images,
+        out=args.out,
+    )
+    print(format_latency(figures, NODES if args.profile else 0))
+    picture = Path(args.out) / "latency.png"
+    draw_latency(picture, figures, Path(args.config).stem)
+    print(f"picture: {picture}")
+    return figures
+
+
+def add_latency_command(what: argparse._SubParsersAction) -> None:
+    from cmim.engine import cli
+
+    latency = what.add_parser("latency", help="inference of a network, 1-bit and not")
+    cli.add_config_options(latency)
+    latency.add_argument(
+        "checkpoint", nargs="?", help="of the binary network (default: random weights)"
+    )
+    latency.add_argument("--twin", metavar="CHECKPOINT", help="of its twin")
+    latency.add_argument(
+        "--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="of the input"
+    )
+    latency.add_argument(
+        "--threads", type=int, nargs="+", default=[1, 2], help="numbers of CPU threads"
+    )
+    latency.add_argument("--rounds", type=int, default=11, help="timed rounds")
+    latency.add_argument(
+        "--images",
+        type=int,
+        default=0,
+        metavar="N",
+        help="also: accuracy of each variant on the first N test images",
+    )
+    latency.add_argument(
+        "--profile", action="store_true", help="also list the costliest nodes"
+    )
+    add_out_option(latency, "latency")
+    cli.add_json_option(latency)
 
 
 def main() -> None:
@@ -194,8 +219,10 @@ def main() -> None:
         "pass of a ResNet-18 stage and counts the memory it keeps, against the way "
         "published code writes it. 'loss' times the contrastive loss against the way "
         "CMIM's released code writes it, and its time and memory by number of "
-        "negatives. 'estimators' compares estimates of mutual information with known "
-        "values, 'bounds' bounds with trained critics.",
+        "negatives. 'latency' times inference: torch, OpenVINO in float32, bfloat16 "
+        "and 8 bits, and with real 1-bit convolutions. 'estimators' compares "
+        "estimates of mutual information with known values, 'bounds' bounds with "
+        "trained critics.",
         "python tools/bench.py step configs/nyud_seg_bireal_small.py --amp --profile\n"
         "  python tools/bench.py layer --stage 2 --json layer.json",
     )
@@ -229,17 +256,13 @@ def main() -> None:
         )
         cli.add_json_option(command)
     add_loss_command(what)
+    add_latency_command(what)
     estimators = what.add_parser(
         "estimators", help="estimators of mutual information against known values"
     )
     estimators.add_argument("--samples", type=int, default=1000, help="a data set")
     estimators.add_argument("--repeats", type=int, default=10, help="data sets a case")
-    estimators.add_argument(
-        "--out",
-        metavar="DIR",
-        default="work_dirs/estimators",
-        help="folder of the picture (default: %(default)s)",
-    )
+    add_out_option(estimators, "estimators")
     estimators.set_defaults(threads=None)
     cli.add_json_option(estimators)
     add_bounds_options(
@@ -251,7 +274,7 @@ def main() -> None:
 
     from cmim.engine.record import write_json
 
-    if args.threads:
+    if isinstance(args.threads, int):
         torch.set_num_threads(args.threads)
     measure = {
         "step": measure_step,
@@ -259,6 +282,7 @@ def main() -> None:
         "loss": measure_loss,
         "estimators": measure_estimators,
         "bounds": measure_bounds,
+        "latency": measure_latency,
     }
     figures = measure[args.what](args)
     if args.json:

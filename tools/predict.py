@@ -18,7 +18,10 @@ def main() -> None:
         "work_dirs/nyud_seg_bireal_small/last.pth kitchen.jpg --out predictions",
     )
     cli.add_config_options(parser)
-    parser.add_argument("checkpoint", help="WORK_DIR/last.pth of a training run")
+    parser.add_argument(
+        "checkpoint",
+        help="WORK_DIR/last.pth of a training run, or MODEL.xml of tools/export.py",
+    )
     parser.add_argument("images", nargs="+", help="picture files of any size")
     parser.add_argument("--out", default="predictions", help="folder to write into")
     args = parser.parse_args()

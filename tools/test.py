@@ -17,7 +17,10 @@ def main() -> None:
         "work_dirs/nyud_seg_bireal_small/last.pth",
     )
     cli.add_config_options(parser)
-    parser.add_argument("checkpoint", help="WORK_DIR/last.pth of a training run")
+    parser.add_argument(
+        "checkpoint",
+        help="WORK_DIR/last.pth of a training run, or MODEL.xml of tools/export.py",
+    )
     parser.add_argument(
         "--save-predictions",
         metavar="DIR",

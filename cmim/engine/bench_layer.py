@@ -231,6 +231,17 @@ def bench_method(
     return result
 
 
+def format_method(method: str, row: dict[str, Any]) -> str:
+    """One line from :func:`bench_method`."""
+    ours, published = row["ours"], row["published"]
+    return (
+        f"{method:8s} {ours['ms']:.1f} ms against {published['ms']:.1f}, "
+        f"{row['speedup']:.2f} x as fast; kept {ours['kept_mb']:.1f} MB against "
+        f"{published['kept_mb']:.1f}, {row['memory_ratio']:.2f} x; "
+        f"peak {row['peak_ratio']:.2f} x"
+    )
+
+
 def profile_layer(
     method: str, stage: Stage, batch: int, amp: bool, channels_last: bool = False
 ) -> str:

@@ -155,6 +155,18 @@ def bench_loss(
     return figures
 
 
+def format_loss(figures: dict[str, Any]) -> str:
+    """A line for the released way and one for each of ours."""
+    lines = [
+        f"as released {figures['released']['ms']:.1f} ms, and "
+        f"{figures['sampling_ms']:.1f} ms to draw its negatives"
+    ]
+    for name in OURS:
+        row = figures[name]
+        lines.append(f"{name:14s} {row['ms']:8.2f} ms, {row['speedup']:.1f} x as fast")
+    return "\n".join(lines)
+
+
 def share_of_step(config: Config, steps: int = 15, amp: bool = False) -> dict[str, Any]:
     """What part of a training step of a config the contrastive loss takes.
 

@@ -193,6 +193,22 @@ def bench_step(
     return figures
 
 
+def format_step(figures: dict[str, Any], names: Sequence[str]) -> str:
+    """A line for each variant: partners, or methods.
+
+    Args:
+        figures: From :func:`bench_step`.
+        names: The variants.
+    """
+    what = "partner" if set(names) <= set(VARIANTS) else "method"
+    return "\n".join(
+        f"{what} {name:14s} {figures[name]['ms']:8.1f} ms a step  "
+        f"{figures[name]['images_per_second']:6.1f} images/s  "
+        f"overhead {100 * figures[name]['overhead']:+.1f} %"
+        for name in names
+    )
+
+
 def profile_step(config: Config, amp: bool, partner: str, rows: int = 15) -> str:
     """A table of the operators that one step spends its time in.
 

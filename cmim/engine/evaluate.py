@@ -17,6 +17,7 @@ from mmseg.registry import MODELS
 from tqdm import tqdm
 
 from cmim.checkpoint import load_task_weights
+from cmim.deploy.requirements import require_openvino
 from cmim.engine.config import task_model_config
 
 
@@ -25,7 +26,8 @@ def load_task_model(config: Config, checkpoint: str) -> BaseModel:
 
     Args:
         config: A config of this project, with or without the CMIM wrapper.
-        checkpoint: Checkpoint trained with that config.
+        checkpoint: Checkpoint trained with that config, or the ``.xml`` of a network
+            exported with it, which then runs in OpenVINO.
 
     Raises:
         CheckpointError: The file cannot be read or is of another model.
@@ -33,6 +35,11 @@ def load_task_model(config: Config, checkpoint: str) -> BaseModel:
     model_config = task_model_config(config)
     if model_config.get("backbone", {}).get("init_from"):
         model_config["backbone"]["init_from"] = None
+    if str(checkpoint).endswith(".xml"):
+        require_openvino()
+        from cmim.deploy.exported_model import load_exported
+
+        return load_exported(model_config, checkpoint)
     model = MODELS.build(model_config)
     load_task_weights(model, checkpoint)
     return model.to(get_device()).eval()

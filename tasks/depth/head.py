@@ -28,6 +28,7 @@ class DepthHead(BaseDecodeHead):
         channels: Channels of the ASPP.
         dilations: Dilations of the atrous branches in feature pixels.
         method: Binarization of the atrous branches, ``'fp'`` for none.
+        binary_projection: Binarize the projection behind them too.
         depth_range: Smallest and largest prediction in metres.
         typical_depth: Initial prediction in metres.
         dropout_ratio: Dropout before the last convolution.
@@ -51,6 +52,7 @@ class DepthHead(BaseDecodeHead):
         channels: int,
         dilations: Sequence[int] = (6, 12, 18),
         method: str | dict = "fp",
+        binary_projection: bool = False,
         depth_range: tuple[float, float] = (0.1, 10.0),
         typical_depth: float = 2.5,
         dropout_ratio: float = 0.1,
@@ -72,7 +74,7 @@ class DepthHead(BaseDecodeHead):
         )
         self.log_range = (math.log(depth_range[0]), math.log(depth_range[1]))
         self.typical_depth = typical_depth
-        self.aspp = ASPP(in_channels, channels, dilations, method)
+        self.aspp = ASPP(in_channels, channels, dilations, method, binary_projection)
 
     def init_weights(self) -> None:
         super().init_weights()

@@ -56,6 +56,46 @@ class AtrousBranch(nn.Module):
         return self.nonlinearity(x + self.bn(out))
 
 
+class JoinedMaps(nn.Module):
+    r"""Joins feature maps by 1x1 convolutions that a method binarizes.
+
+    .. math:: y = f\big(\mathrm{mean}_k\, x_k + p +
+        \mathrm{BN}(\textstyle\sum_k W_k * b(x_k))\big)
+
+    One convolution of all maps side by side, written as a sum, with their mean as the
+    shortcut that real values take; p is real too: pooled features, of one pixel, carry
+    no information in their signs.
+
+    Args:
+        method: Binarizers b and non-linearity f.
+        channels: Channels of each map and of the output.
+        count: How many maps.
+
+    Shape:
+        maps ``(N, C, H, W)`` each and ``(N, C, 1, 1)`` to ``(N, C, H, W)``.
+    """
+
+    def __init__(self, method: Method, channels: int, count: int) -> None:
+        super().__init__()
+        binarizers = [make_activation(method, channels) for _ in range(count)]
+        convs = [
+            make_conv(method, channels, channels, 1, levels=integer_levels(binarizer))
+            for binarizer in binarizers
+        ]
+        self.binarize, self.conv = nn.ModuleList(binarizers), nn.ModuleList(convs)
+        self.scale = nn.ModuleList(make_output_scale(method, conv) for conv in convs)
+        self.bn = nn.BatchNorm2d(channels)
+        self.nonlinearity = method.nonlinearity(channels)
+
+    def forward(self, maps: Sequence[Tensor], pooled: Tensor) -> Tensor:
+        total: Tensor | int = 0
+        parts = zip(self.binarize, self.conv, self.scale, maps, strict=True)
+        for binarize, conv, scale, x in parts:
+            total = total + scale(conv(binarize(x)), x)
+        mean = sum(maps[1:], maps[0]) / len(maps)
+        return self.nonlinearity(mean + pooled + self.bn(total))
+
+
 class ASPP(nn.Module):
     """A full-precision 1x1 reduction, atrous branches, image pooling, a 1x1 projection.
 
@@ -64,12 +104,17 @@ class ASPP(nn.Module):
     full precision. Dilations larger than the feature map see only padding besides
     their centre, as in DeepLab.
 
+    The projection reads all branches: at full precision it takes longer than all
+    binary branches together. ``binary_projection`` puts a :class:`JoinedMaps` in its
+    place.
+
     Args:
         in_channels: Input channels.
         channels: Channels of every branch and of the output.
         dilations: Dilation of each atrous branch in feature pixels.
         method: Name of a binarization method, or dict with options; ``'fp'`` for full
             precision.
+        binary_projection: Let ``method`` binarize the projection too.
 
     Shape:
         ``(N, I, H, W)`` to ``(N, C, H, W)``.
@@ -89,6 +134,7 @@ class ASPP(nn.Module):
         channels: int,
         dilations: Sequence[int] = (6, 12, 18),
         method: str | dict = "fp",
+        binary_projection: bool = False,
     ) -> None:
         super().__init__()
         chosen = get_method(method)
@@ -101,14 +147,21 @@ class ASPP(nn.Module):
         self.image_pool = nn.Sequential(
             nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, channels, 1), nn.ReLU()
         )
-        stacked = (len(dilations) + 2) * channels
-        self.project = conv_bn(stacked, channels, nn.ReLU())
+        count = len(dilations) + 1
+        self.project = (
+            JoinedMaps(chosen, channels, count)
+            if binary_projection
+            else conv_bn((count + 1) * channels, channels, nn.ReLU())
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.reduce(x)
-        pooled = self.image_pool(x).expand(-1, -1, *x.shape[2:])
-        branches = [branch(x) for branch in self.branches]
-        return self.project(torch.cat([x, *branches, pooled], dim=1))
+        pooled = self.image_pool(x)
+        maps = [x, *(branch(x) for branch in self.branches)]
+        if isinstance(self.project, JoinedMaps):
+            return self.project(maps, pooled)
+        wide = pooled.expand(-1, -1, *x.shape[2:])
+        return self.project(torch.cat([*maps, wide], dim=1))
 
 
 def upsample(x: Tensor, size: tuple[int, int]) -> Tensor:

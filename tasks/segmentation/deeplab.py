@@ -22,6 +22,7 @@ class DeepLabHead(BaseDecodeHead):
         num_classes: Number of classes.
         dilations: Dilations of the atrous branches in feature pixels.
         method: Binarization of the atrous branches, ``'fp'`` for none.
+        binary_projection: Binarize the projection behind them too.
         dropout_ratio: Dropout before the classifier.
         in_index: Which feature map of the encoder is read.
         loss_decode: mmseg loss config; labels 255 are ignored.
@@ -38,6 +39,7 @@ class DeepLabHead(BaseDecodeHead):
         num_classes: int,
         dilations: Sequence[int] = (6, 12, 18),
         method: str | dict = "fp",
+        binary_projection: bool = False,
         dropout_ratio: float = 0.1,
         in_index: int = -1,
         loss_decode: dict | None = None,
@@ -54,7 +56,7 @@ class DeepLabHead(BaseDecodeHead):
             or dict(type="CrossEntropyLoss", avg_non_ignore=True),
             align_corners=align_corners,
         )
-        self.aspp = ASPP(in_channels, channels, dilations, method)
+        self.aspp = ASPP(in_channels, channels, dilations, method, binary_projection)
 
     def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
         return self.cls_seg(self.aspp(self._transform_inputs(inputs)))

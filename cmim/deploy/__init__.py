@@ -1,0 +1,1 @@
+"""Trained networks with real 1-bit convolutions, outside of torch."""

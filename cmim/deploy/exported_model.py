@@ -1,0 +1,94 @@
+"""An exported network in place of a task model's encoder and head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from cmim.deploy.binary_layer import ExportError
+from cmim.deploy.network_core import head_of
+
+
+class Engine(nn.Module):
+    """A compiled OpenVINO model, called with tensors.
+
+    Args:
+        path: The ``.xml`` file; its ``.bin`` lies beside it.
+        threads: CPU threads; the engine's choice when None.
+        options: Further options of the engine.
+
+    Raises:
+        ExportError: The file is missing or no model.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        threads: int | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        import openvino as ov
+
+        core = ov.Core()
+        if not Path(path).is_file():
+            raise ExportError(f"exported model {path} does not exist")
+        try:
+            model = core.read_model(path)
+        except RuntimeError as error:
+            last = str(error).strip().splitlines()[-1]
+            raise ExportError(f"{path} is no OpenVINO model: {last}") from None
+        # bfloat16 would round activations next to their thresholds.
+        options = {"INFERENCE_PRECISION_HINT": "f32", **(options or {})}
+        if threads is not None:
+            options["INFERENCE_NUM_THREADS"] = threads
+        self.path = path
+        self.shape = tuple(model.input(0).shape)
+        self._compiled = core.compile_model(model, "CPU", options)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The head's output for normalised images ``(N, 3, H, W)``, any N."""
+        batch, *image = self.shape
+        if list(x.shape[1:]) != image:
+            given, wanted = ("x".join(map(str, s)) for s in (x.shape[2:], image[1:]))
+            raise ExportError(
+                f"{self.path} was exported for images of {wanted} pixels, and these "
+                f"have {given}: export it with --size {x.shape[2]} {x.shape[3]}"
+            )
+        parts = []
+        for start in range(0, len(x), batch):
+            part = x[start : start + batch]
+            full = torch.cat([part, part[-1:].expand(batch - len(part), -1, -1, -1)])
+            out = self._compiled(full.float().cpu().numpy())[0]
+            parts.append(torch.from_numpy(out.copy())[: len(part)])
+        return torch.cat(parts).to(x.device)
+
+
+def load_exported(
+    model_config: dict,
+    path: str | Path,
+    threads: int | None = None,
+    options: dict[str, Any] | None = None,
+) -> BaseModel:
+    """A task model whose network is an exported one; its predictions are made of it.
+
+    Args:
+        model_config: Config of the task model.
+        path: The ``.xml`` file.
+        threads: CPU threads of the engine.
+        options: Further options of the engine.
+
+    Raises:
+        ExportError: The file is missing or no model.
+    """
+    engine = Engine(path, threads, options)
+    model = MODELS.build(model_config).eval().requires_grad_(False)
+    model.backbone = nn.Identity()
+    head_of(model).forward = engine.forward
+    model.add_module("engine", engine)
+    return model

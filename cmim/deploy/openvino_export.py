@@ -1,0 +1,61 @@
+"""A trained task network as an OpenVINO model with packed binary convolutions."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import openvino as ov
+import torch
+from mmengine.model import BaseModel
+from openvino.frontend.pytorch import ConversionExtension, ModuleExtension
+from torch import Tensor, nn
+
+from cmim.deploy.network_core import normalisation
+from cmim.deploy.openvino_graph import add_layer
+from cmim.deploy.packed_conv import PackedConv
+
+
+def convert_packed(core: nn.Module, example: Tensor) -> ov.Model:
+    """Convert a network whose binary convolutions are :class:`PackedConv`."""
+    extensions: list[Any] = []
+    for name, module in core.named_modules():
+        if isinstance(module, PackedConv):
+            extensions += _extensions(f"cmim.{name}", module)
+    with warnings.catch_warnings():
+        # Sizes become constants, which is what is wanted at one input size.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        model = ov.convert_model(
+            core, example_input=example, extension=extensions or None
+        )
+    model.reshape(list(example.shape))
+    return model
+
+
+def save_model(model: ov.Model, path: str | Path) -> None:
+    """Write ``.xml`` and ``.bin``, full precision as float32."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    ov.save_model(model, str(path), compress_to_fp16=False)
+
+
+def _extensions(operator: str, module: PackedConv) -> list[Any]:
+    def build(context: Any) -> list:
+        width = None if module.size is None else module.size[1]
+        return [add_layer(context.get_input(0), module.layer, width)]
+
+    return [
+        ModuleExtension(module, operator),
+        ConversionExtension(operator, build),
+    ]
+
+
+def describe(converted: ov.Model, model: BaseModel) -> None:
+    """Note in the exported model how its images are normalised: RGB of 0 to 255.
+
+    Args:
+        converted: Gets ``cmim/mean`` and ``cmim/std``, three numbers each.
+        model: The task model it was made of.
+    """
+    for name, values in normalisation(model).items():
+        converted.set_rt_info(" ".join(f"{v:g}" for v in values), ["cmim", name])

@@ -1,0 +1,161 @@
+"""Stand-ins for binary convolutions and their binarizers in a network to export."""
+
+from __future__ import annotations
+
+import copy
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cmim.deploy.binary_layer import BinaryLayer, ExportError, read_layer
+from cmim.layers.conv import BinaryConv2d
+from cmim.methods import ActivationBinarizer
+
+
+class PackedConv(nn.Module):
+    """Binarizer and binary convolution in one, on real activations.
+
+    ``forward`` computes them with integer-valued float64 sums, exactly.
+
+    Args:
+        layer: What it computes.
+
+    Shape:
+        ``(N, I, H, W)`` to ``(N, O, H', W')``, float32.
+
+    Examples:
+        >>> from cmim.methods import get_method
+        >>> method = get_method("bireal")
+        >>> conv = BinaryConv2d(4, 2, 3, method.weight((2, 4, 3, 3)), padding=1).eval()
+        >>> binarize, x = method.activation(4).eval(), torch.randn(1, 4, 5, 6)
+        >>> packed = PackedConv(read_layer("conv", conv, binarize))
+        >>> torch.allclose(packed(x), conv(binarize(x)), atol=1e-6)
+        True
+    """
+
+    def __init__(self, layer: BinaryLayer) -> None:
+        super().__init__()
+        self.layer = layer
+        self.size: tuple[int, int] | None = None  # of the input that came last
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        layer = self.layer
+        self.size = (int(x.shape[2]), int(x.shape[3]))
+        if layer.centred:
+            x = x - x.mean(dim=(1, 2, 3), keepdim=True)
+        out = None
+        for step in layer.steps:
+            threshold = torch.from_numpy(step.threshold).view(-1, 1, 1)
+            signs = torch.where(x >= threshold, 1.0, -1.0).double()
+            for term in layer.terms:
+                weight = torch.from_numpy(term.signs).double()
+                part = step.half * self._convolve(signs, weight)
+                if step.middle:
+                    ones = signs.new_ones(1, *signs.shape[1:])
+                    part = part + step.middle * self._convolve(ones, weight)
+                part = part * torch.from_numpy(term.scale).view(-1, 1, 1)
+                out = part if out is None else out + part
+        return cast(Tensor, out).float()
+
+    def _convolve(self, x: Tensor, weight: Tensor) -> Tensor:
+        layer = self.layer
+        return F.conv2d(x, weight, None, layer.stride, layer.padding, layer.dilation)
+
+
+def pack_network(model: nn.Module, example: Tensor) -> tuple[nn.Module, list[str]]:
+    """A copy of a network with a :class:`PackedConv` for every binary convolution.
+
+    Which binarizer feeds which convolution is found in one forward pass. The
+    binarizers of packed convolutions become the identity.
+
+    Args:
+        model: In evaluation mode.
+        example: An input of it.
+
+    Returns:
+        The copy, and the names of the convolutions that were packed. Convolutions of
+        binary weights with real activations become plain ones.
+
+    Raises:
+        ExportError: A layer that has no exact form, by name.
+    """
+    model = copy.deepcopy(model).eval()
+    pairs = _pairs(model, example)
+    packed = []
+    for name, (conv, binarizer) in pairs.items():
+        if binarizer is None:
+            new: nn.Module = _plain(conv)
+        else:
+            new = PackedConv(read_layer(name, conv, binarizer))
+            packed.append(name)
+        _replace(model, name, new)
+    for name, module in list(model.named_modules()):
+        if isinstance(module, ActivationBinarizer) and any(
+            binarizer is module for _, binarizer in pairs.values()
+        ):
+            _replace(model, name, nn.Identity())
+    return model, packed
+
+
+@torch.no_grad()
+def _pairs(
+    model: nn.Module, example: Tensor
+) -> dict[str, tuple[BinaryConv2d, ActivationBinarizer | None]]:
+    """Each binary convolution with the binarizer whose output it was given."""
+    made: list[tuple[Tensor, ActivationBinarizer]] = []
+    taken: dict[str, tuple[BinaryConv2d, ActivationBinarizer | None]] = {}
+    handles = []
+    for name, module in model.named_modules():
+        if isinstance(module, ActivationBinarizer):
+            handles.append(
+                module.register_forward_hook(
+                    lambda m, _, out: made.append((out, m)) if _outer(m) else None
+                )
+            )
+        elif isinstance(module, BinaryConv2d):
+
+            def note(conv, args, name=name):
+                source = [m for out, m in made if out is args[0]]
+                taken[name] = (conv, source[-1] if source else None)
+
+            handles.append(module.register_forward_pre_hook(note))
+    inner = {
+        id(child)
+        for m in model.modules()
+        if isinstance(m, ActivationBinarizer)
+        for child in m.modules()
+        if child is not m
+    }
+
+    def _outer(module: nn.Module) -> bool:
+        return id(module) not in inner
+
+    try:
+        model(example)
+    finally:
+        for handle in handles:
+            handle.remove()
+    for name, (_, binarizer) in taken.items():
+        # Of a network without binarizers only the weights are binary.
+        if binarizer is None and made:
+            raise ExportError(f"{name}: its input is not the output of a binarizer")
+    return taken
+
+
+def _plain(conv: BinaryConv2d) -> nn.Conv2d:
+    """The convolution with its binary weights as floats, for real activations."""
+    with torch.no_grad():
+        weight = conv.binary_weight()
+    plain = nn.Conv2d(conv.in_channels, conv.out_channels, 1, bias=False)
+    for name in ("kernel_size", "stride", "padding", "dilation"):
+        setattr(plain, name, getattr(conv, name))
+    plain.weight = nn.Parameter(weight, requires_grad=False)
+    return plain.eval()
+
+
+def _replace(model: nn.Module, name: str, new: nn.Module) -> None:
+    parent, _, child = name.rpartition(".")
+    setattr(model.get_submodule(parent), child, new)

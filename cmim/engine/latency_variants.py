@@ -1,0 +1,193 @@
+"""What ``bench.py latency`` compares: one network, executed in many ways."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import openvino as ov
+import torch
+from mmengine.model import BaseModel
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from cmim.checkpoint import load_task_weights
+from cmim.deploy.network_core import NetworkCore
+from cmim.deploy.openvino_export import convert_packed, describe, save_model
+from cmim.deploy.packed_conv import pack_network
+from cmim.deploy.quantize import quantize_rest
+from cmim.models import full_precision_twin
+
+Run = Callable[[], Any]
+
+
+@dataclass
+class Variant:
+    """One way to execute the network.
+
+    Attributes:
+        name: Key in the figures.
+        label: For people.
+        megabytes: Of what has to be stored.
+        path: The exported file, for the engine's variants.
+        options: Of the engine.
+        module: The torch module, for torch's variants.
+        note: Why it was not measured.
+    """
+
+    name: str
+    label: str
+    megabytes: float = 0.0
+    path: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    module: nn.Module | None = None
+    note: str | None = None
+
+    def prepare(self, threads: int, example: Tensor) -> Run:
+        """What runs it once, warmed up."""
+        if self.module is not None:
+            return self._prepare_torch(example)
+        assert self.path is not None
+        return prepare_engine(self.path, self.options, threads, example)
+
+    def _prepare_torch(self, example: Tensor) -> Run:
+        module = self.module
+        assert module is not None
+        if self.name == "torch_compile":
+            torch._dynamo.reset()  # threads are part of the generated code
+            module = torch.compile(module)  # type: ignore[assignment]
+
+        def run() -> None:
+            with torch.inference_mode():
+                module(example)
+
+        run()
+        return run
+
+
+def prepare_engine(
+    path: str, options: dict[str, Any], threads: int, example: Tensor
+) -> Run:
+    """A warmed-up inference request of an exported network."""
+    core = ov.Core()
+    compiled = core.compile_model(
+        path, "CPU", {**options, "INFERENCE_NUM_THREADS": threads}
+    )
+    request = compiled.create_infer_request()
+    request.set_input_tensor(ov.Tensor(example.numpy()))
+    request.infer()
+    return request.infer
+
+
+FLOAT32 = {"INFERENCE_PRECISION_HINT": "f32"}
+BFLOAT16 = {"INFERENCE_PRECISION_HINT": "bf16"}
+
+
+def build_networks(
+    model_config: dict, checkpoint: str | None, twin_checkpoint: str | None
+) -> tuple[BaseModel, BaseModel]:
+    """The binary task model and its full-precision twin, for inference.
+
+    Args:
+        model_config: Of the binary task model.
+        checkpoint: Its weights; random ones when None.
+        twin_checkpoint: The twin's.
+
+    Without weights, batch-norms are random too: the engine would leave out ones that
+    change nothing, which no trained network has.
+    """
+    networks = []
+    for config, path in (
+        (model_config, checkpoint),
+        (full_precision_twin(model_config), twin_checkpoint),
+    ):
+        model = MODELS.build(config)
+        if path:
+            load_task_weights(model, path)
+        else:
+            _draw_batch_norms(model)
+        networks.append(model.eval().requires_grad_(False))
+    return networks[0], networks[1]
+
+
+def _draw_batch_norms(model: nn.Module) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor, low, high in (
+                (module.running_mean, -0.2, 0.2),
+                (module.running_var, 0.5, 2.0),
+                (module.weight.data, 0.5, 1.5),
+                (module.bias.data, -0.2, 0.2),
+            ):
+                assert tensor is not None
+                tensor.uniform_(low, high, generator=generator)
+
+
+def make_variants(
+    binary: BaseModel,
+    twin: BaseModel,
+    images: Iterable[Tensor] | None,
+    example: Tensor,
+    out: Path,
+) -> list[Variant]:
+    """All variants; exported networks are written to ``out``.
+
+    Args:
+        binary: The binary task model.
+        twin: The full-precision one.
+        images: Calibration images of the 8-bit variants, which are left out when None.
+        example: An input ``(N, 3, H, W)``.
+        out: Folder of the exported files.
+    """
+    simulated, real = (NetworkCore(m).float() for m in (binary, twin))
+    packed, _ = pack_network(simulated, example)
+    with torch.no_grad():
+        packed(example)
+    one_bit = convert_packed(packed, example)
+    # Conversion patches the module.
+    full = convert_packed(copy.deepcopy(real), example)
+    size = _weights(real)
+    variants = [
+        Variant("torch_fp32", "torch, float32 twin", size, module=real),
+        Variant(
+            "torch_simulation",
+            "torch, binary simulated in float32",
+            _weights(simulated),
+            module=simulated,
+        ),
+        Variant("torch_compile", "torch.compile, float32 twin", size, module=real),
+        _saved("openvino_fp32", "OpenVINO, float32 twin", full, twin, out),
+        _saved("openvino_bf16", "OpenVINO, bfloat16 twin", full, twin, out),
+    ]
+    variants[-1].options = BFLOAT16
+    data = None if images is None else list(images)
+    note = None if data else "8-bit variants need nncf: pip install 'cmim[int8]'"
+    int8 = quantize_rest(full, data, everything=True) if data else full
+    rest = quantize_rest(one_bit, data) if data else one_bit
+    for name, label, network, model in (
+        ("openvino_int8", "OpenVINO, 8-bit twin", int8, twin),
+        ("one_bit", "OpenVINO, 1-bit", one_bit, binary),
+        ("one_bit_int8", "OpenVINO, 1-bit, rest 8-bit", rest, binary),
+    ):
+        variant = _saved(name, label, network, model, out)
+        variant.note = note if "int8" in name else None
+        variants.append(variant)
+    return variants
+
+
+def _saved(
+    name: str, label: str, network: ov.Model, model: BaseModel, out: Path
+) -> Variant:
+    path = out / f"{name}.xml"
+    describe(network, model)
+    save_model(network, path)
+    size = sum(path.with_suffix(s).stat().st_size for s in (".xml", ".bin"))
+    return Variant(name, label, size / 1e6, path=str(path), options=dict(FLOAT32))
+
+
+def _weights(module: nn.Module) -> float:
+    return sum(v.numel() * 4 for v in module.state_dict().values()) / 1e6
