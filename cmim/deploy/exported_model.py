@@ -1,7 +1,8 @@
-"""An exported network in place of a task model's encoder and head."""
+"""An exported network in place of a task model's encoder and heads."""
 
 from __future__ import annotations
 
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from cmim.deploy.binary_layer import ExportError
-from cmim.deploy.network_core import head_of
+from cmim.deploy.network_core import OUTPUT, heads_of
 
 
 class Engine(nn.Module):
@@ -51,8 +52,17 @@ class Engine(nn.Module):
         self.shape = tuple(model.input(0).shape)
         self._compiled = core.compile_model(model, "CPU", options)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The head's output for normalised images ``(N, 3, H, W)``, any N."""
+    @property
+    def outputs(self) -> list[str]:
+        """Tasks of the outputs; a network with one head has one without a name."""
+        found = []
+        for output in self._compiled.outputs:
+            named = [n for n in output.get_names() if n.startswith(OUTPUT)]
+            found.append(named[0].removeprefix(OUTPUT) if named else "")
+        return found
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """What each head gives for normalised images ``(N, 3, H, W)``, any N."""
         batch, *image = self.shape
         if list(x.shape[1:]) != image:
             given, wanted = ("x".join(map(str, s)) for s in (x.shape[2:], image[1:]))
@@ -60,13 +70,14 @@ class Engine(nn.Module):
                 f"{self.path} was exported for images of {wanted} pixels, and these "
                 f"have {given}: export it with --size {x.shape[2]} {x.shape[3]}"
             )
-        parts = []
+        parts: list[list[Tensor]] = [[] for _ in self._compiled.outputs]
         for start in range(0, len(x), batch):
             part = x[start : start + batch]
             full = torch.cat([part, part[-1:].expand(batch - len(part), -1, -1, -1)])
-            out = self._compiled(full.float().cpu().numpy())[0]
-            parts.append(torch.from_numpy(out.copy())[: len(part)])
-        return torch.cat(parts).to(x.device)
+            found = self._compiled(full.float().cpu().numpy())
+            for k, kept in enumerate(parts):
+                kept.append(torch.from_numpy(found[k].copy())[: len(part)])
+        return tuple(torch.cat(kept).to(x.device) for kept in parts)
 
 
 def load_exported(
@@ -84,11 +95,21 @@ def load_exported(
         options: Further options of the engine.
 
     Raises:
-        ExportError: The file is missing or no model.
+        ExportError: The file is missing, no model, or one of other tasks.
     """
     engine = Engine(path, threads, options)
     model = MODELS.build(model_config).eval().requires_grad_(False)
-    model.backbone = nn.Identity()
-    head_of(model).forward = engine.forward
-    model.add_module("engine", engine)
+    heads = heads_of(model)
+    if engine.outputs != list(heads):
+        given, wanted = (", ".join(n) or "one task" for n in (engine.outputs, heads))
+        raise ExportError(
+            f"{path} was exported with heads for {given}, and this config has {wanted}:"
+            " use the config it was exported with"
+        )
+    # The heads' outputs pass for feature maps, of which each head takes its own.
+    model.backbone = engine
+    if hasattr(model, "bottleneck"):
+        model.bottleneck = None
+    for place, head in enumerate(heads.values()):
+        head.forward = itemgetter(place)
     return model

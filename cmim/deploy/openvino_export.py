@@ -12,7 +12,7 @@ from mmengine.model import BaseModel
 from openvino.frontend.pytorch import ConversionExtension, ModuleExtension
 from torch import Tensor, nn
 
-from cmim.deploy.network_core import normalisation
+from cmim.deploy.network_core import OUTPUT, heads_of, is_joint, normalisation
 from cmim.deploy.openvino_graph import add_layer
 from cmim.deploy.packed_conv import PackedConv
 
@@ -54,8 +54,12 @@ def describe(converted: ov.Model, model: BaseModel) -> None:
     """Note in the exported model how its images are normalised: RGB of 0 to 255.
 
     Args:
-        converted: Gets ``cmim/mean`` and ``cmim/std``, three numbers each.
+        converted: Gets ``cmim/mean`` and ``cmim/std``, three numbers each; the outputs
+            of a joint model the names ``cmim.TASK``.
         model: The task model it was made of.
     """
     for name, values in normalisation(model).items():
         converted.set_rt_info(" ".join(f"{v:g}" for v in values), ["cmim", name])
+    if is_joint(model):
+        for output, task in zip(converted.outputs, heads_of(model), strict=True):
+            output.get_tensor().set_names({f"{OUTPUT}{task}"})

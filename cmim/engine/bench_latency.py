@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from cmim.deploy.cpu_kernels import describe_kernels, has_vector_popcount
 from cmim.engine.config import ConfigError, task_model_config
-from cmim.engine.export import calibration_images
+from cmim.engine.export_images import calibration_images
 from cmim.engine.latency_accuracy import measure_accuracy
 from cmim.engine.latency_memory import measure_memory
 from cmim.engine.latency_profile import profile_network

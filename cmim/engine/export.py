@@ -5,21 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from cmim.deploy.network_core import NetworkCore, normalisation
 from cmim.deploy.packed_conv import pack_network
 from cmim.deploy.requirements import require_onnx, require_openvino
 from cmim.engine.config import ConfigError
 from cmim.engine.evaluate import load_task_model
+from cmim.engine.export_images import calibration_images, first_image, write_sample
 
 RESTS = ("float32", "int8")
 # What is written, and how its file is called.
 FORMATS = {"npz": ".npz", "onnx": ".onnx", "openvino": ".xml"}
-CALIBRATION_IMAGES = 64
 
 
 def choose_format(out: str | Path, name: str | None = None) -> str:
@@ -85,7 +83,7 @@ def export_network(
     form = choose_format(out, form)
     _check_possible(form, rest, verify)
     model = load_task_model(config, checkpoint).cpu()
-    image = None if size else _first_image(config, model)
+    image = None if size else first_image(config, model)
     if image is None:
         assert size is not None
         # Noise, since values of a constant image lie on thresholds by chance.
@@ -212,89 +210,3 @@ def format_export(figures: dict[str, Any]) -> str:
         f"{figures['packed']} binary layers packed"
     )
     return "\n".join(lines)
-
-
-def _first_image(config: Config, model: Any) -> torch.Tensor:
-    batch = model.data_preprocessor(_first_batch(config), False)
-    return batch["inputs"][:1].float()
-
-
-def _first_batch(config: Config) -> dict[str, Any]:
-    loader = Runner.build_dataloader(
-        {**config.test_dataloader, "num_workers": 0, "persistent_workers": False},
-        seed=0,
-    )
-    return next(iter(loader))
-
-
-@torch.no_grad()
-def write_sample(
-    path: str | Path,
-    config: Config,
-    model: Any,
-    core: torch.nn.Module,
-    size: tuple[int, ...],
-) -> None:
-    """Write the first test image and what the network makes of it.
-
-    ``image`` is RGB, uint8 ``(H, W, 3)``; ``output`` the head's, float32, with a batch
-    of one.
-
-    Args:
-        path: The ``.npz`` file.
-        config: Gives the test data.
-        model: The task model, whose normalisation is used.
-        core: The packed network.
-        size: Height and width of its input in pixels.
-    """
-    image = _first_batch(config)["inputs"][0][None].float()
-    if tuple(image.shape[2:]) != size:
-        image = torch.nn.functional.interpolate(image, size, mode="bilinear")
-    image = image.round()
-    mean, std = (
-        torch.tensor(normalisation(model)[name]).view(3, 1, 1)
-        for name in ("mean", "std")
-    )
-    output = core((image - mean) / std)
-    pixels = image[0].permute(1, 2, 0).to(torch.uint8).numpy()
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, image=pixels, output=output.numpy())
-
-
-def calibration_images(
-    config: Config,
-    model: Any,
-    size: tuple[int, ...],
-    batch: int,
-    count: int = CALIBRATION_IMAGES,
-) -> list[torch.Tensor]:
-    """Training images at the size of the exported network, normalised.
-
-    Prepared as test images are, so that no augmentation widens the ranges.
-
-    Args:
-        config: Gives training data and the test pipeline.
-        model: The task model, whose normalisation is used.
-        size: Height and width in pixels.
-        batch: Images at a time.
-        count: How many.
-    """
-    loader = config.train_dataloader
-    dataset = {**loader.dataset, "pipeline": config.test_dataloader.dataset.pipeline}
-    options = dict(
-        dataset=dataset,
-        batch_size=1,
-        num_workers=0,
-        sampler=dict(type="DefaultSampler", shuffle=True),
-        collate_fn=config.test_dataloader.get(
-            "collate_fn", dict(type="pseudo_collate")
-        ),
-    )
-    images = []
-    for sample in Runner.build_dataloader(options, seed=0):
-        image = model.data_preprocessor(sample, False)["inputs"].float()
-        image = torch.nn.functional.interpolate(image, size, mode="bilinear")
-        images.append(image.expand(batch, -1, -1, -1).contiguous())
-        if len(images) == count:
-            break
-    return images

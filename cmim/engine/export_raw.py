@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,9 @@ def write_npz(
     if not verify:
         return dict(layers=layers, verified=[])
     rows, expected = compare_layers(network, core, example)
-    found = compare_outputs(network.run(example.numpy()), expected[0].numpy())
+    outputs = network.run(example.numpy())
+    ours = outputs if isinstance(outputs, tuple) else (outputs,)
+    found = compare_outputs(ours, [output.numpy() for output in expected])
     return dict(layers=layers, verified=rows, **found)
 
 
@@ -96,7 +98,9 @@ def write_onnx(
         compiled = ov.Core().compile_model(str(out), "CPU", options)
         with torch.no_grad():
             expected = core(example)
-        found |= compare_outputs(compiled(example.numpy())[0], expected.numpy())
+        ours = list(compiled(example.numpy()).values())
+        outputs = expected if isinstance(expected, tuple) else (expected,)
+        found |= compare_outputs(ours, [output.numpy() for output in outputs])
     return found
 
 
@@ -155,28 +159,33 @@ def compare_layers(
     return rows, expected if isinstance(expected, tuple) else (expected,)
 
 
-def compare_outputs(ours: np.ndarray, expected: np.ndarray) -> dict[str, float]:
-    """How far a file's output is from torch's.
+def compare_outputs(
+    ours: Sequence[np.ndarray], expected: Sequence[np.ndarray]
+) -> dict[str, float]:
+    """How far a file's outputs are from torch's.
 
     Args:
-        ours: ``(N, K, ...)``.
-        expected: The same shape.
+        ours: ``(N, K, ...)`` each.
+        expected: The same shapes.
 
     Returns:
-        ``difference``, the largest; ``largest``, the largest magnitude expected; and
-        for several classes ``same_class``, the share of places where the largest
-        output is of the same class.
+        ``difference``, the largest; ``largest``, the largest magnitude expected (of
+        several outputs those of the one that is farthest off for its magnitude); and
+        for one output of several classes ``same_class``, the share of places where the
+        largest value is of the same class.
 
     Examples:
         >>> a, b = np.float32([[1.0, 2.0]]), np.float32([[3.0, 2.0]])
-        >>> compare_outputs(a, b)
+        >>> compare_outputs([a], [b])
         {'difference': 2.0, 'largest': 3.0, 'same_class': 0.0}
     """
-    found = dict(
-        difference=float(np.abs(ours - expected).max()),
-        largest=float(np.abs(expected).max()),
-    )
-    if expected.shape[1] > 1:
-        same = ours.argmax(axis=1) == expected.argmax(axis=1)
+    rows = [
+        (float(np.abs(a - b).max()), float(np.abs(b).max()))
+        for a, b in zip(ours, expected, strict=True)
+    ]
+    difference, largest = max(rows, key=lambda row: row[0] / max(row[1], 1e-30))
+    found = dict(difference=difference, largest=largest)
+    if len(expected) == 1 and expected[0].shape[1] > 1:
+        same = ours[0].argmax(axis=1) == expected[0].argmax(axis=1)
         found["same_class"] = float(same.mean())
     return found

@@ -22,6 +22,7 @@ class EdgeHead(BaseDecodeHead):
         channels: Channels of the ASPP.
         dilations: Dilations of the atrous branches in feature pixels.
         method: Binarization of the atrous branches, ``'fp'`` for none.
+        binary_projection: Binarize the projection behind them too.
         dropout_ratio: Dropout before the last convolution.
         in_index: Which feature map of the encoder is read.
         loss_decode: Config, or list of configs, of edge losses; the balanced
@@ -41,6 +42,7 @@ class EdgeHead(BaseDecodeHead):
         channels: int,
         dilations: Sequence[int] = (6, 12, 18),
         method: str | dict = "fp",
+        binary_projection: bool = False,
         dropout_ratio: float = 0.1,
         in_index: int = -1,
         loss_decode: dict | list | None = None,
@@ -54,7 +56,7 @@ class EdgeHead(BaseDecodeHead):
             in_index=in_index,
             loss_decode=loss_decode or dict(type="BalancedEdgeLoss"),
         )
-        self.aspp = ASPP(in_channels, channels, dilations, method)
+        self.aspp = ASPP(in_channels, channels, dilations, method, binary_projection)
 
     def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
         logits = self.cls_seg(self.aspp(self._transform_inputs(inputs)))

@@ -26,6 +26,7 @@ class NormalHead(BaseDecodeHead):
         channels: Channels of the ASPP.
         dilations: Dilations of the atrous branches in feature pixels.
         method: Binarization of the atrous branches, ``'fp'`` for none.
+        binary_projection: Binarize the projection behind them too.
         dropout_ratio: Dropout before the last convolution.
         in_index: Which feature map of the encoder is read.
         loss_decode: Config, or list of configs, of losses on vectors; the cosine
@@ -46,6 +47,7 @@ class NormalHead(BaseDecodeHead):
         channels: int,
         dilations: Sequence[int] = (6, 12, 18),
         method: str | dict = "fp",
+        binary_projection: bool = False,
         dropout_ratio: float = 0.1,
         in_index: int = -1,
         loss_decode: dict | list | None = None,
@@ -58,7 +60,7 @@ class NormalHead(BaseDecodeHead):
             in_index=in_index,
             loss_decode=loss_decode or dict(type="NormalCosineLoss"),
         )
-        self.aspp = ASPP(in_channels, channels, dilations, method)
+        self.aspp = ASPP(in_channels, channels, dilations, method, binary_projection)
 
     def init_weights(self) -> None:
         super().init_weights()

@@ -107,8 +107,8 @@ def test_any_number_of_images_goes_through(tmp_path):
     export(model, path, batch=2)
     engine = Engine(path, threads=1)
     images = torch.randn(5, 3, HEIGHT, WIDTH)
-    together = engine(images)
-    apart = torch.cat([engine(image[None]) for image in images])
+    (together,) = engine(images)
+    apart = torch.cat([engine(image[None])[0] for image in images])
     assert together.shape[0] == 5
     assert torch.equal(together, apart)
 
