@@ -91,8 +91,10 @@ def _check_keys(config: Config, path: Path) -> None:
 def _check_classes(config: Config) -> None:
     """Refuse a head whose number of classes is not that of the data."""
     task = task_model_config(config) if config.get("model") else {}
-    for part in ("decode_head", "head"):
-        count = (task.get(part) or {}).get("num_classes")
+    heads = {name: task.get(name) for name in ("decode_head", "head")}
+    heads["heads.seg"] = (task.get("heads") or {}).get("seg")
+    for part, head in heads.items():
+        count = (head or {}).get("num_classes")
         for loader in LOADERS if count is not None else ():
             dataset = (config.get(loader) or {}).get("dataset") or {}
             classes = (dataset.get("metainfo") or {}).get("classes")

@@ -75,7 +75,8 @@ def _label_maps(
         missing = "labels" if by_class else "depth"
         raise ValueError(
             f"negatives {negatives!r} needs {missing} in the training data: "
-            f"set train_dataloader.dataset.pipeline.0.{missing}=True, or "
+            f"set train_dataloader.dataset.pipeline.0.{missing}=True (for folders of "
+            f"your own: dataset.{missing}, the pattern of the files), or "
             "model.negatives=all (and model.sampling=uniform)"
         )
     if by_class:

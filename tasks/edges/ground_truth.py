@@ -106,7 +106,8 @@ class AddEdges(BaseTransform):
     def transform(self, results: dict) -> dict:
         if "gt_seg_map" not in results:
             raise ValueError(
-                "AddEdges needs gt_seg_map: put it behind LoadFrame(labels=True)"
+                "AddEdges needs gt_seg_map: put it behind the transform that loads "
+                "labels"
             )
         labels = results["gt_seg_map"]
         if not self.keep_labels:

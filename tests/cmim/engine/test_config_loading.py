@@ -110,3 +110,7 @@ def test_a_head_has_as_many_classes_as_the_data(loader):
         load_config(BINARY, names)
     heads = {"model.model.decode_head.num_classes": 2}
     assert load_config(BINARY, {**names, **heads})
+    joint = "configs/nyud_joint_bireal_small.py"
+    with pytest.raises(ConfigError, match=r"heads\.seg has num_classes 40"):
+        load_config(joint, names)
+    assert load_config(joint, {**names, "model.model.heads.seg.num_classes": 2})

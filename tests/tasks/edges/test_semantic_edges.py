@@ -97,5 +97,5 @@ def test_the_labels_stay_as_they_are():
 def test_wrong_options_are_named(options):
     with pytest.raises(ValueError, match="must be at least 1"):
         semantic_edges(label_map(), **options)
-    with pytest.raises(ValueError, match="LoadFrame"):
+    with pytest.raises(ValueError, match="the transform that loads labels"):
         AddEdges()({})

@@ -99,7 +99,7 @@ def test_transform_takes_the_depth_with_it_or_leaves_it():
         "gt_depth_map",
         "gt_normal_map",
     }
-    with pytest.raises(ValueError, match="LoadFrame"):
+    with pytest.raises(ValueError, match="the transform that loads depth"):
         AddNormals()({})
 
 

@@ -42,6 +42,16 @@ def test_zoomed_normals_are_those_of_the_zoomed_depth(zoom):
     assert not np.allclose(out["gt_normal_map"][0, 0], frame()["gt_normal_map"][0, 0])
 
 
+def test_normals_of_another_camera():
+    data = dict(gt_depth_map=slope().astype(np.float32))
+    found = AddNormals(window=9, noise=0.001, camera=CAMERA)(data)["gt_normal_map"]
+    expected = np.array([-0.3, 0.2, -0.9]) / np.linalg.norm([-0.3, 0.2, -0.9])
+    assert np.abs(found[8:-8, 8:-8] - expected).max() < 1e-3
+    square = dict(gt_depth_map=np.full((48, 48), 2.0, np.float32))
+    with pytest.raises(ValueError, match=r"48x48 .* takes 480x640; name yours"):
+        AddNormals()(square)
+
+
 def test_flip_mirrors_the_map_and_turns_its_first_component():
     options = dict(scale=(1.0, 1.0), colour=0)
     plain = AugmentFrame(SIZE, SIZE, flip=0.0, **options)(frame())["gt_normal_map"]
