@@ -69,7 +69,14 @@ def test_the_network_against_its_twin(twin, taps):
 
 
 @pytest.mark.parametrize(
-    "kind", ["LipschitzLoss", "DistributionalLoss", "ActivationSpreadLoss"]
+    "kind",
+    [
+        "LipschitzLoss",
+        "DistributionalLoss",
+        "ActivationSpreadLoss",
+        "LogitDistillationLoss",
+        "FeatureDistillationLoss",
+    ],
 )
 def test_other_losses_read_the_joint_twin(twin, kind):
     model = wrapped(partner="none", teacher=twin, regularizers=kind)
