@@ -34,9 +34,10 @@ class Engine(nn.Module):
         options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        import openvino as ov
 
-        core = ov.Core()
+        from cmim.deploy.shared_core import shared_core
+
+        core = shared_core()
         if not Path(path).is_file():
             raise ExportError(f"exported model {path} does not exist")
         try:

@@ -19,6 +19,8 @@ import openvino as ov
 import openvino.opset13 as ops
 from torch import Tensor
 
+from cmim.deploy.shared_core import kept_signal_stack, shared_core
+
 # Operators whose outputs NNCF would round to 8 bits as well, at a cost and no gain.
 LEFT_ALONE = (
     "BinaryConvolution", "FakeQuantize", "Add", "Multiply", "AvgPool", "MaxPool",
@@ -61,12 +63,14 @@ def quantize_rest(
     nncf.set_log_level(logging.WARNING)
     data = [image.numpy() for image in images]
     scope = nncf.IgnoredScope(types=list(LEFT_ALONE), validate=False)
-    found = nncf.quantize(
-        model,
-        nncf.Dataset(data),
-        ignored_scope=None if everything else scope,
-        subset_size=len(data),
-    )
+    shared_core()
+    with kept_signal_stack():
+        found = nncf.quantize(
+            model,
+            nncf.Dataset(data),
+            ignored_scope=None if everything else scope,
+            subset_size=len(data),
+        )
     if not everything:
         _round_pooled(found, data)
     return found
@@ -79,7 +83,7 @@ def _round_pooled(model: ov.Model, images: list[np.ndarray]) -> None:
             continue
         source = node.input_value(0)
         result = ops.result(ops.reduce_max(ops.absolute(source), ops.constant(AXES)))
-        probe = ov.Core().compile_model(
+        probe = shared_core().compile_model(
             ov.Model([result], model.get_parameters()).clone(), "CPU"
         )
         # The mean of the images' largest values, as NNCF takes for activations.

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from cmim.deploy.binary_layer import BinaryLayer, SignStep, SignTerm
 from cmim.deploy.openvino_graph import add_layer
 from cmim.deploy.packed_conv import PackedConv
+from cmim.deploy.shared_core import shared_core
 
 
 def compile_layer(
@@ -23,7 +24,7 @@ def compile_layer(
     x = ops.parameter(list(shape), ov.Type.f32)
     result = ops.result(add_layer(x.output(0), layer, shape[3]))
     options = {"INFERENCE_PRECISION_HINT": "f32", **(options or {})}
-    return ov.Core().compile_model(ov.Model([result], [x]), "CPU", options)
+    return shared_core().compile_model(ov.Model([result], [x]), "CPU", options)
 
 
 def integer_parts(layer: BinaryLayer) -> list[BinaryLayer]:

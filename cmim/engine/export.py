@@ -98,10 +98,8 @@ def export_network(
         found = WRITERS[form](core, example, out, normalisation(model), verify)
     if sample is not None:
         write_sample(sample, config, model, core, tuple(example.shape[2:]))
-    files = [
-        Path(out),
-        *([Path(out).with_suffix(".bin")] if form == "openvino" else []),
-    ]
+    suffixes = [".xml", ".bin"] if form == "openvino" else [Path(out).suffix]
+    files = [Path(out).with_suffix(suffix) for suffix in suffixes]
     return dict(
         out=str(out),
         format=form,
@@ -159,10 +157,11 @@ def _to_openvino(
 
 def engine_layers(path: str | Path) -> list[dict[str, str]]:
     """What the engine runs: name, type and kernel of each layer with weights."""
-    import openvino as ov
+
+    from cmim.deploy.shared_core import shared_core
 
     options = {"INFERENCE_PRECISION_HINT": "f32"}
-    compiled = ov.Core().compile_model(str(path), "CPU", options)
+    compiled = shared_core().compile_model(str(path), "CPU", options)
     rows = []
     for node in compiled.get_runtime_model().get_ordered_ops():
         info = node.get_rt_info()

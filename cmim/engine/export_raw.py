@@ -92,10 +92,10 @@ def write_onnx(
     save_onnx(core, example, out, normalisation)
     found: dict[str, Any] = dict(layers=[], verified=[])
     if verify:
-        import openvino as ov
+        from cmim.deploy.shared_core import shared_core
 
         options = {"INFERENCE_PRECISION_HINT": "f32"}
-        compiled = ov.Core().compile_model(str(out), "CPU", options)
+        compiled = shared_core().compile_model(str(out), "CPU", options)
         with torch.no_grad():
             expected = core(example)
         ours = list(compiled(example.numpy()).values())

@@ -15,6 +15,7 @@ from cmim.deploy.binary_layer import BinaryLayer, SignStep, SignTerm
 from cmim.deploy.cpu_kernels import binary_kernels
 from cmim.deploy.network_core import NetworkCore
 from cmim.deploy.packed_conv import PackedConv, pack_network
+from cmim.deploy.shared_core import shared_core
 from cmim.deploy.verify import compile_layer
 from cmim.engine.latency_variants import Variant
 
@@ -53,7 +54,7 @@ def profile_network(
         binary convolutions, 2 a product), ``binary_tops`` (10^12 of them a second), and
         ``cached_tops``: the same kernel in a layer that fits into the cache.
     """
-    compiled = ov.Core().compile_model(
+    compiled = shared_core().compile_model(
         variant.path,
         "CPU",
         {**variant.options, "INFERENCE_NUM_THREADS": 1, "PERF_COUNT": True},

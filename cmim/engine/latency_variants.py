@@ -19,6 +19,7 @@ from cmim.deploy.network_core import NetworkCore
 from cmim.deploy.openvino_export import convert_packed, describe, save_model
 from cmim.deploy.packed_conv import pack_network
 from cmim.deploy.quantize import quantize_rest
+from cmim.deploy.shared_core import shared_core
 from cmim.models import full_precision_twin
 
 Run = Callable[[], Any]
@@ -72,7 +73,7 @@ def prepare_engine(
     path: str, options: dict[str, Any], threads: int, example: Tensor
 ) -> Run:
     """A warmed-up inference request of an exported network."""
-    core = ov.Core()
+    core = shared_core()
     compiled = core.compile_model(
         path, "CPU", {**options, "INFERENCE_NUM_THREADS": threads}
     )

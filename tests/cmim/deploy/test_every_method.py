@@ -7,12 +7,12 @@ import torch
 
 pytest.importorskip("openvino")
 
-import openvino as ov
 from network_cases import ADDITIONS, ENCODERS, REAL_ACTIVATIONS, make
 
 from cmim.deploy.binary_layer import ExportError
 from cmim.deploy.openvino_export import convert_packed
 from cmim.deploy.packed_conv import PackedConv, pack_network
+from cmim.deploy.shared_core import shared_core
 from cmim.deploy.verify import verify_layers
 from cmim.encoders import BinaryResNet
 from cmim.methods import available_methods
@@ -57,7 +57,7 @@ def test_the_whole_network_is_alike(method):
     image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     packed, _ = pack_network(encoder, image)
     exact, trained = packed(image), encoder(image)
-    compiled = ov.Core().compile_model(
+    compiled = shared_core().compile_model(
         convert_packed(packed, image), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
     outputs = compiled(image.numpy())

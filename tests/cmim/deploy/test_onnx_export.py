@@ -18,9 +18,11 @@ from cmim.methods import available_methods
 
 
 def run_in_openvino(path, x: np.ndarray) -> list[np.ndarray]:
-    ov = pytest.importorskip("openvino")
+    pytest.importorskip("openvino")
+    from cmim.deploy.shared_core import shared_core
+
     options = {"INFERENCE_PRECISION_HINT": "f32"}
-    compiled = ov.Core().compile_model(str(path), "CPU", options)
+    compiled = shared_core().compile_model(str(path), "CPU", options)
     outputs = compiled(x)
     return [outputs[k] for k in range(len(outputs))]
 

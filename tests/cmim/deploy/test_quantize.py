@@ -15,6 +15,7 @@ from cmim.deploy import quantize
 from cmim.deploy.openvino_export import convert_packed
 from cmim.deploy.packed_conv import pack_network
 from cmim.deploy.quantize import quantize_rest, require_nncf
+from cmim.deploy.shared_core import shared_core
 from cmim.encoders import BinaryResNet
 
 
@@ -59,14 +60,13 @@ def test_binary_convolutions_stay_and_the_others_get_8_bits():
 
 @torch.no_grad()
 def test_eight_bits_are_close_to_floats():
-    import openvino as ov
 
     torch.manual_seed(0)
     stem = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU()).eval()
     images = [torch.randn(1, 3, 24, 24) for _ in range(8)]
     theirs = stem(images[0])
     found = quantize_rest(convert_packed(stem, images[0]), images)
-    compiled = ov.Core().compile_model(found, "CPU")
+    compiled = shared_core().compile_model(found, "CPU")
     ours = torch.from_numpy(compiled(images[0].numpy())[0].copy())
     error = (ours - theirs).abs().mean() / theirs.abs().mean()
     assert 0 < error < 0.02
@@ -90,7 +90,7 @@ def test_pooled_values_get_8_bits_and_keep_their_signs():
         [ov.opset13.result(given.input_value(0)), ov.opset13.result(given.output(0))],
         found.get_parameters(),
     )
-    outputs = ov.Core().compile_model(probe.clone(), "CPU")(images[0].numpy())
+    outputs = shared_core().compile_model(probe.clone(), "CPU")(images[0].numpy())
     before, after = outputs[0], outputs[1]
     assert len(np.unique(after)) <= 256
     assert ((before >= 0) == (after >= 0)).all()
