@@ -51,17 +51,17 @@ def describe_kernels(
     if "avx512" in names:
         return (
             "binary convolutions run in AVX-512, and this CPU does not count bits in "
-            "vectors (AVX512-VPOPCNTDQ): the kernel looks counts up, about 4 times "
+            "vectors (AVX512-VPOPCNTDQ): the kernel looks counts up, about 3 times "
             "slower"
         )
     if "avx2" in names:
         return (
             "binary convolutions run in AVX2, without AVX-512: the kernel looks bit "
-            "counts up, about 4 times slower than with AVX512-VPOPCNTDQ"
+            "counts up, about 3 times slower than with AVX512-VPOPCNTDQ"
         )
     if "sse" in names:
         return (
-            "binary convolutions run in SSE4.2, without AVX: about 8 times slower than "
+            "binary convolutions run in SSE4.2, without AVX: about 7 times slower than "
             "with AVX512-VPOPCNTDQ"
         )
     return (
