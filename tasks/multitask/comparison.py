@@ -95,8 +95,9 @@ def compare(
         ``tasks``, a row per single run (``figure``, ``joint``, ``single``, ``gain`` in
         percent); ``delta_m``, the mean gain; ``minutes_ratio``, the joint run's time
         over the sum of the others'; ``memory_ratio``, its peak memory over the largest
-        of theirs (also ``gpu_memory_ratio`` where known); ``remarks`` on settings in
-        which the runs differ.
+        of theirs, as they run one after another, and ``memory_sum_ratio`` over their
+        sum, as they run side by side (both also for GPUs where known); ``remarks`` on
+        settings in which the runs differ.
 
     Raises:
         ComparisonError: A run has none of the figures or several, or the joint run
@@ -154,7 +155,9 @@ def _costs(
     for name, key, together in (
         ("minutes_ratio", "minutes", sum),
         ("memory_ratio", "peak_memory_gb", max),
+        ("memory_sum_ratio", "peak_memory_gb", sum),
         ("gpu_memory_ratio", "peak_gpu_memory_gb", max),
+        ("gpu_memory_sum_ratio", "peak_gpu_memory_gb", sum),
     ):
         if all(run.get(key) for run in (joint, *singles)):
             costs[name] = joint[key] / together(run[key] for run in singles)
@@ -182,7 +185,9 @@ def as_table(comparison: Mapping[str, Any]) -> str:
     for name, against in (
         ("minutes_ratio", "the sum of the single runs' training time"),
         ("memory_ratio", "the largest single run's peak memory"),
+        ("memory_sum_ratio", "the sum of the single runs' peak memory"),
         ("gpu_memory_ratio", "the largest single run's peak GPU memory"),
+        ("gpu_memory_sum_ratio", "the sum of the single runs' peak GPU memory"),
     ):
         if name in comparison:
             lines.append(f"{comparison[name]:.2f} of {against}")

@@ -43,6 +43,7 @@ def test_gains_by_hand(runs):
     assert found["delta_m"] == pytest.approx(0.0)
     assert found["minutes_ratio"] == pytest.approx(15 / 25)
     assert found["memory_ratio"] == pytest.approx(1.5)
+    assert found["memory_sum_ratio"] == pytest.approx(0.5)
     assert "gpu_memory_ratio" not in found
     assert not found["remarks"]
 
