@@ -100,10 +100,15 @@ def test_other_places_and_parts_that_the_page_names(followed, name):
     for part in ("folder", "seg_model", "depth_model"):
         text = text.replace(f"{part}_small", part)
     text = text.replace("schedule_small", "schedule_full")
+    updates = re.findall(r"`(\w+_dataloader\.[^`]*\))`", PAGE.text)
+    assert len(updates) == 2
+    text += "\n".join(updates)
     (home / "mine").mkdir(exist_ok=True)
     (home / "mine" / "large.py").write_text(text)
     root = str(home / "data/streets")
     config = load_config(home / "mine/large.py", {"data_root": root})
+    assert config.test_dataloader.batch_size == 8
+    assert config.train_dataloader.dataset.pipeline[0].cache
     for loader in (config.train_dataloader, config.test_dataloader):
         dataset = DATASETS.build(loader.dataset)
         assert len(dataset) == 6
