@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,9 @@ class PredictionWriter:
         folder: Target folder, made when missing.
         classes: Class names for the legend.
         palette: RGB triple of each class; some that differ when None.
+
+    Raises:
+        ValueError: A palette of fewer colours than classes.
     """
 
     def __init__(
@@ -48,7 +51,12 @@ class PredictionWriter:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.classes = classes
         self.palette = palette or palette_of(len(classes))
-        self._seen: Counter[str] = Counter()
+        if len(self.palette) < len(classes):
+            raise ValueError(
+                f"metainfo has a palette of {len(self.palette)} colours for "
+                f"{len(classes)} classes; give one [R, G, B] for each class, or none"
+            )
+        self._seen: set[str] = set()
 
     def __call__(self, sample: Any) -> list[Path]:
         """Write one predicted sample (it knows its ``img_path``).
@@ -62,11 +70,14 @@ class PredictionWriter:
                 "a classifier predicts no picture; print its classes with "
                 "tools/predict.py, or leave out --save-predictions"
             )
-        name = Path(sample.img_path).stem
-        self._seen[name] += 1
-        if self._seen[name] > 1:
-            name = f"{name}_{self._seen[name]}"
+        name = self._free_name(Path(sample.img_path).stem)
         return [draw(sample, self.folder / name) for draw in drawn]
+
+    def _free_name(self, stem: str) -> str:
+        numbered = (f"{stem}_{number}" for number in count(2))
+        name = next(n for n in chain([stem], numbered) if n not in self._seen)
+        self._seen.add(name)
+        return name
 
     def _drawings(self) -> dict[str, Callable[[Any, Path], Path]]:
         return dict(

@@ -12,7 +12,8 @@ def main() -> None:
     parser = cli.make_parser(
         "Read every file of the data set that a config describes in folders, and say "
         "how many pictures there are, of which sizes, how often each class occurs, how "
-        "far the depth goes, and which files cannot be used (exit status 2).",
+        "far the depth goes, which files cannot be used and why (exit status 2), and "
+        "whether pictures are both trained on and tested on.",
         "python tools/check_data.py configs/streets_seg_bireal.py",
     )
     cli.add_config_options(parser)
@@ -31,7 +32,7 @@ def main() -> None:
         write_json(args.json, found)
     count = sum(len(figures["problems"]) for figures in found.values())
     if count:
-        raise DataError(f"{count} frames cannot be used; the lines above say why")
+        raise DataError(f"{count} problems; the lines above say what to do")
 
 
 if __name__ == "__main__":

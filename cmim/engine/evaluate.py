@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from mmseg.registry import MODELS
+from torch import Tensor
 from tqdm import tqdm
 
 from cmim.checkpoint import load_task_weights
@@ -60,6 +61,9 @@ def evaluate(
 
     Returns:
         The metrics, and ``images``, ``seconds`` and ``images_per_second``.
+
+    Raises:
+        ValueError: A batch of pictures of several sizes.
     """
     loader = Runner.build_dataloader(config.test_dataloader, seed=0)
     metrics = config.test_evaluator
@@ -69,6 +73,7 @@ def evaluate(
     begin = time.perf_counter()
     bar = tqdm(total=total, unit="image", disable=None if is_main_process() else True)
     for batch in loader:
+        _check_sizes(batch["inputs"])
         samples = model.test_step(batch)
         evaluator.process(data_samples=samples, data_batch=batch)
         if on_prediction is not None:
@@ -84,3 +89,13 @@ def evaluate(
         seconds=round(seconds, 1),
         images_per_second=round(total / seconds, 1),
     )
+
+
+def _check_sizes(inputs: Sequence[Tensor]) -> None:
+    sizes = sorted({tuple(picture.shape[-2:]) for picture in inputs})
+    if len(sizes) > 1:
+        shown = " and ".join(f"{rows}x{columns}" for rows, columns in sizes[:2])
+        raise ValueError(
+            f"a batch for testing has pictures of {shown} pixels; pictures of several "
+            "sizes are tested one at a time: test_dataloader.batch_size=1"
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,7 @@ class DenseFolderDataset(ReplayableDataset):
         pipeline: Transforms.
         limit: Use the first frames only, for trials.
         test_mode: Set for evaluation loaders.
+        probe: Read the three frames at once; not for those who read all anyway.
 
     Raises:
         ValueError: The description contradicts itself or lacks something.
@@ -73,11 +74,13 @@ class DenseFolderDataset(ReplayableDataset):
         pipeline: list | tuple = (),
         limit: int | None = None,
         test_mode: bool = False,
+        probe: bool = True,
     ) -> None:
         self.patterns = dict(img_path=images, seg_map_path=labels, depth_path=depth)
         self.names = names
         self.split = split
         self.limit = limit
+        self.probe = probe
         self.formats: dict[str, Any] = {}
         self._check_patterns()
         if labels is not None:
@@ -89,9 +92,9 @@ class DenseFolderDataset(ReplayableDataset):
             form = LabelFormat(classes, label_values, void_values)
             self.formats["label_format"] = form
         if depth is not None:
-            if depth_scale is None or not depth_scale > 0:
+            if not isinstance(depth_scale, (int, float)) or not depth_scale > 0:
                 raise ValueError(
-                    f"depth needs depth_scale > 0, got {depth_scale}: the metres per "
+                    f"depth needs depth_scale > 0, got {depth_scale!r}: the metres per "
                     "unit of the files, 0.001 for millimetres, 1.0 for metres"
                 )
             self.formats["depth_scale"] = depth_scale
@@ -111,6 +114,11 @@ class DenseFolderDataset(ReplayableDataset):
     def has_labels(self) -> bool:
         """Whether frames have labels."""
         return "label_format" in self.formats
+
+    @property
+    def has_depth(self) -> bool:
+        """Whether frames have depth."""
+        return "depth_scale" in self.formats
 
     def _check_patterns(self) -> None:
         if self.patterns["seg_map_path"] is self.patterns["depth_path"] is None:
@@ -141,7 +149,8 @@ class DenseFolderDataset(ReplayableDataset):
             dict(frame=name, **{key: str(files[key][name]) for key in files})
             for name in frames
         ]
-        self._probe(samples)
+        if self.probe:
+            self._probe(samples)
         return samples
 
     def _frames(self, root: Path, files: dict[str, dict[str, Path]]) -> list[str]:
@@ -168,9 +177,27 @@ class DenseFolderDataset(ReplayableDataset):
             frame = read_frame({**samples[place], **self.formats})
             if "gt_seg_map" in frame:
                 seen.update(np.unique(frame["gt_seg_map"]).tolist())
+        self.refuse_mask(seen, samples[0])
+
+    def refuse_mask(self, seen: set[int], sample: dict[str, Any]) -> None:
+        """Ask about masks of 0 and 255: is 255 a class, or void as usual?
+
+        Args:
+            seen: Classes that frames have, 255 for void.
+            sample: One of the frames, for the message.
+
+        Raises:
+            DataError: Two classes, nothing said about 255, and no pixel of 1.
+        """
         form = self.formats.get("label_format")
-        if form is not None and form.void_is_default and seen == {0, 255}:
-            _refuse_mask(form, samples[0]["seg_map_path"])
+        if form is None or not form.void_is_default or seen != {0, 255}:
+            return
+        if not form.coloured and form.codes == [0, 1]:
+            raise DataError(
+                f"labels such as '{sample['seg_map_path']}' have the values 0 and 255 "
+                f"only. If 255 is the class '{form.classes[1]}': label_values=[0, 255];"
+                " if it is void: void_values=[255]"
+            )
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """One sample: paths, and how its files are read."""
@@ -179,19 +206,16 @@ class DenseFolderDataset(ReplayableDataset):
 
 def _check_there(names: list[str], found: Iterable, where: str, source: str) -> None:
     missing = sorted(set(names) - set(found))
-    if missing:
-        raise DataError(
-            f"{len(missing)} of {len(names)} frames of {source} have no file that fits "
-            f"{where}: {some(missing)}; add or delete files, or name the frames to "
-            "use in a list (names='{split}.txt')"
-        )
-
-
-def _refuse_mask(form: LabelFormat, path: str) -> None:
-    """A mask of 0 and 255: is 255 a class, or void as usual?"""
-    if form.coloured or form.codes != [0, 1]:
+    if not missing:
         return
+    advice = "add or delete files, or name the frames to use in a list "
+    advice += "(names='{split}.txt')"
+    if source.startswith("list"):
+        first = PurePosixPath(missing[0].split()[0])
+        meant = {first.stem, str(first.with_suffix(""))} & set(found)
+        if meant:
+            advice = f"list what {{name}} stands for, here '{min(meant)}'"
     raise DataError(
-        f"labels such as '{path}' have the values 0 and 255 only. If 255 is the class "
-        f"'{form.classes[1]}': label_values=[0, 255]; if it is void: void_values=[255]"
+        f"{len(missing)} of {len(names)} frames of {source} have no file that fits "
+        f"{where}: {some(missing)}; {advice}"
     )

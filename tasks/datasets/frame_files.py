@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tasks.datasets.errors import DataError
 from tasks.datasets.label_format import LabelFormat
@@ -45,7 +47,7 @@ def read_depth(path: str | Path, scale: float) -> NDArray[np.float32]:
     if stored.ndim != 2 or stored.dtype.kind not in "uif":
         raise DataError(
             f"depth '{path}' is {stored.dtype} of shape {stored.shape}, expected one "
-            "channel of numbers; a coloured picture of depth is not depth"
+            "channel of numbers, (H, W); a coloured picture of depth is not depth"
         )
     if stored.dtype == np.uint8:
         raise DataError(
@@ -64,14 +66,18 @@ def read_depth(path: str | Path, scale: float) -> NDArray[np.float32]:
 
 
 def _stored_depth(path: Path) -> NDArray:
-    if path.suffix == ".npy":
+    if path.suffix.lower() == ".npy":
         try:
-            return np.load(path, allow_pickle=False)
+            with open(path, "rb") as file:
+                return np.lib.format.read_array(file, allow_pickle=False)
         except (ValueError, OSError, EOFError) as error:
             raise DataError(f"depth '{path}' cannot be read ({error})") from error
     array = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if array is None:
-        raise DataError(f"depth '{path}' is damaged: it cannot be decoded")
+        raise DataError(
+            f"depth '{path}' cannot be decoded: it is damaged, or of another kind than "
+            "PNG, TIFF (16 bits or floats) and .npy"
+        )
     return array
 
 
@@ -98,9 +104,12 @@ def read_frame(info: dict[str, Any]) -> dict[str, NDArray]:
         ``gt_depth_map`` ``(H, W)`` float32 metres, 0 unknown.
 
     Raises:
-        DataError: See :func:`read_depth` and :meth:`LabelFormat.read`; or sizes differ.
+        DataError: See :func:`read_depth` and :meth:`LabelFormat.read`; or sizes differ,
+            or the picture is turned by its EXIF entry, so that it is unknown whether
+            the maps are, too.
     """
     frame = {"img": read_image(info["img_path"])}
+    _check_upright(frame["img"], info["img_path"])
     if "seg_map_path" in info:
         label_format: LabelFormat = info["label_format"]
         frame["gt_seg_map"] = label_format.read(info["seg_map_path"])
@@ -111,10 +120,61 @@ def read_frame(info: dict[str, Any]) -> dict[str, NDArray]:
     return frame
 
 
+def check_whole(path: str | Path) -> None:
+    """Refuse a picture that ends too early: OpenCV fills the rest with grey.
+
+    Decodes the picture again, so it is for checks and not for training.
+
+    Raises:
+        DataError: A part of the file is missing; the message names it.
+    """
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+    except UnidentifiedImageError:  # A kind that OpenCV alone reads.
+        return
+    except OSError as error:
+        raise DataError(f"'{path}' is damaged ({error}); get it again") from error
+
+
 def _check_size(array: NDArray, path: str, image: NDArray, info: dict) -> None:
     if array.shape != image.shape[:2]:
         raise DataError(
             f"'{path}' has {array.shape[0]}x{array.shape[1]} pixels, its picture "
             f"'{info['img_path']}' {image.shape[0]}x{image.shape[1]} (rows x columns); "
-            "both must agree"
+            f"both must agree{_turned(info['img_path'])}"
+        )
+
+
+def _orientation(path: str) -> int:
+    """EXIF's number for how a photograph is shown, 1 as it is stored."""
+    try:
+        with Image.open(path) as picture:
+            if picture.format not in ("JPEG", "MPO"):
+                return 1
+            return picture.getexif().get(ExifTags.Base.Orientation, 1)
+    except (OSError, SyntaxError, ValueError, struct.error):
+        # OpenCV has read the picture; an entry that is damaged turns nothing.
+        return 1
+
+
+def _turned(path: str) -> str:
+    number = _orientation(path)
+    if number == 1:
+        return ""
+    return (
+        f". The picture is turned when it is read (EXIF orientation {number}): if its "
+        "labels or depth are not, save it as it is stored, without EXIF"
+    )
+
+
+def _check_upright(image: NDArray, path: str) -> None:
+    """Sizes tell whether maps are turned like the picture, except by half a turn."""
+    number = _orientation(path)
+    quarter = number >= 5
+    if number != 1 and not (quarter and image.shape[0] != image.shape[1]):
+        raise DataError(
+            f"'{path}' is turned or mirrored when it is read (EXIF orientation "
+            f"{number}), and its size does not tell whether its labels or depth are; "
+            "save the picture the way they are, without EXIF"
         )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,7 +17,7 @@ from tasks.datasets.errors import DataError
 from tasks.datasets.name_patterns import some
 
 VOID = 255
-LOSSY = (".jpg", ".jpeg")
+LOSSY = ("JPEG", "MPO", "JPEG2000")
 _UNKNOWN = -1
 
 Value = int | Sequence[int]
@@ -23,7 +26,7 @@ Value = int | Sequence[int]
 class LabelFormat:
     """Which values of label pictures stand for which class.
 
-    Values are numbers (grey pictures of 8 or 16 bits, and pictures with a palette,
+    Values are numbers (grey pictures of 1, 8 or 16 bits, and pictures with a palette,
     whose numbers count and not their colours), or RGB triples (coloured pictures, with
     a palette or without). A value that is neither a class nor void is an error.
 
@@ -35,7 +38,7 @@ class LabelFormat:
 
     Raises:
         ValueError: Numbers of classes and values differ, a value stands for two
-            things, or numbers and colours are mixed.
+            things, numbers and colours are mixed, or two classes have one name.
 
     Examples:
         >>> LabelFormat(["floor", "wall"], [1, 2], [0]).decode(np.array([[0, 1, 2]]))
@@ -51,26 +54,32 @@ class LabelFormat:
         values: Sequence[Value] | None = None,
         void: Sequence[Value] | None = None,
     ) -> None:
-        values = list(range(len(classes)) if values is None else values)
+        values = _listed("label_values", range(len(classes)), values)
+        twice = [name for name, count in Counter(classes).items() if count > 1]
+        if twice:
+            raise ValueError(
+                f"the class names {some(twice)} stand twice in metainfo; figures are "
+                "told apart by them: name each class once"
+            )
         if not 0 < len(classes) <= VOID or len(values) != len(classes):
             raise ValueError(
                 f"{len(classes)} classes and {len(values)} label_values; expected 1 to "
                 f"{VOID} classes and one value for each"
             )
-        self.coloured = not isinstance(values[0], int)
+        first = values[0]
+        self.coloured = isinstance(first, Sequence) and not isinstance(first, str)
         self.void_is_default = void is None
-        if void is None:
-            usual: Value = [0, 0, 0] if self.coloured else VOID
-            known = [list(v) if isinstance(v, Iterable) else v for v in values]
-            void = [] if usual in known else [usual]
         self.classes = list(classes)
         self.codes = [self._code(v) for v in values]
+        usual: Value = [0, 0, 0] if self.coloured else VOID
+        default = [] if self._code(usual) in self.codes else [usual]
+        void = _listed("void_values", default, void)
         self.void_codes = [self._code(v) for v in void]
         every = [*self.codes, *self.void_codes]
         if len(set(every)) < len(every):
             raise ValueError(
                 f"a value stands for two things: label_values {values}, void_values "
-                f"{list(void)}"
+                f"{void}"
             )
         meaning = [*range(len(classes)), *([VOID] * len(self.void_codes))]
         order = np.argsort(every)
@@ -114,11 +123,6 @@ class LabelFormat:
                 stand for nothing; the message names the file.
         """
         path = Path(path)
-        if path.suffix.lower() in LOSSY:
-            raise DataError(
-                f"labels '{path}': JPEG changes the values of pixels; save labels as "
-                "PNG"
-            )
         if not path.is_file():
             raise DataError(f"labels '{path}' do not exist; the data set is incomplete")
         try:
@@ -128,7 +132,7 @@ class LabelFormat:
             raise DataError(f"labels '{path}': {error}") from error
 
     def _read_numbers(self, path: Path) -> NDArray:
-        numbers = _read_palette_numbers(path)
+        numbers = _read_few_bits(path)
         if numbers is None:
             numbers = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if numbers is None:
@@ -148,16 +152,17 @@ class LabelFormat:
         return numbers
 
     def _code(self, value: Value) -> int:
-        if isinstance(value, int) and not self.coloured and 0 <= value < 1 << 16:
-            return value
-        if self.coloured and not isinstance(value, int) and len(value) == 3:
-            red, green, blue = value
-            if min(value) >= 0 and max(value) <= 255:
-                return (red << 16) + (green << 8) + blue
+        levels = [value] if isinstance(value, int) else value
+        if isinstance(levels, Sequence) and all(isinstance(x, int) for x in levels):
+            most = 255 if self.coloured else (1 << 16) - 1
+            fits = len(levels) == (3 if self.coloured else 1)
+            fits = fits and isinstance(value, int) != self.coloured
+            if fits and min(levels) >= 0 and max(levels) <= most:
+                return sum(x << 8 * place for place, x in enumerate(reversed(levels)))
         raise ValueError(
             f"label value {value!r}: expected "
             + ("[R, G, B] of 0 to 255" if self.coloured else "a number, 0 to 65535")
-            + ", as for the first class; either all values are numbers or all colours"
+            + "; either all values are whole numbers or all colours"
         )
 
     def _complaint(self, codes: NDArray, wrong: NDArray) -> str:
@@ -187,6 +192,14 @@ class LabelFormat:
         )
 
 
+def _listed(option: str, default: Sequence[Value], given: Any) -> list:
+    if given is None:
+        return list(default)
+    if isinstance(given, (str, dict)) or not isinstance(given, Iterable):
+        raise ValueError(f"{option} must be a list, one value each; got {given!r}")
+    return list(given)
+
+
 def _ranges(values: list[int]) -> str:
     """Numbers in few words: ``0 to 3, 7``."""
     runs: list[list[int]] = []
@@ -198,21 +211,30 @@ def _ranges(values: list[int]) -> str:
     return some([str(a) if a == b else f"{a} to {b}" for a, b in runs])
 
 
-def _read_palette_numbers(path: Path) -> NDArray | None:
-    """The numbers of a picture with a palette, which OpenCV turns into colours."""
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """A lossless picture; what counts is the content, whatever the suffix."""
     try:
         with Image.open(path) as picture:
-            return np.asarray(picture) if picture.mode == "P" else None
+            if picture.format in LOSSY:
+                raise DataError(
+                    f"the content is {picture.format}, which changes the values of "
+                    "pixels; save labels as PNG, from the original and not from this"
+                )
+            yield picture
     except OSError as error:
         raise DataError(f"cannot be decoded ({error}); get it again") from error
+
+
+def _read_few_bits(path: Path) -> NDArray | None:
+    """Numbers that OpenCV turns into colours (a palette) or 0 and 255 (one bit)."""
+    with _opened(path) as picture:
+        return np.asarray(picture, np.uint8) if picture.mode in ("P", "1") else None
 
 
 def _read_colours(path: Path) -> NDArray[np.uint8]:
-    try:
-        with Image.open(path) as picture:
-            return np.asarray(picture.convert("RGB"))
-    except OSError as error:
-        raise DataError(f"cannot be decoded ({error}); get it again") from error
+    with _opened(path) as picture:
+        return np.asarray(picture.convert("RGB"))
 
 
 def _colours(picture: NDArray[np.uint8]) -> list[str]:

@@ -21,8 +21,8 @@ def find_files(root: Path, pattern: str, split: str | None) -> dict[str, Path]:
     r"""Files that a pattern describes, by their names.
 
     ``{split}`` stands for the split. ``{name}`` stands for what is a frame's own; it
-    may contain folders. A pattern that ends in ``{name}.*`` finds pictures of any
-    suffix. Hidden files are no data.
+    may contain folders. A pattern that ends in ``.*`` finds pictures of any suffix.
+    Suffixes may be in capitals. Hidden files are no data.
 
     Args:
         root: Folder that the pattern begins at.
@@ -59,9 +59,7 @@ def find_files(root: Path, pattern: str, split: str | None) -> dict[str, Path]:
             f"folder '{folder}' does not exist (data_root '{root}', pattern "
             f"{pattern!r}); {_what_is_near(folder)}"
         )
-    tail = _ANY_SUFFIX if after == ".*" else re.escape(after)
-    flags = re.IGNORECASE if after == ".*" else 0
-    fits = re.compile(f"{re.escape(stem)}(?P<name>.+){tail}", flags)
+    fits = re.compile(f"{re.escape(stem)}(?P<name>.+){_tail(after)}")
     found: dict[str, Path] = {}
     for relative in _files_below(folder):
         match = fits.fullmatch(relative)
@@ -81,6 +79,13 @@ def find_files(root: Path, pattern: str, split: str | None) -> dict[str, Path]:
             f"{_what_is_near(folder)}"
         )
     return dict(sorted(found.items()))
+
+
+def _tail(after: str) -> str:
+    """Regular expression of what follows the name."""
+    rest, dot, suffix = after.rpartition(".")
+    kind = _ANY_SUFFIX if dot + suffix == ".*" else re.escape(dot + suffix)
+    return f"{re.escape(rest)}(?i:{kind})" if dot else re.escape(after)
 
 
 def fill_split(pattern: str, split: str | None) -> str:
@@ -111,14 +116,21 @@ def read_names(path: Path) -> list[str]:
     """Names of a list file, one a line; empty lines do not count.
 
     Raises:
-        DataError: The file is missing, empty or names a frame twice.
+        DataError: The file is missing, empty, no text in UTF-8 or names a frame twice.
     """
     if not path.is_file():
         raise DataError(
             f"list '{path}' does not exist; expected a text file with a frame's name a "
             f"line. {_what_is_near(path)}"
         )
-    names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    try:
+        # Editors on Windows may begin a file with a mark, which is no part of a name.
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"list '{path}' is no text in UTF-8 ({error}); save it as UTF-8"
+        ) from error
+    names = [line.strip() for line in text.splitlines()]
     names = [name for name in names if name]
     if not names:
         raise DataError(f"list '{path}' is empty; expected a frame's name a line")

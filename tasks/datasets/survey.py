@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 from mmengine.config import Config
-from mmseg.registry import DATASETS
 from tqdm import tqdm
 
 from tasks.datasets.dense_folder import DenseFolderDataset
 from tasks.datasets.errors import DataError
-from tasks.datasets.frame_files import read_frame
+from tasks.datasets.frame_files import check_whole, read_frame
 from tasks.datasets.label_format import VOID
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
@@ -21,22 +20,32 @@ def survey_config(config: Config) -> dict[str, dict[str, Any]]:
     """Survey the data set of every loader of a config.
 
     Returns:
-        Figures of :func:`survey`, by the loaders' names.
+        Figures of :func:`survey`, by the loaders' names; ``trained``: how many of a
+        loader's pictures are trained on, too.
 
     Raises:
         DataError: A loader does not read folders that the config describes.
     """
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
+    trained: set[str] = set()
     for loader in LOADERS:
         if config.get(loader) is None:
             continue
-        dataset = DATASETS.build({**config[loader].dataset, "pipeline": []})
-        if not isinstance(dataset, DenseFolderDataset):
+        options = dict(config[loader].dataset)
+        kind = options.pop("type")
+        if kind not in (DenseFolderDataset, DenseFolderDataset.__name__):
             raise DataError(
-                f"{loader} reads {type(dataset).__name__}; only data sets in folders "
-                "(DenseFolderDataset) can be checked"
+                f"{loader} reads {getattr(kind, '__name__', kind)}; only data sets in "
+                "folders (DenseFolderDataset) can be checked"
             )
-        found[loader.removesuffix("_dataloader")] = survey(dataset)
+        dataset = DenseFolderDataset(**{**options, "pipeline": [], "probe": False})
+        figures = survey(dataset)
+        paths = {dataset.get_data_info(k)["img_path"] for k in range(len(dataset))}
+        if loader == LOADERS[0]:
+            trained = paths
+        elif trained & paths:
+            figures["trained"] = len(trained & paths)
+        found[loader.removesuffix("_dataloader")] = figures
     return found
 
 
@@ -45,9 +54,10 @@ def survey(dataset: DenseFolderDataset) -> dict[str, Any]:
 
     Returns:
         ``pictures``; ``smallest`` and ``largest`` ``[H, W]``; ``problems``: a sentence
-        for each frame that cannot be used; with labels ``classes``: share of the pixels
-        of each class in percent, and ``void``; with depth ``depth``: nearest and
-        farthest in metres, and ``unknown``: share of the pixels in percent.
+        for each frame that cannot be used, or one if masks could mean two things; with
+        labels ``classes``: share of the pixels of each class in percent, and ``void``;
+        with depth ``depth``: nearest and farthest in metres (None when no pixel is
+        known), and ``unknown``: share of the pixels in percent.
     """
     shapes, problems = [], []
     names = (dataset.metainfo.get("classes") or []) if dataset.has_labels else []
@@ -55,7 +65,9 @@ def survey(dataset: DenseFolderDataset) -> dict[str, Any]:
     depths, unknown, total = [], 0, 0
     for index in tqdm(range(len(dataset)), unit="frame", disable=None):
         try:
-            frame = read_frame(dataset.get_data_info(index))
+            info = dataset.get_data_info(index)
+            frame = read_frame(info)
+            check_whole(info["img_path"])
         except DataError as error:
             problems.append(str(error))
             continue
@@ -71,12 +83,19 @@ def survey(dataset: DenseFolderDataset) -> dict[str, Any]:
     if shapes:
         by_area = sorted(shapes, key=lambda shape: shape[0] * shape[1])
         found.update(smallest=list(by_area[0]), largest=list(by_area[-1]))
+    if len(dataset) > len(problems):
+        seen = set(np.flatnonzero(pixels).tolist())
+        try:
+            dataset.refuse_mask(seen, dataset.get_data_info(0))
+        except DataError as error:
+            problems.append(str(error))
     if names and total:
         share = 100 * pixels / total
         found["classes"] = {n: float(s) for n, s in zip(names, share, strict=False)}
         found["void"] = float(share[VOID])
-    if depths:
-        found.update(depth=[min(depths), max(depths)], unknown=100 * unknown / total)
+    if dataset.has_depth and total:
+        reach = [min(depths), max(depths)] if depths else None
+        found.update(depth=reach, unknown=100 * unknown / total)
     return found
 
 
@@ -102,10 +121,14 @@ def as_text(split: str, found: dict[str, Any]) -> str:
         if absent:
             lines.append(f"  no pixel of {', '.join(absent)}")
     if "depth" in found:
-        near, far = found["depth"]
+        near_far = found["depth"]
+        reach = f" {near_far[0]:.2f} to {near_far[1]:.2f} m," if near_far else ""
+        share = f"{found['unknown']:.1f} % of the pixels"
+        lines.append(f"  depth{reach} unknown at {share}")
+    if "trained" in found:
         lines.append(
-            f"  depth {near:.2f} to {far:.2f} m, unknown at {found['unknown']:.1f} % "
-            "of the pixels"
+            f"  {found['trained']} of them are trained on, too: figures measured here "
+            "say nothing about new pictures"
         )
     lines += [f"  problem: {problem}" for problem in found["problems"]]
     return "\n".join(lines)

@@ -47,7 +47,11 @@ def read_page(name: str) -> Page:
     commands = [
         line for block in COMMANDS.findall(text) for line in block.splitlines() if line
     ]
-    return Page(text, dict(FILE.findall(text)), commands)
+    files = dict(FILE.findall(text))
+    # Nothing that a reader is told to write or to run may be missed.
+    assert text.count("```python") == len(files), "a file without a name, or twice"
+    assert set(re.findall(r"^```(\S+)", text, re.MULTILINE)) <= {"python", "bash"}
+    return Page(text, files, commands)
 
 
 def copy_project(home: Path, files: dict[str, str]) -> Path:

@@ -60,6 +60,16 @@ def test_pictures_of_equal_name_get_a_number(sample, tmp_path):
     first, again = writer(sample), writer(sample)
     assert first[0].name == "kitchen_overlay.png"
     assert again[0].name == "kitchen_2_overlay.png"
+    # Another picture may have the name that was made up: nothing is overwritten.
+    other = cv2.imread(sample.img_path)
+    cv2.imwrite(str(tmp_path / "kitchen_2.png"), other)
+    sample.set_metainfo(dict(img_path=str(tmp_path / "kitchen_2.png")))
+    assert writer(sample)[0].name == "kitchen_2_2_overlay.png"
+
+
+def test_a_palette_needs_a_colour_for_each_class(tmp_path):
+    with pytest.raises(ValueError, match="a palette of 1 colours for 2 classes"):
+        PredictionWriter(tmp_path, ["a", "b"], [[1, 2, 3]])
 
 
 def test_labels_alone_are_no_picture(sample, tmp_path):

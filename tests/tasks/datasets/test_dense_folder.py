@@ -56,6 +56,33 @@ def test_layouts_of_the_page(tmp_path, said, files, others):
     assert read_frame(dataset[0])["gt_seg_map"].shape == (4, 6)
 
 
+ROWS = [
+    ("label_values=list(range(1, 151)), void_values=[0]", [0, 1, 150], [255, 0, 149]),
+    ("label_values=[7, 8, 11], void_values=[0, 1, 2, 3]", [3, 11, 7], [255, 2, 0]),
+    ("label_values=[0, 255]", [0, 255, 0], [0, 1, 0]),
+    (
+        "label_values=[[128, 64, 128], [0, 0, 142], [107, 142, 35]], "
+        "void_values=[[0, 0, 0]]",
+        [[107, 142, 35], [0, 0, 0], [128, 64, 128]],
+        [2, 255, 0],
+    ),
+]
+
+
+@pytest.mark.parametrize(("said", "stored", "meant"), ROWS)
+def test_label_values_of_the_page(tmp_path, said, stored, meant):
+    assert f"{said}`" in PAGE.read_text()
+    options = eval(f"dict({said})")
+    plain(tmp_path, 1)
+    stored = np.resize(np.array(stored, np.uint8), (4, 6, *np.shape(stored[0])))
+    # OpenCV writes blue first.
+    written = stored[..., ::-1] if stored.ndim == 3 else stored
+    write(tmp_path / "labels/train/0.png", written)
+    names = [str(k) for k in range(len(options["label_values"]))]
+    dataset = build(tmp_path, metainfo=dict(classes=names), **options)
+    assert read_frame(dataset[0])["gt_seg_map"][0, :3].tolist() == meant
+
+
 def test_a_sample_has_paths_formats_and_seed(tmp_path):
     plain(tmp_path)
     dataset = build(tmp_path, {**SEG, **DEPTH}, depth_scale=0.001)
@@ -83,6 +110,7 @@ def test_a_sample_has_paths_formats_and_seed(tmp_path):
             "no pattern holds {split}",
         ),
         (dict(split=None), "no split is given"),
+        (dict(**DEPTH, depth_scale="0.001"), "depth_scale > 0, got '0.001'"),
         (dict(limit=0), "at least 1 frame"),
         (dict(label_values=[1]), "2 classes and 1 label_values"),
     ],
@@ -113,6 +141,14 @@ def test_names_of_a_list_need_their_files(tmp_path):
     plain(tmp_path)
     write(tmp_path / "train.txt", "0\n7\n")
     with pytest.raises(DataError, match=r"1 of 2 frames of list .*train.txt'.*: 7"):
+        build(tmp_path, names="{split}.txt")
+
+
+@pytest.mark.parametrize("line", ["1.jpg", "images/train/1.jpg labels/train/1.png"])
+def test_a_list_of_files_instead_of_names_is_explained(tmp_path, line):
+    plain(tmp_path)
+    write(tmp_path / "train.txt", line)
+    with pytest.raises(DataError, match=r"list what {name} stands for, here '1'"):
         build(tmp_path, names="{split}.txt")
 
 

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from folder_cases import DEPTH, build, plain, write
+from PIL import ExifTags, Image
 
 from tasks.datasets.errors import DataError
-from tasks.datasets.frame_files import read_depth
+from tasks.datasets.frame_files import check_whole, read_depth
+from tasks.pictures import read_image
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,7 @@ def test_depth_in_metres_may_be_an_array(tmp_path, dtype):
     [
         (np.array([[1.0, -2.0]]), "negative at 1 pixels"),
         (np.array([1.0, 2.0]), "of shape"),
+        (np.ones((4, 6, 1)), r"shape \(4, 6, 1\), expected one channel .* \(H, W\)"),
         (np.array([["a"]]), "one channel of numbers"),
         (np.array([[{}]]), "cannot be read"),
     ],
@@ -52,3 +55,57 @@ def test_wrong_arrays_are_said(tmp_path, array, said):
     np.save(tmp_path / "a.npy", array)
     with pytest.raises(DataError, match=said):
         read_depth(tmp_path / "a.npy", 1.0)
+
+
+def test_arrays_may_have_a_suffix_in_capitals_and_no_other_kind(tmp_path):
+    with open(tmp_path / "a.NPY", "wb") as file:
+        np.save(file, np.array([[2.0]]))
+    assert read_depth(tmp_path / "a.NPY", 1.0).tolist() == [[2.0]]
+    with open(tmp_path / "b.npy", "wb") as file:
+        np.savez(file, depth=np.array([[2.0]]))
+    with pytest.raises(DataError, match=r"b.npy' cannot be read"):
+        read_depth(tmp_path / "b.npy", 1.0)
+    (tmp_path / "b.npy").rename(tmp_path / "b.npz")
+    with pytest.raises(DataError, match=r"b.npz' cannot be decoded.* and .npy"):
+        read_depth(tmp_path / "b.npz", 1.0)
+
+
+def photograph(path, shape, orientation):
+    picture = Image.fromarray(np.full((*shape, 3), 90, np.uint8))
+    exif = picture.getexif()
+    exif[ExifTags.Base.Orientation] = orientation
+    picture.save(path, exif=exif)
+
+
+@pytest.mark.parametrize(
+    ("shape", "orientation", "said"),
+    [
+        ((4, 6), 1, None),
+        # A quarter turn makes the picture 4x6, like its labels.
+        ((6, 4), 6, None),
+        ((4, 6), 6, r"both must agree\. The picture is turned .*orientation 6"),
+        # Half a turn keeps the size: were the labels drawn on it turned, or not?
+        ((4, 6), 3, "its size does not tell"),
+    ],
+)
+def test_turned_photographs_are_read_with_certainty_or_refused(
+    tmp_path, shape, orientation, said
+):
+    plain(tmp_path)
+    photograph(tmp_path / "images/train/0.jpg", shape, orientation)
+    if said is None:
+        assert len(build(tmp_path)) == 3
+        return
+    with pytest.raises(DataError, match=said):
+        build(tmp_path)
+
+
+def test_pictures_that_end_too_early_are_found(tmp_path):
+    path = tmp_path / "a.jpg"
+    write(path, np.random.default_rng(0).integers(0, 255, (90, 90, 3), np.uint8))
+    check_whole(path)
+    path.write_bytes(path.read_bytes()[:3000])
+    # Reading it says nothing: the missing part is grey.
+    assert read_image(path).shape == (90, 90, 3)
+    with pytest.raises(DataError, match=r"a.jpg' is damaged .*truncated"):
+        check_whole(path)

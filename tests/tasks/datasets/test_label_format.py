@@ -77,6 +77,18 @@ def test_colours_of_a_palette_count_where_colours_are_named(tmp_path):
     assert found.tolist() == [[1, 0, 255, 1]]
 
 
+def test_one_bit_is_0_and_1_and_not_255(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(np.array([[False, True]])).save(path)
+    assert Image.open(path).mode == "1"
+    assert LabelFormat(["no", "yes"]).read(path).tolist() == [[0, 1]]
+
+
+def test_two_classes_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="class names car stand twice"):
+        LabelFormat(["car", "road", "car"])
+
+
 def test_255_classes_fit():
     names = [str(k) for k in range(255)]
     stored = np.arange(256)[None]
@@ -108,8 +120,13 @@ def test_unknown_colours_are_said(tmp_path):
 
 def test_lossy_missing_and_damaged_files_are_said(tmp_path):
     form = LabelFormat(THREE)
-    with pytest.raises(DataError, match="JPEG changes"):
+    with pytest.raises(DataError, match="content is JPEG, which changes"):
         form.read(write(tmp_path / "a.JPG", np.zeros((4, 4), np.uint8)))
+    # What counts is the content: a JPEG file under another name is as wrong.
+    (tmp_path / "a.JPG").rename(tmp_path / "a.png")
+    for which in (form, LabelFormat(["a"], [RED])):
+        with pytest.raises(DataError, match="content is JPEG, which changes"):
+            which.read(tmp_path / "a.png")
     with pytest.raises(DataError, match="do not exist"):
         form.read(tmp_path / "b.png")
     (tmp_path / "c.png").write_bytes(b"no picture")
@@ -124,8 +141,14 @@ def test_lossy_missing_and_damaged_files_are_said(tmp_path):
         ([0, 1], None, "3 classes and 2 label_values"),
         ([0, 1, 1], None, "stands for two things"),
         ([0, 1, 2], [2], "stands for two things"),
-        ([0, 1, RED], None, "all values are numbers or all colours"),
-        ([RED, GREEN, 0], None, "all values are numbers or all colours"),
+        ([0, 1, RED], None, "all values are whole numbers or all colours"),
+        ([RED, GREEN, 0], None, "all values are whole numbers or all colours"),
+        ([0.0, 1.0, 2.0], None, "label value 0.0: expected a number"),
+        (["0", "1", "2"], None, "label value '0': expected a number"),
+        ([RED, GREEN, [0.5, 0, 0]], None, "0 to 255"),
+        ([RED, GREEN, "abc"], None, "0 to 255"),
+        (dict(road=0, car=1, tree=2), None, "label_values must be a list"),
+        (None, 255, "void_values must be a list, one value each; got 255"),
         ([RED, GREEN, [0, 0, 256]], None, "0 to 255"),
         ([0, 1, -1], None, "0 to 65535"),
     ],

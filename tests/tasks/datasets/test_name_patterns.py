@@ -31,6 +31,10 @@ def touch(root, *names):
         ("{name}.*", ["a.JPG", "b.png", "c.txt", ".d.png", ".e/f.png"], ["a", "b"]),
         # A dot is a dot, not any character.
         ("{name}.png", ["a.png", "bxpng"], ["a"]),
+        # A suffix in capitals is the same; what comes before it is not.
+        ("{name}_l.png", ["a_l.PNG", "b_l.png", "c_L.png"], ["a", "b"]),
+        ("{name}_rgb.*", ["a_rgb.png", "b_rgb.JPG", "c_ir.png"], ["a", "b"]),
+        ("{name}", ["a", "b c.png"], ["a", "b c.png"]),
     ],
 )
 def test_names_are_what_differs(tmp_path, pattern, files, names):
@@ -86,6 +90,12 @@ def test_lists(tmp_path):
     path = tmp_path / "train.txt"
     path.write_text("b \n\na b\r\n")
     assert read_names(path) == ["b", "a b"]
+    # As Windows' editors save it.
+    path.write_bytes(b"\xef\xbb\xbfa\r\nb\r\n")
+    assert read_names(path) == ["a", "b"]
+    path.write_text("a\nb\n", encoding="utf-16")
+    with pytest.raises(DataError, match=r"train.txt' is no text in UTF-8"):
+        read_names(path)
     path.write_text("a\nb\na\n")
     with pytest.raises(DataError, match="has twice: a;"):
         read_names(path)

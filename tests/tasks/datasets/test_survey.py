@@ -5,12 +5,11 @@ import pytest
 from folder_cases import CLASSES, DEPTH, SEG, build, plain, write
 from mmengine.config import Config
 
-import tasks.datasets.image_folder  # noqa: F401
 from tasks.datasets.errors import DataError
 from tasks.datasets.survey import as_text, survey, survey_config
 
 
-def test_survey_counts_everything_and_names_every_problem(tmp_path):
+def test_survey_counts_everything(tmp_path):
     plain(tmp_path, 5, values=(0, 0, 255))
     write(tmp_path / "images/train/0.jpg", np.zeros((8, 6, 3), np.uint8))
     write(tmp_path / "labels/train/0.png", np.zeros((8, 6), np.uint8))
@@ -26,12 +25,35 @@ def test_survey_counts_everything_and_names_every_problem(tmp_path):
     assert found["unknown"] == pytest.approx(100 * 32 / 144)
     assert "no pixel of car" in as_text("train", found)
 
-    dataset = build(tmp_path, {**SEG, **DEPTH}, **options)
-    for number, value in ((1, 7), (3, 9)):
+
+def test_every_problem_is_named_also_of_the_frames_that_are_probed(tmp_path):
+    plain(tmp_path, 5)
+    for number, value in ((0, 7), (3, 9)):
         name = f"labels/train/{number}.png"
         write(tmp_path / name, np.full((4, 6), value, np.uint8))
-    problems = survey(dataset)["problems"]
-    assert ["7" in problems[0], "9" in problems[1], len(problems)] == [True, True, 2]
+    path = tmp_path / "images/train/1.jpg"
+    write(path, np.random.default_rng(0).integers(0, 255, (90, 90, 3), np.uint8))
+    write(tmp_path / "labels/train/1.png", np.zeros((90, 90), np.uint8))
+    path.write_bytes(path.read_bytes()[:3000])
+    problems = survey(build(tmp_path, probe=False))["problems"]
+    assert len(problems) == 3
+    for problem, said in zip(problems, ("7", "damaged", "9"), strict=True):
+        assert said in problem
+
+
+def test_masks_that_could_mean_two_things_are_a_problem(tmp_path):
+    plain(tmp_path, values=(0, 255))
+    (problem,) = survey(build(tmp_path, probe=False))["problems"]
+    assert "label_values=[0, 255]" in problem
+    assert not survey(build(tmp_path, void_values=[255]))["problems"]
+
+
+def test_depth_that_is_nowhere_known_is_said(tmp_path):
+    plain(tmp_path, 1)
+    write(tmp_path / "depth/train/0.png", np.zeros((4, 6), np.uint16))
+    found = survey(build(tmp_path, DEPTH, depth_scale=0.001))
+    assert found["depth"] is None
+    assert "depth unknown at 100.0 % of the pixels" in as_text("train", found)
 
 
 def test_every_loader_of_a_config_is_surveyed(tmp_path):
@@ -47,11 +69,11 @@ def test_every_loader_of_a_config_is_surveyed(tmp_path):
     found = survey_config(Config(loaders))
     assert {k: v["pictures"] for k, v in found.items()} == dict(train=2, test=3)
     assert "depth" not in found["train"]
-    for number in range(2):
-        folder = tmp_path / "pictures" / "train" / "sky"
-        write(folder / f"{number}.png", np.zeros((4, 4, 3), np.uint8))
-    other = dict(
-        type="ImageFolderDataset", data_root=str(tmp_path / "pictures"), split="train"
-    )
+    assert "trained" not in found["test"]
+    loaders["test_dataloader"]["dataset"]["split"] = "train"
+    found = survey_config(Config(loaders))
+    assert found["test"]["trained"] == 2
+    assert "2 of them are trained on, too" in as_text("test", found["test"])
+    other = dict(type="ImageFolderDataset", data_root="nowhere", split="train")
     with pytest.raises(DataError, match="train_dataloader reads ImageFolderDataset"):
         survey_config(Config(dict(train_dataloader=dict(dataset=other))))
