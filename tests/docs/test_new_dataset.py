@@ -13,7 +13,9 @@ from tutorial_page import copy_project, read_page, run_commands
 from cmim.engine.config import load_config
 
 PAGE = read_page("new_dataset.md")
-SEG, DEPTH = "configs/streets_seg_bireal.py", "configs/streets_depth_bireal.py"
+SEG, DEPTH, JOINT = (
+    f"configs/streets_{task}_bireal.py" for task in ("seg", "depth", "joint")
+)
 SIZES = [(60, 90), (97, 64), (72, 72)]
 
 
@@ -62,6 +64,7 @@ def test_the_page_uses_every_tool_on_its_configs():
     assert used == [
         *((tool, SEG) for tool in tools),
         *((tool, DEPTH) for tool in tools[:2]),
+        *((tool, JOINT) for tool in tools[:2]),
     ]
 
 
@@ -90,6 +93,15 @@ def test_depth(followed):
     figures = json.loads(record.read_text())
     assert figures["steps"] == 3
     assert 0 < figures["test"]["rmse"] < 80
+
+
+def test_both_at_once(followed):
+    home, _ = followed
+    record = home / "work_dirs/streets_joint_bireal/metrics.json"
+    figures = json.loads(record.read_text())["test"]
+    assert 0 <= figures["seg/mIoU"] <= 100
+    assert 0 < figures["depth/rmse"] < 80
+    assert not any(name.startswith("normals") for name in figures)
 
 
 @pytest.mark.parametrize("name", [SEG, DEPTH])
