@@ -26,6 +26,7 @@ WAYS = {
     "attention": dict(partner="none", regularizers=ATTENTION),
     "crd": dict(partner="teacher", loss=CRD, taps="last_stage"),
     "lipschitz": dict(partner="none", regularizers=LIPSCHITZ),
+    "lckd": dict(partner="none", regularizers="lckd"),
     "distributional": dict(partner="none", regularizers=DISTRIBUTION),
     "all": dict(
         partner="teacher",
@@ -122,6 +123,21 @@ def test_taps_of_feature_distillation():
     assert loss.names == stages[:2]
     assert MODELS.build(HINT).weight == 100
     assert MODELS.build(ATTENTION).weight == 1000
+
+
+@pytest.mark.parametrize("config", [HINT, ATTENTION, LIPSCHITZ, "lckd"], ids=str)
+def test_stages_behind_the_head_are_not_read(config, tmp_path):
+    network = task_model(out_indices=(0, 1))
+    network["head"]["in_channels"] = 8
+    twin = save_twin(network, tmp_path / "twin.pth")
+    model = CMIM(network, "none", teacher=twin, regularizers=config)
+    losses = model(torch.randn(4, 3, 32, 32), samples(), mode="loss")
+    (added,) = [value for name, value in losses.items() if name.startswith("cmim.")]
+    assert added > 0
+    behind = dict(HINT, taps="backbone.layer3")
+    model = CMIM(network, "none", teacher=twin, regularizers=behind)
+    with pytest.raises(ValueError, match=r"taps backbone.layer3, which the model does"):
+        model(torch.randn(4, 3, 32, 32), samples(), mode="loss")
 
 
 @pytest.mark.parametrize(
