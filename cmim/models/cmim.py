@@ -234,7 +234,12 @@ class CMIM(BaseModel):
     def _teacher_features(self, inputs: Tensor) -> dict[str, Tensor]:
         if self._teacher_taps is None:
             return {}
-        return tapped_outputs(self.__dict__["_teacher"], self._teacher_taps, inputs)
+        with torch.inference_mode():
+            outputs = tapped_outputs(
+                self.__dict__["_teacher"], self._teacher_taps, inputs
+            )
+        # A backward pass can save copies made out here, but not the outputs themselves.
+        return {name: output.clone() for name, output in outputs.items()}
 
     def _apply(self, fn, *args, **kwargs):
         teacher = self.__dict__.get("_teacher")

@@ -73,7 +73,11 @@ def test_it_trains_with_one_pass_of_a_teacher_that_stands_still(way, encoder, tm
     passes = []
     teacher.backbone.register_forward_hook(
         lambda module, args, output: passes.append(
-            (module.training, torch.is_grad_enabled(), output[-1].requires_grad)
+            (
+                module.training,
+                torch.is_inference_mode_enabled(),
+                torch.is_grad_enabled(),
+            )
         )
     )
     before = {k: v.clone() for k, v in teacher.state_dict().items()}
@@ -89,7 +93,7 @@ def test_it_trains_with_one_pass_of_a_teacher_that_stands_still(way, encoder, tm
         reached = [g for g in grads if g is not None and g.any()]
         assert len(reached) > len(grads) / 2
         optimizer.step()
-        assert passes == [(False, False, False)] * (step + 1)
+        assert passes == [(False, True, False)] * (step + 1)
     assert all(torch.equal(v, before[k]) for k, v in teacher.state_dict().items())
     assert not any("teacher" in key for key in model.state_dict())
 
@@ -181,3 +185,14 @@ def test_a_deeper_teacher_in_torchvisions_names(tmp_path):
     assert losses["cmim.loss_backbone.layer3"].isfinite()
     with pytest.raises(CheckpointError, match="is of another model"):
         CMIM(task_model(), "none", **{**options, "teacher_model": task_model()})
+    colours = [
+        dict(type="ImgDataPreprocessor", mean=[mean] * 3, std=[50.0] * 3)
+        for mean in (100.0, 120.0)
+    ]
+    student, teacher = (
+        dict(network, data_preprocessor=colour)
+        for network, colour in zip((task_model(), larger), colours, strict=True)
+    )
+    with pytest.raises(ValueError, match=r"normalised by mean \[120.*by \[100"):
+        CMIM(student, "none", **{**options, "teacher_model": teacher})
+    CMIM(student, "none", **options)
