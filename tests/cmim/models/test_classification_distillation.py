@@ -181,12 +181,18 @@ def test_a_deeper_teacher_in_torchvisions_names(tmp_path):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     assert losses["loss_ce"] == 0
     assert losses["cmim.loss_distributional"].isfinite()
+    # Equal names do not make another network torchvision's.
+    for other in (dict(shortcuts="per_conv"), dict(method="bireal")):
+        wrong = dict(larger, backbone=dict(network, **other))
+        with pytest.raises(CheckpointError, match=r"is of torchvision's ResNet, which"):
+            CMIM(task_model(), "none", **{**options, "teacher_model": wrong})
     # Other widths: the contrastive loss has one projection a side.
     wide = CMIM(task_model(), "teacher", taps="backbone.layer3", **options)
     losses = wide(inputs, samples(), mode="loss")
     assert losses["cmim.loss_backbone.layer3"].isfinite()
+    shallow = dict(larger, backbone=dict(network, depth=18))
     with pytest.raises(CheckpointError, match="is of another model"):
-        CMIM(task_model(), "none", **{**options, "teacher_model": task_model()})
+        CMIM(task_model(), "none", **{**options, "teacher_model": shallow})
     colours = [
         dict(type="ImgDataPreprocessor", mean=[mean] * 3, std=[50.0] * 3)
         for mean in (100.0, 120.0)
