@@ -142,7 +142,8 @@ def load_task_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
         The whole checkpoint, for its ``meta``.
 
     Raises:
-        CheckpointError: The file cannot be read or is of another model.
+        CheckpointError: The file cannot be read or is of another model; torchvision's
+            weights for a network that is not torchvision's.
     """
     checkpoint = read_checkpoint(path)
     state = {
@@ -151,10 +152,26 @@ def load_task_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
         if not key.startswith(LOSS_PREFIXES)
     }
     if hasattr(model, "head"):
-        state = classifier_names(state)
+        renamed = classifier_names(state)
+        if renamed is not state:
+            _check_plain(model, path)
+        state = renamed
     load_strictly(model, state, path)
     check_structure(model, checkpoint, path)
     return checkpoint
+
+
+def _check_plain(model: nn.Module, path: str | Path) -> None:
+    """Refuse what has the names of torchvision's ResNet and computes something else."""
+    for name, module in model.named_modules():
+        conv = isinstance(module, nn.Conv2d) and type(module) is not nn.Conv2d
+        if conv or getattr(module, "shortcuts", "per_block") != "per_block":
+            raise CheckpointError(
+                f"checkpoint '{path}' is of torchvision's ResNet, which is in full "
+                f"precision and has one shortcut a block, and '{name}' is not: load it "
+                "into a backbone of method='fp' and shortcuts='per_block' (as a "
+                "teacher: model.teacher_model), or start from it by backbone.init_from"
+            )
 
 
 def classifier_names(state: dict[str, Tensor]) -> dict[str, Tensor]:

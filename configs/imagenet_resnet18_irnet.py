@@ -7,7 +7,8 @@ by up to 0.2, hue by 0.1 (github.com/htqin/IR-Net, commit f63a590,
 ImageNet/ResNet18/1w1a/config.yaml; published: 58.1 %). t of the ImageNet training is
 not in the released code: 0.1 to 10 here. ResNet-34 (published: 62.9 %):
 model.model.backbone.depth=34 optim_wrapper.optimizer.weight_decay=1e-4. With CMIM:
-model.partner=teacher, after imagenet_resnet18_fp.py. Not measured yet.
+model.partner=teacher, after imagenet_resnet18_fp.py; ResNet-34 also
+model.teacher=work_dirs/imagenet_resnet34_fp/last.pth. Not measured yet.
 """
 
 from mmengine.config import read_base

@@ -5,7 +5,8 @@ pictures each. Batch 512, 150 epochs: SGD at 0.1 with a cosine, weight decay 1e-
 from 1e-2 to 10, a rotation an epoch (github.com/lmbxmu/RBNN, commit 0b5e73b,
 imagenet/run.sh; published: 59.9 %). Its crops go up to 1.25 of the picture's area, here
 up to the whole. ResNet-34 (published: 63.1 %): model.model.backbone.depth=34. With
-CMIM: model.partner=teacher, after imagenet_resnet18_fp.py. Not measured yet.
+CMIM: model.partner=teacher, after imagenet_resnet18_fp.py; ResNet-34 also
+model.teacher=work_dirs/imagenet_resnet34_fp/last.pth. Not measured yet.
 """
 
 from mmengine.config import read_base

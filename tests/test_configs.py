@@ -196,6 +196,18 @@ def test_reactnet_decays_the_weights_of_convolutions_in_its_first_step_only():
         ("cifar10_vgg_small_irnet", {"model.partner": "latent"}),
         ("cifar100_resnet18_rbnn", {"model.preset": "cmim_released"}),
         ("imagenet_resnet18_reactnet", {"model.partner": "teacher"}),
+        (
+            "imagenet_resnet18_rbnn",
+            {"model.model.backbone.depth": 34, "model.partner": "teacher"},
+        ),
+        (
+            "cifar10_vgg_small_bireal_full",
+            {
+                "model.model.backbone.method": "reactnet",
+                "model.model.backbone.method.step": "schedule",
+                "model.partner": "teacher",
+            },
+        ),
         ("imagenet_reactnet_a", {"model.partner": "teacher"}),
         ("fashion_mnist_resnet20_bireal", {"model.partner": "teacher"}),
     ],

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from cmim.checkpoint import CheckpointError, read_checkpoint
 
-# What stands in front of an encoder's names: in a task model of this project, and in
-# networks saved from torch's wrappers for several GPUs.
-PREFIXES = ("backbone.", "module.")
+# What stands in front of an encoder's names, from the outside: in networks saved from
+# torch's wrappers for several GPUs, and in a task model of this project.
+PREFIXES = ("module.", "backbone.")
 _COUNTER = ".num_batches_tracked"
 _STEMS = {3: "cifar", 7: "imagenet"}
 
@@ -61,7 +61,7 @@ def load_latent_weights(encoder: nn.Module, path: str | Path) -> None:
 def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
     for prefix in PREFIXES:
         if any(key.startswith(prefix) for key in state):
-            return {
+            state = {
                 key.removeprefix(prefix): value
                 for key, value in state.items()
                 if key.startswith(prefix)

@@ -16,8 +16,14 @@ from cmim.models.settings import default_loss
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 # Top-level keys besides those of mmengine's runner.
-OWN_KEYS = {"data_root", "task_model", "sync_bn", "find_unused_parameters"}
-OWN_KEYS |= {"teacher", "teacher_model"}
+OWN_KEYS = {"data_root", "sync_bn", "find_unused_parameters"}
+# Parts that a base lends to the model; once the config is read, only the model counts.
+LENT = {
+    "task_model": "model.model (model where there is no CMIM)",
+    "teacher": "model.teacher",
+    "teacher_model": "model.teacher_model",
+}
+OWN_KEYS |= set(LENT)
 
 
 class ConfigError(ValueError):
@@ -109,6 +115,12 @@ def _check_classes(config: Config) -> None:
 def _check_override(config: Config, name: str) -> None:
     node: Any = config
     *parents, last = name.split(".")
+    first = (*parents, last)[0]
+    if first in LENT:
+        raise ConfigError(
+            f"override '{name}' would change nothing: '{first}' is in the model "
+            f"already; override {LENT[first]} instead"
+        )
     for depth, part in enumerate(parents):
         child = _child(node, part)
         if child is None:

@@ -80,7 +80,8 @@ class CMIM(BaseModel):
 
     Raises:
         ValueError: Unknown partner or negatives, a negative weight, ``beta < 1``, taps
-            that match nothing or, for ``'latent'``, are no activation binarizers.
+            that match nothing, never run or, for ``'latent'``, are no activation
+            binarizers.
 
     References:
         Shang et al., Network Binarization via Contrastive Learning, ECCV 2022.
@@ -140,7 +141,7 @@ class CMIM(BaseModel):
             self.regularizers = Regularizers(regularizers, self.model)
             self._load_teacher(model, teacher, teacher_model)
             partners = self._partner_channels(teacher_model)
-            for name, channels in _tap_channels(self.model, self._taps).items():
+            for name, channels in self._own_channels().items():
                 self.contrast[name.replace(".", "-")] = build_loss(
                     channels, partners.get(name, channels), self.settings.shared
                 )
@@ -160,6 +161,16 @@ class CMIM(BaseModel):
                 f"none; choose from {', '.join(binarizers)}"
             )
         return taps
+
+    def _own_channels(self) -> dict[str, int]:
+        """Channels of the taps that run."""
+        found = _tap_channels(self.model, self._taps)
+        if self._taps.names and not found:
+            raise ValueError(
+                f"the model does not run {', '.join(self._taps.names)}, so that there "
+                "is nothing to contrast: set model.taps to modules that its heads read"
+            )
+        return found
 
     def _partner_channels(self, teacher_model: dict | None) -> dict[str, int]:
         """Channels of the teacher's taps, where they may be others than ours."""
@@ -234,7 +245,12 @@ class CMIM(BaseModel):
     def _teacher_features(self, inputs: Tensor) -> dict[str, Tensor]:
         if self._teacher_taps is None:
             return {}
-        return tapped_outputs(self.__dict__["_teacher"], self._teacher_taps, inputs)
+        with torch.inference_mode():
+            outputs = tapped_outputs(
+                self.__dict__["_teacher"], self._teacher_taps, inputs
+            )
+        # A backward pass can save copies made out here, but not the outputs themselves.
+        return {name: output.clone() for name, output in outputs.items()}
 
     def _apply(self, fn, *args, **kwargs):
         teacher = self.__dict__.get("_teacher")

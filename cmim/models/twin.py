@@ -52,7 +52,8 @@ def load_teacher(
             twin when None.
 
     Raises:
-        ValueError: No checkpoint was named, or it belongs to another model.
+        ValueError: No checkpoint was named, it belongs to another model, or the teacher
+            was trained on pictures normalised otherwise.
         FileNotFoundError: The named checkpoint does not exist.
     """
     if not checkpoint:
@@ -72,9 +73,26 @@ def load_teacher(
             f"teacher checkpoint '{checkpoint}' does not exist; {first}, or do without "
             f"{needed_by}"
         )
+    _check_normalisation(model, teacher_model or model)
     teacher = MODELS.build(teacher_model or full_precision_twin(model))
     load_task_weights(teacher, checkpoint)
     return teacher.eval().requires_grad_(False)
+
+
+def _check_normalisation(model: dict, teacher_model: dict) -> None:
+    """Refuse a teacher that would see pictures of another mean or deviation.
+
+    Student and teacher read the same tensor, which the student's preprocessor made.
+    """
+    ours, theirs = (m.get("data_preprocessor") or {} for m in (model, teacher_model))
+    for key in ("mean", "std"):
+        own, other = (list(config.get(key) or ()) for config in (ours, theirs))
+        if own and other and own != other:
+            raise ValueError(
+                f"the teacher's pictures are normalised by {key} {other} and the "
+                f"student's, which both read, by {own}: set "
+                "model.model.data_preprocessor to the teacher's"
+            )
 
 
 @torch.no_grad()

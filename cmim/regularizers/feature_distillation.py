@@ -21,7 +21,6 @@ float64 and float32.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -30,6 +29,7 @@ from torch import Tensor, nn
 
 from cmim.contrast.taps import Tap
 from cmim.functional.distillation import attention_distance, hint_distance
+from cmim.regularizers.encoder_stages import encoder_stages
 from cmim.regularizers.regularizer import Regularizer
 
 DISTANCES = {"attention": attention_distance, "hint": hint_distance}
@@ -69,8 +69,7 @@ class FeatureDistillationLoss(Regularizer):
         self.kind = kind
 
     def default_taps(self, model: nn.Module) -> list[str]:
-        stage = re.compile(r"backbone\.layer\d+")
-        names = [name for name, _ in model.named_modules() if stage.fullmatch(name)]
+        names = encoder_stages(model)
         if not names:
             raise ValueError(
                 f"regularizer {self.name!r} found no stage of an encoder "
@@ -82,8 +81,7 @@ class FeatureDistillationLoss(Regularizer):
         self, student: Mapping[str, Tap], teacher: Mapping[str, Tensor]
     ) -> Tensor:
         distance = DISTANCES[self.kind]
-        # Stages behind the last one that the head reads do not run.
-        names = [name for name in self.names if name in student]
+        names = self.reached(student)
         with torch.autocast(student[names[0]].binary.device.type, enabled=False):
             losses = [distance(student[n].binary, teacher[n]) for n in names]
             return self.weight * torch.stack(losses).sum()

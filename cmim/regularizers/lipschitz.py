@@ -7,10 +7,8 @@ Loss: see :func:`cmim.functional.lipschitz.lipschitz_distance`, on the outputs o
 encoder's stages, clipped to [-1, 1]; the student's are multiplied by a learned factor
 per stage.
 
-The same authors' LCKD (Lipschitz Continuity Guided Knowledge Distillation, ICCV 2021,
-https://arxiv.org/abs/2108.12905) compares these constants of any student and teacher
-(``model.teacher_model``). Its repository, github.com/42Shawn/LONDON, commit cce02fa,
-holds no code, and its equations were not read: what it weighs otherwise is not known.
+The same authors' earlier loss for any student and teacher, LCKD, is
+:class:`cmim.regularizers.LipschitzDistillationLoss`.
 
 Surprises, all of the released code: one step of the power iteration from a vector of
 ones, which gives more than the singular value; features clipped by a hard tanh (its
@@ -27,7 +25,6 @@ features at most 5.3e-23 apart (of values up to 7.6e-8) and of the learned facto
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -36,6 +33,7 @@ from torch import Tensor, nn
 
 from cmim.contrast.taps import Tap
 from cmim.functional.lipschitz import lipschitz_distance
+from cmim.regularizers.encoder_stages import encoder_stages
 from cmim.regularizers.regularizer import Regularizer
 
 
@@ -88,14 +86,12 @@ class LipschitzLoss(Regularizer):
             self.scale = nn.Parameter(torch.ones(len(self.names)))
 
     def default_taps(self, model: nn.Module) -> list[str]:
-        stage = re.compile(r"backbone\.layer\d+")
-        return [name for name, _ in model.named_modules() if stage.fullmatch(name)]
+        return encoder_stages(model)
 
     def forward(
         self, student: Mapping[str, Tap], teacher: Mapping[str, Tensor]
     ) -> Tensor:
-        # Stages behind the last one that the head reads do not run.
-        names = [name for name in self.names if name in student]
+        names = self.reached(student)
         with torch.autocast(student[names[0]].binary.device.type, enabled=False):
             ours = [self._prepared(student[name].binary) for name in names]
             theirs = [self._prepared(teacher[name]) for name in names]

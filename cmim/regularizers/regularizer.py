@@ -58,6 +58,23 @@ class Regularizer(nn.Module, ABC):
         patterns = self.default_taps(model) if self.taps is None else self.taps
         self.names = ActivationTaps(model, patterns).names
 
+    def reached(self, student: Mapping[str, Tap]) -> list[str]:
+        """Names of the tapped modules that ran; others stand behind what heads read.
+
+        Args:
+            student: What each tapped module of the task model saw.
+
+        Raises:
+            ValueError: None of them ran.
+        """
+        names = [name for name in self.names if name in student]
+        if not names:
+            raise ValueError(
+                f"regularizer {self.name!r} taps {', '.join(self.names)}, which the "
+                "model does not run: name modules in front of its heads in its taps"
+            )
+        return names
+
     @abstractmethod
     def default_taps(self, model: nn.Module) -> list[str]:
         """Names of the modules to tap where the config says nothing."""

@@ -20,7 +20,7 @@ class ImageFolderDataset(LabelledPictures):
     """Pictures ``data_root/SPLIT/CLASS/*.jpg|jpeg|png``; the folder is the class.
 
     Classes are numbered in the order of their sorted names, samples are sorted by
-    class and file name. Every split of the folder must have the same classes.
+    class and file name. Every split of the folder that has classes must have the same.
 
     Args:
         data_root: The folder.
@@ -64,8 +64,9 @@ class ImageFolderDataset(LabelledPictures):
                 "one a class, with its pictures"
             )
         for other in SPLITS:
+            # A split without any folder has no labels, as ImageNet's test pictures.
             if other != self.split and (root / other).is_dir():
-                _check_same(found, _sub_folders(root / other), root / other)
+                _check_same(found, _sub_folders(root / other) or found, root / other)
         wanted = self._metainfo.get("classes")
         if wanted is None:
             return tuple(found)

@@ -80,11 +80,12 @@ def test_a_classifier_starts_a_dense_task(method, wrapped, tmp_path):
     assert set(head) == set(dense.decode_head.state_dict())
 
 
-def test_a_prefix_of_several_gpus_is_taken_off(tmp_path):
+@pytest.mark.parametrize("prefix", ["module.", "module.backbone."])
+def test_a_prefix_of_several_gpus_is_taken_off(prefix, tmp_path):
     twin = make_encoder("fp", seed=7)
     randomize(twin)
     saved = twin.state_dict()
-    torch.save({f"module.{k}": v for k, v in saved.items()}, tmp_path / "gpus.pth")
+    torch.save({f"{prefix}{k}": v for k, v in saved.items()}, tmp_path / "gpus.pth")
     encoder = make_encoder("bireal")
     load_latent_weights(encoder, tmp_path / "gpus.pth")
     for key, value in encoder.state_dict().items():

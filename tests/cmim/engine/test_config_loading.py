@@ -70,6 +70,19 @@ def test_override_of_nothing_is_refused(options, said):
         load_config(BINARY, options)
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("teacher", r"override model\.teacher instead"),
+        ("teacher_model.backbone.depth", r"'teacher_model' is in the model already"),
+        ("task_model.head.num_classes", r"override model\.model \(model where"),
+    ],
+)
+def test_overrides_of_parts_that_are_in_the_model_already_are_refused(option, said):
+    with pytest.raises(ConfigError, match=said):
+        load_config(CONFIGS / "imagenet_resnet18_reactnet.py", {option: 5})
+
+
 def test_unknown_top_level_key_is_named(tmp_path):
     path = tmp_path / "typo.py"
     path.write_text("model = dict()\noptim_wraper = dict()\n_helper = 1\n")

@@ -26,6 +26,7 @@ WAYS = {
     "attention": dict(partner="none", regularizers=ATTENTION),
     "crd": dict(partner="teacher", loss=CRD, taps="last_stage"),
     "lipschitz": dict(partner="none", regularizers=LIPSCHITZ),
+    "lckd": dict(partner="none", regularizers="lckd"),
     "distributional": dict(partner="none", regularizers=DISTRIBUTION),
     "all": dict(
         partner="teacher",
@@ -72,7 +73,11 @@ def test_it_trains_with_one_pass_of_a_teacher_that_stands_still(way, encoder, tm
     passes = []
     teacher.backbone.register_forward_hook(
         lambda module, args, output: passes.append(
-            (module.training, torch.is_grad_enabled(), output[-1].requires_grad)
+            (
+                module.training,
+                torch.is_inference_mode_enabled(),
+                torch.is_grad_enabled(),
+            )
         )
     )
     before = {k: v.clone() for k, v in teacher.state_dict().items()}
@@ -88,7 +93,7 @@ def test_it_trains_with_one_pass_of_a_teacher_that_stands_still(way, encoder, tm
         reached = [g for g in grads if g is not None and g.any()]
         assert len(reached) > len(grads) / 2
         optimizer.step()
-        assert passes == [(False, False, False)] * (step + 1)
+        assert passes == [(False, True, False)] * (step + 1)
     assert all(torch.equal(v, before[k]) for k, v in teacher.state_dict().items())
     assert not any("teacher" in key for key in model.state_dict())
 
@@ -122,6 +127,23 @@ def test_taps_of_feature_distillation():
     assert loss.names == stages[:2]
     assert MODELS.build(HINT).weight == 100
     assert MODELS.build(ATTENTION).weight == 1000
+
+
+@pytest.mark.parametrize("config", [HINT, ATTENTION, LIPSCHITZ, "lckd"], ids=str)
+def test_stages_behind_the_head_are_not_read(config, tmp_path):
+    network = task_model(out_indices=(0, 1))
+    network["head"]["in_channels"] = 8
+    twin = save_twin(network, tmp_path / "twin.pth")
+    model = CMIM(network, "none", teacher=twin, regularizers=config)
+    losses = model(torch.randn(4, 3, 32, 32), samples(), mode="loss")
+    (added,) = [value for name, value in losses.items() if name.startswith("cmim.")]
+    assert added > 0
+    with pytest.raises(ValueError, match=r"not run backbone.layer3, .*nothing to con"):
+        CMIM(network, "teacher", teacher=twin, taps="last_stage")
+    behind = dict(HINT, taps="backbone.layer3")
+    model = CMIM(network, "none", teacher=twin, regularizers=behind)
+    with pytest.raises(ValueError, match=r"taps backbone.layer3, which the model does"):
+        model(torch.randn(4, 3, 32, 32), samples(), mode="loss")
 
 
 @pytest.mark.parametrize(
@@ -159,9 +181,26 @@ def test_a_deeper_teacher_in_torchvisions_names(tmp_path):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     assert losses["loss_ce"] == 0
     assert losses["cmim.loss_distributional"].isfinite()
+    # Equal names do not make another network torchvision's.
+    for other in (dict(shortcuts="per_conv"), dict(method="bireal")):
+        wrong = dict(larger, backbone=dict(network, **other))
+        with pytest.raises(CheckpointError, match=r"is of torchvision's ResNet, which"):
+            CMIM(task_model(), "none", **{**options, "teacher_model": wrong})
     # Other widths: the contrastive loss has one projection a side.
     wide = CMIM(task_model(), "teacher", taps="backbone.layer3", **options)
     losses = wide(inputs, samples(), mode="loss")
     assert losses["cmim.loss_backbone.layer3"].isfinite()
+    shallow = dict(larger, backbone=dict(network, depth=18))
     with pytest.raises(CheckpointError, match="is of another model"):
-        CMIM(task_model(), "none", **{**options, "teacher_model": task_model()})
+        CMIM(task_model(), "none", **{**options, "teacher_model": shallow})
+    colours = [
+        dict(type="ImgDataPreprocessor", mean=[mean] * 3, std=[50.0] * 3)
+        for mean in (100.0, 120.0)
+    ]
+    student, teacher = (
+        dict(network, data_preprocessor=colour)
+        for network, colour in zip((task_model(), larger), colours, strict=True)
+    )
+    with pytest.raises(ValueError, match=r"normalised by mean \[120.*by \[100"):
+        CMIM(student, "none", **{**options, "teacher_model": teacher})
+    CMIM(student, "none", **options)

@@ -57,6 +57,16 @@ def test_other_files_are_passed_over(pictures, tmp_path):
     assert len(ImageFolderDataset(str(folder), "train")) == 80
 
 
+def test_a_split_of_unlabelled_pictures_is_passed_over(pictures, tmp_path):
+    folder = shutil.copytree(pictures, tmp_path / "copy")
+    shutil.rmtree(folder / "test")
+    (folder / "test").mkdir()
+    shutil.copy(folder / "train" / "cat" / "0000.png", folder / "test")
+    assert len(ImageFolderDataset(str(folder), "train")) == 80
+    with pytest.raises(DataError, match="test' has no sub-folders"):
+        ImageFolderDataset(str(folder), "test")
+
+
 @pytest.mark.parametrize(
     ("break_it", "said"),
     [
