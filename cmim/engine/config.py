@@ -11,7 +11,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 # Registers all encoders: an override may name one that the config does not import.
-import cmim.encoders  # noqa: F401
+import cmim.encoders
+import cmim.engine.quiet_mmseg  # noqa: F401
 from cmim.models.settings import default_loss
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
