@@ -142,6 +142,20 @@ def build_methods(config: Config, methods: Sequence[str]) -> dict[str, BaseModel
     return models
 
 
+def time_turns(
+    turns: dict[str, Callable[[], None]], rounds: int
+) -> dict[str, list[float]]:
+    """Seconds of each step in each round, after two rounds of warm-up."""
+    times: dict[str, list[float]] = {name: [] for name in turns}
+    for round_ in trange(rounds + 2, unit="round", disable=None):
+        for name, step in turns.items():
+            begin = time.perf_counter()
+            step()
+            if round_ >= 2:
+                times[name].append(time.perf_counter() - begin)
+    return times
+
+
 def bench_step(
     config: Config,
     steps: int = 15,
@@ -166,14 +180,9 @@ def bench_step(
     models = (
         build_methods(config, methods) if methods else build_variants(config, partners)
     )
-    turns = {name: make_step(model, batch, amp) for name, model in models.items()}
-    times: dict[str, list[float]] = {name: [] for name in turns}
-    for round_ in trange(steps + 2, unit="round", disable=None):
-        for name, step in turns.items():
-            begin = time.perf_counter()
-            step()
-            if round_ >= 2:
-                times[name].append(time.perf_counter() - begin)
+    times = time_turns(
+        {name: make_step(model, batch, amp) for name, model in models.items()}, steps
+    )
     baseline = next(iter(times.values()))
     figures: dict[str, Any] = dict(
         batch=len(batch["inputs"]),

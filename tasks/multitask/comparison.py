@@ -79,6 +79,12 @@ def read_run(folder: str | Path) -> dict[str, Any]:
     return dict(found, folder=str(folder))
 
 
+def run_config(folder: str | Path) -> Path:
+    """The config of a run, as it was trained with all overrides."""
+    record = json.loads((Path(folder) / "run.json").read_text())
+    return Path(folder) / Path(record["config"]).name
+
+
 def compare(
     joint: Mapping[str, Any],
     singles: Sequence[Mapping[str, Any]],

@@ -75,9 +75,19 @@ def test_the_tools_test_and_compare(rooms, joint_run, tmp_path):
     record = json.loads((joint_run / "metrics.json").read_text())
     record["test"] = {"rmse": 2 * final["depth/rmse"]}
     (single / "metrics.json").write_text(json.dumps(record))
-    done = run("tools/compare_tasks.py", str(joint_run), str(single))
+    config = "nyud_joint_bireal_small.py"
+    (single / config).write_text((joint_run / config).read_text())
+    found = tmp_path / "found.json"
+    done = run(
+        *("tools/compare_tasks.py", str(joint_run), str(single)),
+        *("--time-steps", "1", "--json", str(found)),
+    )
     assert done.returncode == 0, done.stderr
     assert "Delta_m +50.00 %" in done.stdout
+    assert list(json.loads(found.read_text())["step"]["ms"]) == [
+        str(joint_run),
+        str(single),
+    ]
 
 
 def test_misuse_of_the_comparison_is_one_sentence(tmp_path):
