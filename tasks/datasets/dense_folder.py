@@ -49,6 +49,8 @@ class DenseFolderDataset(ReplayableDataset):
             triples; 0, 1, 2, ... when None.
         void_values: What stands for no class; when None 255, for colours black.
         depth_scale: Metres per unit of the depth files, needed for depth.
+        depth_void_values: Values of the depth files that say "unknown", besides 0, NaN
+            and infinity; 65535 of some sensors.
         pipeline: Transforms.
         limit: Use the first frames only, for trials.
         test_mode: Set for evaluation loaders.
@@ -71,6 +73,7 @@ class DenseFolderDataset(ReplayableDataset):
         label_values: Sequence[Value] | None = None,
         void_values: Sequence[Value] | None = None,
         depth_scale: float | None = None,
+        depth_void_values: Sequence[float] = (),
         pipeline: list | tuple = (),
         limit: int | None = None,
         test_mode: bool = False,
@@ -98,6 +101,7 @@ class DenseFolderDataset(ReplayableDataset):
                     "unit of the files, 0.001 for millimetres, 1.0 for metres"
                 )
             self.formats["depth_scale"] = depth_scale
+            self.formats["depth_void"] = tuple(depth_void_values)
         super().__init__(
             data_root=data_root,
             metainfo=metainfo,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,15 @@ from tasks.pictures import read_image
 PLAUSIBLE = (0.01, 1000.0)
 
 
-def read_depth(path: str | Path, scale: float) -> NDArray[np.float32]:
+def read_depth(
+    path: str | Path, scale: float, void: Sequence[float] = ()
+) -> NDArray[np.float32]:
     """Depth in metres, 0 where unknown (0, NaN or infinite in the file).
 
     Args:
         path: PNG or TIFF of 16 bits or floats, or ``.npy`` of integers or floats.
         scale: Metres per unit of the file.
+        void: Further values of the file that say "unknown", for example 65535.
 
     Returns:
         ``(H, W)`` float32.
@@ -55,11 +59,12 @@ def read_depth(path: str | Path, scale: float) -> NDArray[np.float32]:
             "save uint16 (for example millimetres) or .npy (metres)"
         )
     metres = stored.astype(np.float32) * np.float32(scale)
-    metres = np.where(np.isfinite(metres), metres, np.float32(0))
+    known = np.isfinite(metres) & ~np.isin(stored, list(void))
+    metres = np.where(known, metres, np.float32(0))
     if metres.size and metres.min() < 0:
         raise DataError(
             f"depth '{path}' is negative at {int((metres < 0).sum())} pixels, expected "
-            "distances, 0 for unknown"
+            "distances; name what else than 0 says unknown: depth_void_values=[-1]"
         )
     _check_scale(metres, scale, path)
     return metres
@@ -96,8 +101,8 @@ def read_frame(info: dict[str, Any]) -> dict[str, NDArray]:
     """Read everything a sample has, checked.
 
     Args:
-        info: ``img_path``; ``seg_map_path`` and ``label_format``, ``depth_path`` and
-            ``depth_scale`` where there are labels and depth.
+        info: ``img_path``; ``seg_map_path`` and ``label_format``, ``depth_path``,
+            ``depth_scale`` and ``depth_void`` where there are labels and depth.
 
     Returns:
         ``img`` ``(H, W, 3)`` uint8 RGB; ``gt_seg_map`` ``(H, W)`` uint8, 255 void;
@@ -115,7 +120,9 @@ def read_frame(info: dict[str, Any]) -> dict[str, NDArray]:
         frame["gt_seg_map"] = label_format.read(info["seg_map_path"])
         _check_size(frame["gt_seg_map"], info["seg_map_path"], frame["img"], info)
     if "depth_path" in info:
-        frame["gt_depth_map"] = read_depth(info["depth_path"], info["depth_scale"])
+        frame["gt_depth_map"] = read_depth(
+            info["depth_path"], info["depth_scale"], info["depth_void"]
+        )
         _check_size(frame["gt_depth_map"], info["depth_path"], frame["img"], info)
     return frame
 

@@ -6,7 +6,7 @@ from folder_cases import DEPTH, build, plain, write
 from PIL import ExifTags, Image
 
 from tasks.datasets.errors import DataError
-from tasks.datasets.frame_files import check_whole, read_depth
+from tasks.datasets.frame_files import check_whole, read_depth, read_frame
 from tasks.pictures import read_image
 
 
@@ -32,6 +32,21 @@ def test_wrong_scale_is_said(tmp_path):
         DataError, match=r"1.5e\+03 to 2.5e\+03 metres with depth_scale"
     ):
         build(tmp_path, DEPTH, depth_scale=1.0)
+
+
+def test_values_that_say_unknown(tmp_path):
+    plain(tmp_path)
+    stored = np.full((4, 6), 2000, np.uint16)
+    stored[0, :2] = 65535, 0
+    write(tmp_path / "depth/train/0.png", stored)
+    described = dict(depth_scale=0.001, depth_void_values=[65535])
+    read = read_frame(build(tmp_path, DEPTH, **described)[0])["gt_depth_map"]
+    assert read[0, :3].tolist() == [0, 0, 2]
+    plainly = read_frame(build(tmp_path, DEPTH, depth_scale=0.001)[0])["gt_depth_map"]
+    assert plainly[0, 0] == np.float32(65.535)
+
+    np.save(tmp_path / "a.npy", np.array([[-1.0, 3.0]]))
+    assert read_depth(tmp_path / "a.npy", 1.0, void=[-1]).tolist() == [[0, 3]]
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
