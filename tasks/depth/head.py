@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tasks.heads import ASPP
 from tasks.heads.aspp import upsample
+from tasks.heads.losses import head_losses
 
 
 @MODELS.register_module()
@@ -97,7 +98,4 @@ class DepthHead(BaseDecodeHead):
         """
         target = torch.stack([s.gt_depth_map.data for s in batch_data_samples])
         depth = upsample(seg_logits, (target.shape[2], target.shape[3]))
-        losses = self.loss_decode
-        if not isinstance(losses, nn.ModuleList):
-            losses = [losses]
-        return {loss.loss_name: loss(depth, target) for loss in losses}
+        return head_losses(self.loss_decode, depth, target)

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import torch
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from tasks.heads import ASPP
 from tasks.heads.aspp import upsample
+from tasks.heads.losses import head_losses
 
 
 @MODELS.register_module()
@@ -74,7 +75,4 @@ class EdgeHead(BaseDecodeHead):
         """
         target = torch.stack([s.gt_edge_map.data for s in batch_data_samples])
         logits = upsample(seg_logits, (target.shape[2], target.shape[3]))
-        losses = self.loss_decode
-        if not isinstance(losses, nn.ModuleList):
-            losses = [losses]
-        return {loss.loss_name: loss(logits, target) for loss in losses}
+        return head_losses(self.loss_decode, logits, target)

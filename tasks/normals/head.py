@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from tasks.heads import ASPP
 from tasks.heads.aspp import upsample
+from tasks.heads.losses import head_losses
 
 
 @MODELS.register_module()
@@ -85,7 +86,4 @@ class NormalHead(BaseDecodeHead):
         """
         target = torch.stack([s.gt_normal_map.data for s in batch_data_samples])
         vectors = upsample(seg_logits, (target.shape[2], target.shape[3]))
-        losses = self.loss_decode
-        if not isinstance(losses, nn.ModuleList):
-            losses = [losses]
-        return {loss.loss_name: loss(vectors, target) for loss in losses}
+        return head_losses(self.loss_decode, vectors, target)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.utils import resize
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from tasks.heads import ASPP
+from tasks.heads.losses import head_losses
 
 
 @MODELS.register_module()
@@ -80,10 +81,6 @@ class DeepLabHead(BaseDecodeHead):
             mode="bilinear",
             align_corners=self.align_corners,
         )
-        losses = self.loss_decode
-        if not isinstance(losses, nn.ModuleList):
-            losses = [losses]
-        return {
-            loss.loss_name: loss(logits, labels, ignore_index=self.ignore_index)
-            for loss in losses
-        }
+        return head_losses(
+            self.loss_decode, logits, labels, ignore_index=self.ignore_index
+        )
