@@ -153,4 +153,8 @@ def measure_layer(
 def _similarity(x: Tensor, y: Tensor) -> float | None:
     if any(bool((side == side[0]).all()) for side in (x, y)):
         return None
-    return linear_cka(x.double().numpy(), y.double().numpy())
+    try:
+        return linear_cka(x.double().numpy(), y.double().numpy())
+    except ValueError:
+        # Nearly constant: not measurable, as the constant ones above.
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import NamedTuple
 
 import numpy as np
@@ -78,9 +79,13 @@ def as_pair(x: ArrayLike, y: ArrayLike, least: int) -> tuple[Floats, Floats]:
 
 def check_neighbours(neighbours: int, least: int = 1) -> None:
     """Refuse a number of neighbours that is no integer from ``least`` on."""
-    if int(neighbours) != neighbours or neighbours < least:
+    try:
+        whole = operator.index(neighbours)
+    except TypeError:
+        whole = least - 1
+    if whole < least:
         raise ValueError(
-            f"neighbours is {neighbours}; give a whole number, {least} or more"
+            f"neighbours is {neighbours!r}; give a whole number, {least} or more"
         )
 
 

@@ -35,7 +35,8 @@ def linear_cka(x: ArrayLike, y: ArrayLike, debiased: bool = True) -> float:
 
     Raises:
         ValueError: Fewer than 4 samples, lengths that differ, values that are not
-            finite, or features that are constant.
+            finite, features that are constant, or (``debiased``) ones that vary in so
+            few samples that their similarity with themselves is not above 0.
 
     References:
         Kornblith et al., Similarity of Neural Network Representations Revisited, ICML
@@ -58,8 +59,16 @@ def linear_cka(x: ArrayLike, y: ArrayLike, debiased: bool = True) -> float:
     x, y = as_pair(x, y, 4)
     x, y = _centered(x, "x"), _centered(y, "y")
     similarity = _unbiased_hsic if debiased else _squared_product
-    scale = np.sqrt(similarity(x, x)) * np.sqrt(similarity(y, y))
-    return float(similarity(x, y) / scale)
+    own = {"x": similarity(x, x), "y": similarity(y, y)}
+    for name, value in own.items():
+        # The unbiased estimate of a positive number may fall below 0.
+        if not value > 0:
+            raise ValueError(
+                f"{name} varies in so few of its {len(x)} samples that its unbiased "
+                "similarity with itself is not positive: take more samples, or "
+                "debiased=False"
+            )
+    return float(similarity(x, y) / (np.sqrt(own["x"]) * np.sqrt(own["y"])))
 
 
 def _centered(samples: Floats, name: str) -> Floats:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from cmim.deploy.binary_layer import BinaryLayer
 from cmim.deploy.packed_conv import PackedConv
+from cmim.functional.rotation import sample_mean
 
 OPSET = 18
 
@@ -60,7 +61,7 @@ class FloatConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         layer, out = self.layer, None
         if layer.centred:
-            x = x - x.mean(dim=(1, 2, 3), keepdim=True)
+            x = x - sample_mean(x)
         for k, step in enumerate(layer.steps):
             above = x >= self.get_buffer(f"threshold{k}")
             # Bits where that saves a term, signs else: integers in both cases.

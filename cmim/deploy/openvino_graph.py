@@ -69,7 +69,15 @@ def add_layer(x: Output, layer: BinaryLayer, width: int | None = None) -> Output
     """
     if layer.centred:
         axes = ops.constant(_integers([1, 2, 3]))
-        x = ops.subtract(x, ops.reduce_mean(x, axes, keep_dims=True)).output(0)
+        # As torch does: the mean of a constant is that constant, whatever rounds.
+        mean = ops.minimum(
+            ops.maximum(
+                ops.reduce_mean(x, axes, keep_dims=True),
+                ops.reduce_min(x, axes, keep_dims=True),
+            ),
+            ops.reduce_max(x, axes, keep_dims=True),
+        )
+        x = ops.subtract(x, mean).output(0)
     explicit = max(layer.padding) > LARGEST_PADDING
     explicit |= width is not None and width < 2 * layer.padding[1]
     missing = -layer.shape[1] % CHANNEL_BLOCK

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cmim.deploy.binary_layer import BinaryLayer, ExportError, read_layer
+from cmim.functional.rotation import sample_mean
 from cmim.layers.conv import BinaryConv2d
 from cmim.methods import ActivationBinarizer
 
@@ -45,7 +46,7 @@ class PackedConv(nn.Module):
         layer = self.layer
         self.size = (int(x.shape[2]), int(x.shape[3]))
         if layer.centred:
-            x = x - x.mean(dim=(1, 2, 3), keepdim=True)
+            x = x - sample_mean(x)
         out = None
         for step in layer.steps:
             threshold = torch.from_numpy(step.threshold).view(-1, 1, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from cmim.functional.centred import bounded_mean
 from cmim.functional.sign import sign
 
 
@@ -47,7 +48,7 @@ def shifted_signs(weight: Tensor, count: int, per_filter: bool) -> list[Tensor]:
         [[[-1.0, -1.0, -1.0, 1.0]], [[-1.0, 1.0, 1.0, 1.0]]]
     """
     dims = _dims(weight, per_filter)
-    centred = weight - weight.mean(dims, keepdim=True)
+    centred = weight - bounded_mean(weight, dims)
     deviation = centred.square().mean(dims, keepdim=True).sqrt()
     return [sign(centred + shift * deviation) for shift in even_shifts(count)]
 

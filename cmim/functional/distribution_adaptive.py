@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from cmim.functional.centred import bounded_mean
+
 
 def spatial_mean(x: Tensor) -> Tensor:
     """Mean over all dimensions after the second, kept as ones; x itself without any.
@@ -20,7 +22,7 @@ def spatial_mean(x: Tensor) -> Tensor:
         [[[2.0]]]
     """
     dims = tuple(range(2, x.dim()))
-    return x.mean(dims, keepdim=True) if dims else x
+    return bounded_mean(x, dims) if dims else x
 
 
 def adaptive_shift(x: Tensor, slope: Tensor, bias: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from cmim.functional.centred import bounded_mean, is_constant
 from cmim.functional.sign import sign
 
 
@@ -139,13 +140,13 @@ def parabolic_sign(x: Tensor, t: Tensor, k: Tensor) -> Tensor:
 
 
 def sample_mean(x: Tensor) -> Tensor:
-    """Mean over all but the first dimension, ``(N, 1, ...)``.
+    """Mean over all but the first dimension, ``(N, 1, ...)``; of a constant itself.
 
     Examples:
         >>> sample_mean(torch.tensor([[1.0, 3.0], [0.0, 5.0]])).tolist()
         [[2.0], [2.5]]
     """
-    return x.mean(tuple(range(1, x.dim())), keepdim=True)
+    return bounded_mean(x)
 
 
 class _CentredParabolicSign(torch.autograd.Function):
@@ -160,7 +161,9 @@ class _CentredParabolicSign(torch.autograd.Function):
         x, t = ctx.saved_tensors
         dims = tuple(range(1, x.dim()))
         variance, mean = torch.var_mean(x, dims, keepdim=True)
-        inverse = torch.where(variance > 0, variance.rsqrt(), 0)
+        # The variance of a constant may be no zero but rounding.
+        varies = (variance > 0) & ~is_constant(x)
+        inverse = torch.where(varies, variance.rsqrt(), 0)
         centred = x - mean
         grad = grad * _parabolic_slope(centred * inverse, t, torch.ones_like(t))
         # Mean and standard deviation depend on every element of the sample.

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from cmim.functional.centred import bounded_mean
 from cmim.functional.sign import sign
 
 
@@ -15,7 +16,7 @@ def standardize_filters(weight: Tensor, eps: float = 0.0, scale: float = 1.0) ->
 
     .. math:: \hat w = c \, \frac{w - \mu}{\sqrt{\sigma^2 + \epsilon}}
 
-    with the unbiased variance. A constant filter gives zeros, not NaN.
+    with the unbiased variance. A constant filter gives exact zeros in any precision.
 
     Args:
         weight: ``(O, ...)`` with at least two weights a filter.
@@ -28,7 +29,7 @@ def standardize_filters(weight: Tensor, eps: float = 0.0, scale: float = 1.0) ->
         [[-1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
     """
     dims = tuple(range(1, weight.dim()))
-    centred = weight - weight.mean(dims, keepdim=True)
+    centred = weight - bounded_mean(weight, dims)
     variance = centred.var(dims, keepdim=True) + eps
     # A constant filter has nothing to divide by; its gradient must not explode either.
     variance = torch.where(variance == 0, torch.ones_like(variance), variance)

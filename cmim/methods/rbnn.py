@@ -249,5 +249,6 @@ def METHOD(
         full_precision="stem, down-sampling shortcuts, batch-norm, output scale, "
         "sample means, classifier",
         output_scale=_output_scale,
-        checked="RBNN (cifar, imagenet), output and gradients: 1.6e-12",
+        checked="RBNN (cifar, imagenet) with rotation_gradient=False, which is not the "
+        "default: output and gradients 1.6e-12",
     )

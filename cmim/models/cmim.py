@@ -165,9 +165,10 @@ class CMIM(BaseModel):
     def _own_channels(self) -> dict[str, int]:
         """Channels of the taps that run."""
         found = _tap_channels(self.model, self._taps)
-        if self._taps.names and not found:
+        idle = [name for name in self._taps.names if name not in found]
+        if idle:
             raise ValueError(
-                f"the model does not run {', '.join(self._taps.names)}, so that there "
+                f"the model does not run {', '.join(idle)}, so that there "
                 "is nothing to contrast: set model.taps to modules that its heads read"
             )
         return found

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from cmim.contrast import binarizer_names
+from cmim.regularizers.encoder_stages import STAGE, encoder_stages
 
 WORDS = ("last_binarizer", "every_binarizer", "last_stage", "last_two_stages")
 
@@ -31,7 +32,7 @@ def tap_patterns(model: nn.Module, taps: str | Sequence[str]) -> list[str]:
             )
         return [taps]
     if taps.endswith("binarizer"):
-        every = binarizer_names(model)
+        every = _running(model, binarizer_names(model))
         names = [n for n in every if n.startswith("backbone.")] or every
         if not names:
             raise ValueError(
@@ -40,11 +41,23 @@ def tap_patterns(model: nn.Module, taps: str | Sequence[str]) -> list[str]:
                 "partner='none'"
             )
         return names if taps == "every_binarizer" else names[-1:]
-    encoder = model.get_submodule("backbone")
-    stages = [name for name, _ in encoder.named_children() if name.startswith("layer")]
+    stages = encoder_stages(model)
     if not stages:
         raise ValueError(
             f"taps {taps!r}, as for partner 'teacher', found no stages named layer1, "
             "layer2, ... in the encoder; name the modules to compare with model.taps"
         )
-    return [f"backbone.{name}" for name in stages[-1 if taps == "last_stage" else -2 :]]
+    if taps == "last_two_stages" and len(stages) < 2:
+        raise ValueError(
+            f"taps {taps!r}, but of this encoder only {stages[0]} runs: choose "
+            "taps='last_stage', or let backbone.out_indices reach a later stage"
+        )
+    return stages[-1 if taps == "last_stage" else -2 :]
+
+
+def _running(model: nn.Module, names: list[str]) -> list[str]:
+    """Without the modules of stages behind the last one that the encoder returns."""
+    running = encoder_stages(model)
+    stages = [n for n, _ in model.named_modules() if STAGE.fullmatch(n)]
+    idle = tuple(f"{stage}." for stage in stages if stage not in running)
+    return [name for name in names if not name.startswith(idle)]

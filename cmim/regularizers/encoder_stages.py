@@ -6,7 +6,7 @@ import re
 
 from torch import nn
 
-_STAGE = re.compile(r"backbone\.layer(\d+)")
+STAGE = re.compile(r"backbone\.layer(\d+)")
 
 
 def encoder_stages(model: nn.Module) -> list[str]:
@@ -25,7 +25,7 @@ def encoder_stages(model: nn.Module) -> list[str]:
         >>> encoder_stages(model)
         ['backbone.layer1', 'backbone.layer2']
     """
-    found = [_STAGE.fullmatch(name) for name, _ in model.named_modules()]
+    found = [STAGE.fullmatch(name) for name, _ in model.named_modules()]
     returned = getattr(getattr(model, "backbone", None), "out_indices", None)
     last = max(returned) + 1 if returned else len(found)
     return [match[0] for match in found if match and int(match[1]) <= last]

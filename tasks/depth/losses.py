@@ -142,7 +142,8 @@ def berhu_loss(pred: Tensor, target: Tensor, threshold: float = 0.2) -> Tensor:
     error = (pred - target).abs()
     # torch.where also differentiates the branch it drops: c = 0 would give 0 / 0.
     tiny = torch.finfo(error.dtype).tiny
-    bound = (threshold * error.detach().amax()).clamp(min=tiny)
+    largest = error.detach().amax() if error.numel() else error.new_zeros(())
+    bound = (threshold * largest).clamp(min=tiny)
     quadratic = 0.5 * (error * (error / bound) + bound)
     loss = torch.where(error > bound, quadratic, error)
     return loss.sum() / valid.sum().clamp(min=1)

@@ -82,7 +82,8 @@ def dynamic_weights(last: Tensor, before: Tensor, temperature: float) -> Tensor:
         >>> round((weights[1] / weights[0]).log().item(), 4), weights.sum().item()
         (0.25, 2.0)
     """
-    known = (last > 0) & (before > 0)
+    # A loss that is NaN is no unknown one: its weight is NaN and stops the training.
+    known = ~(last <= 0) & ~(before <= 0)
     ratio = torch.where(known, last / torch.where(known, before, 1.0), 1.0)
     return len(ratio) * (ratio / temperature).softmax(dim=0)
 

@@ -3,7 +3,10 @@ r"""Losses on directions: cosine distance and angle.
 What they share: a pixel is valid where the target is a vector, not zero; every other
 pixel gets a gradient of exactly zero, whatever the prediction holds there; a batch
 without a valid pixel gives a zero that still hangs on the prediction. Predictions need
-no unit length. float16 and bfloat16 are computed in float32.
+no unit length; one that is shorter than 0.01 counts as that much shorter than a unit
+vector, so that a zero is at a right angle to every target (cosine distance 1, angle
+pi / 2) and has a bounded gradient towards it. float16 and bfloat16 are computed in
+float32.
 
 Checked: the cosine distance against ``model_fit`` of github.com/lorenmt/mtan, commit
 c36c30b: equal in float64 and float32.
@@ -16,12 +19,15 @@ import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-# Shorter predictions have no direction; gradients stay finite.
-_SHORTEST = 1e-6
+# The gradient of a direction grows with 1 / length: it is bounded by 1 / _SHORTEST.
+_SHORTEST = 1e-2
 
 
 def _unit_pairs(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Unit vectors, equal ones where there is no target, and the mask."""
+    """Unit vectors, equal ones where there is no target, and the mask.
+
+    Predictions below the shortest length stay shorter than 1.
+    """
     if pred.shape != target.shape or pred.ndim != 4 or pred.shape[1] != 3:
         raise ValueError(
             f"pred has shape {tuple(pred.shape)} and target {tuple(target.shape)}; "
@@ -102,6 +108,10 @@ def normal_angular_loss(pred: Tensor, target: Tensor) -> Tensor:
     """
     pred, target, valid = _unit_pairs(pred, target)
     square = torch.linalg.cross(pred, target, dim=1).square().sum(dim=1)
+    # What a short prediction lacks of length 1 counts as across: no direction is 90
+    # degrees. Of unit vectors the difference is rounding, which is left out.
+    lacking = 1 - pred.square().sum(dim=1)
+    square = square + torch.where(lacking > 1e-3, lacking, torch.zeros_like(lacking))
     sine = (square + torch.finfo(square.dtype).tiny).sqrt()
     # The root has no slope at zero: there it is replaced, and the gradient is 0.
     sine = torch.where(square > 0, sine, square)

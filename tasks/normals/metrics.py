@@ -39,8 +39,9 @@ def angle_sums(pred: Tensor, target: Tensor) -> AngleSums:
 
     .. math:: \alpha = \mathrm{atan2}(|p \times t|, p \cdot t)
 
-    A pixel is valid where t is not zero. A NaN prediction makes the mean NaN and counts
-    as 180 degrees elsewhere, so it cannot pass unseen.
+    A pixel is valid where t is not zero. A zero prediction says nothing and counts as
+    90 degrees. A NaN prediction makes the mean NaN and counts as 180 degrees elsewhere,
+    so it cannot pass unseen.
 
     Args:
         pred: Predicted vectors of any length.
@@ -68,8 +69,12 @@ def angle_sums(pred: Tensor, target: Tensor) -> AngleSums:
     target = target.to(pred.device)
     valid = target.square().sum(dim=0) > 0.25
     p, t = pred[:, valid].double(), target[:, valid].double()
+    # The largest component becomes 1: squares of tiny ones would be 0.
+    largest = p.abs().amax(dim=0)
+    p = p / torch.where(largest > 0, largest, torch.ones_like(largest))
     cross = torch.linalg.cross(p, t, dim=0).square().sum(dim=0).sqrt()
     angles = torch.rad2deg(torch.atan2(cross, (p * t).sum(dim=0)))
+    angles = torch.where(largest == 0, torch.full_like(angles, 90.0), angles)
     bounded = angles.nan_to_num(180.0)
     places = (bounded / BIN).long().clamp(max=BINS - 1)
     below = [(bounded < limit).sum() for limit in THRESHOLDS]

@@ -98,3 +98,13 @@ def test_errors(debiased):
     x[0, 0] = np.inf
     with pytest.raises(ValueError, match="x has NaN or infinite values in 1 of 10"):
         linear_cka(x, features(10, 3), debiased)
+
+
+def test_what_hardly_varies_has_no_unbiased_similarity():
+    """The unbiased self-similarity of one value among equal ones is negative."""
+    with pytest.raises(ValueError, match=r"x varies in so few .* debiased=False"):
+        linear_cka([0, 0, 0, 0, 1], [1, 2, 3, 4, 5])
+    with pytest.raises(ValueError, match="y varies in so few"):
+        linear_cka([1, 2, 3, 4, 5], [0, 0, 0, 0, 1])
+    # (sum of x y, centred)^2 / (sum x^2 sum y^2) = 2^2 / (0.8 * 10)
+    assert linear_cka([0, 0, 0, 0, 1], [1, 2, 3, 4, 5], False) == pytest.approx(0.5)

@@ -138,8 +138,11 @@ def test_stages_behind_the_head_are_not_read(config, tmp_path):
     losses = model(torch.randn(4, 3, 32, 32), samples(), mode="loss")
     (added,) = [value for name, value in losses.items() if name.startswith("cmim.")]
     assert added > 0
-    with pytest.raises(ValueError, match=r"not run backbone.layer3, .*nothing to con"):
-        CMIM(network, "teacher", teacher=twin, taps="last_stage")
+    for taps in ("backbone.layer3", "backbone.layer[23]"):
+        with pytest.raises(ValueError, match=r"not run backbone.layer3, .*nothing to"):
+            CMIM(network, "teacher", teacher=twin, taps=taps)
+    # The words mean stages that run.
+    assert CMIM(network, "teacher", teacher=twin, taps="last_stage")
     behind = dict(HINT, taps="backbone.layer3")
     model = CMIM(network, "none", teacher=twin, regularizers=behind)
     with pytest.raises(ValueError, match=r"taps backbone.layer3, which the model does"):

@@ -1,5 +1,7 @@
 """What the wrapper is told: the user's word, then the preset's, then defaults."""
 
+import copy
+
 import pytest
 import torch
 from mmengine.config import ConfigDict
@@ -120,6 +122,22 @@ def test_words_stand_for_the_usual_modules(network):
     assert tap_patterns(network, "last_two_stages") == two
     assert tap_patterns(network, "backbone.layer?") == ["backbone.layer?"]
     assert tap_patterns(network, ("a", "b")) == ["a", "b"]
+
+
+def test_words_mean_the_stages_that_run(network):
+    """Stages behind the last one that the encoder returns are not computed."""
+    network = copy.deepcopy(network)
+    network["backbone"].out_indices = (0, 1, 2)
+    assert tap_patterns(network, "last_two_stages") == [
+        "backbone.layer2",
+        "backbone.layer3",
+    ]
+    assert tap_patterns(network, "last_stage") == ["backbone.layer3"]
+    assert tap_patterns(network, "last_binarizer") == ["backbone.layer3.1.binarize2"]
+    assert len(tap_patterns(network, "every_binarizer")) == 12
+    network["backbone"].out_indices = (0,)
+    with pytest.raises(ValueError, match=r"only backbone\.layer1 runs: .*last_stage"):
+        tap_patterns(network, "last_two_stages")
 
 
 def test_words_for_what_is_not_there_say_so():

@@ -297,3 +297,13 @@ def test_class_options_reach_the_formula():
 def test_options_out_of_range_are_named(cls, options):
     with pytest.raises(ValueError, match=next(iter(options))):
         cls(**options)
+
+
+@every_loss
+@pytest.mark.parametrize("shape", [(0, 3, 3), (0, 1, 3, 3), (2, 0, 3)])
+def test_a_batch_without_pixels_costs_nothing(name, shape):
+    pred = torch.rand(shape, requires_grad=True)
+    loss = LOSSES[name](pred, torch.rand(shape))
+    loss.backward()
+    assert loss.item() == 0
+    assert pred.grad is not None

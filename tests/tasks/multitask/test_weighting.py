@@ -139,3 +139,10 @@ def test_wrong_options_are_named():
         DynamicWeights(TASKS, steps_per_epoch=0)
     with pytest.raises(ValueError, match="temperature positive"):
         DynamicWeights(TASKS, steps_per_epoch=1, temperature=0)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_loss_that_is_no_number_is_not_hidden(place):
+    losses = [torch.tensor([1.0, 1.0]), torch.tensor([1.0, 1.0])]
+    losses[place][0] = torch.nan
+    assert dynamic_weights(*losses, 2.0).isnan().any()

@@ -119,3 +119,32 @@ def test_modules_weigh_and_name_their_loss(kind):
 def test_other_shapes_are_refused(name):
     with pytest.raises(ValueError, match="resize the prediction"):
         LOSSES[name](torch.zeros(1, 3, 2, 2), torch.zeros(1, 3, 4, 4))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("loss", "value"),
+    [(normal_cosine_loss, 1.0), (normal_angular_loss, math.pi / 2)],
+)
+def test_a_zero_prediction_is_at_a_right_angle_and_is_drawn_to_the_target(
+    loss, value, dtype
+):
+    pred = torch.zeros(1, 3, 2, 2, dtype=dtype, requires_grad=True)
+    target = torch.tensor([0.0, 0.6, 0.8]).view(1, 3, 1, 1).expand(1, 3, 2, 2)
+    found = loss(pred, target)
+    found.backward()
+    assert found.item() == pytest.approx(value)
+    # Four pixels share it; along the target, at most 1 / 0.01 each.
+    expected = -25 * target.to(dtype)
+    torch.testing.assert_close(pred.grad, expected, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("loss", [normal_cosine_loss, normal_angular_loss])
+def test_a_growing_prediction_never_gets_worse(loss):
+    """No step where the shortest length ends."""
+    direction = torch.tensor([0.0, 0.6, 0.8], dtype=torch.float64).view(1, 3, 1, 1)
+    target = torch.tensor([0.0, 0, 1], dtype=torch.float64).view(1, 3, 1, 1)
+    lengths = torch.linspace(0, 0.02, 101, dtype=torch.float64)
+    values = torch.stack([loss(n * direction, target) for n in lengths])
+    assert (values.diff() <= 1e-12).all()
+    assert values.diff().abs().max() < 0.06

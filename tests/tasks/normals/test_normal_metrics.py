@@ -110,3 +110,13 @@ def test_head_starts_at_a_wall_seen_from_the_front():
     vectors = head((torch.randn(2, 8, 5, 6),))
     assert torch.allclose(vectors.norm(dim=1), torch.ones(2, 5, 6), atol=1e-6)
     assert (vectors[:, 2] < -0.9).all()
+
+
+@pytest.mark.parametrize("length", [0.0, 1e-30, 1e-200, 1e30])
+def test_a_zero_prediction_is_at_90_degrees_and_a_short_one_is_not(length):
+    pred = torch.zeros(3, 4, 4, dtype=torch.float64)
+    pred[2] = length
+    target = torch.tensor([0.0, 0, 1]).view(3, 1, 1).expand(3, 4, 4)
+    figures = normal_figures([angle_sums(pred, target)])
+    assert figures["mean_angle"] == (0 if length else 90)
+    assert figures["within_30"] == (100 if length else 0)
