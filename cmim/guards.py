@@ -41,7 +41,7 @@ def guard_process() -> None:
     os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
     # torch refuses every file where both are set.
     os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
-    modules: dict[str, Any] = sys.modules  # type: ignore[assignment]
+    modules: dict[str, Any] = sys.modules
     loaded = modules.setdefault("openvino_telemetry", None)
     if loaded is not None:
         # OpenVINO was imported before this package.

@@ -78,9 +78,12 @@ class SafePretrainedInit(PretrainedInit):
                 writes a line.
         """
         prefix = f"{self.prefix.rstrip('.')}." if self.prefix else ""
+        # mmengine looks behind the wrapper's name only where no prefix is given.
+        outside = prefix or "module."
         state = {
-            key.removeprefix("module.").removeprefix(prefix): value
+            key.removeprefix(outside): value
             for key, value in read_checkpoint(self.checkpoint)["state_dict"].items()
+            if key.startswith(prefix)
         }
         own = module.state_dict()
         other = [k for k, v in own.items() if k in state and state[k].shape != v.shape]
@@ -112,11 +115,8 @@ def _refuse_address(*arguments: Any, **_: Any) -> NoReturn:
 
 def _install() -> None:
     CheckpointLoader.load_checkpoint = staticmethod(_load_safely)
-    CheckpointLoader._schemes = {
-        scheme: _load_safely for scheme in CheckpointLoader._schemes
-    }
-    for name in ("load_from_local", "_safe_torch_load"):
-        setattr(mmengine_checkpoint, name, _load_safely)
+    CheckpointLoader._schemes = dict.fromkeys(CheckpointLoader._schemes, _load_safely)
+    mmengine_checkpoint.load_from_local = _load_safely
     mmengine_checkpoint.load_url = _refuse_address
     HTTPBackend.get = _refuse_address
     HTTPBackend.get_text = _refuse_address

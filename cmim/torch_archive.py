@@ -109,7 +109,8 @@ def _end_of(file: BinaryIO, record: zipfile.ZipInfo) -> int:
     """Check a record's own header; return where the record ends."""
     file.seek(record.header_offset)
     header = _LOCAL.unpack(file.read(_LOCAL.size))
-    signature, version, flags, method, time, date, crc, packed, size, name, extra = header
+    signature, version, flags, method, time, date, crc, *lengths = header
+    packed, size, name, extra = lengths
     stored_name, padding = file.read(name), file.read(extra)
     later = bool(flags & _SIZES_FOLLOW)
     known = {record.file_size} | ({0} if later else set())

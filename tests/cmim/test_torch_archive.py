@@ -230,9 +230,7 @@ def test_what_torch_saves_is_read(tmp_path):
 
 
 def legacy(target: Path) -> Path:
-    torch.save(
-        {"a": torch.ones(50)}, target, _use_new_zipfile_serialization=False
-    )
+    torch.save({"a": torch.ones(50)}, target, _use_new_zipfile_serialization=False)
     return target
 
 
