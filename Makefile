@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# A process a core; a file's tests stay together, since they share what was trained.
+PARALLEL ?= -n auto --maxprocesses=8 --dist loadfile
 export NO_ALBUMENTATIONS_UPDATE = 1
 
 .PHONY: help setup demo test slow lint audit clean
@@ -26,10 +28,10 @@ demo: setup
 	$(BIN)/python tools/demo.py
 
 test: setup
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
 
 slow: setup
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow $(PARALLEL)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -207,7 +207,7 @@ def contact_sheet(
         for j, cell in enumerate(row):
             if cell.shape[:2] != (height, width):
                 cell = cv2.resize(
-                    cell, (width, height), interpolation=cv2.INTER_NEAREST
+                    cell, (width, height), interpolation=cv2.INTER_NEAREST_EXACT
                 )
             top, left = 24 + i * (height + 4), j * (width + 4)
             sheet[top : top + height, left : left + width] = cell

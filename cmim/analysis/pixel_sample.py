@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from cmim.functional.nearest import resize_nearest
 
 
 def sampled_places(
@@ -54,9 +55,7 @@ def resize_labels(labels: Tensor, height: int, width: int) -> Tensor:
         >>> resize_labels(torch.tensor([[[1, 1, 2, 2], [1, 1, 2, 2]]]), 1, 2).tolist()
         [[[[1.0, 2.0]]]]
     """
-    return F.interpolate(
-        labels[:, None].double(), size=(height, width), mode="nearest-exact"
-    )
+    return resize_nearest(labels[:, None].double(), (height, width))
 
 
 class PixelSample:

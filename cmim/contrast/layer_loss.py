@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from cmim.contrast.options import BatchLabels, ContrastOptions
 from cmim.contrast.pairs import gather_pixels, pick_labels, sample_positions
 from cmim.contrast.sampling import sampling_weights
+from cmim.functional.nearest import resize_nearest
 
 
 class LayerLoss(nn.Module):
@@ -56,7 +57,7 @@ class LayerLoss(nn.Module):
             binary = binary.mean(dim=(2, 3), keepdim=True)
             partner = partner.mean(dim=(2, 3), keepdim=True)
         elif partner.shape[2:] != binary.shape[2:]:
-            partner = F.interpolate(partner, binary.shape[2:], mode="nearest")
+            partner = resize_nearest(partner, (binary.shape[2], binary.shape[3]))
         with torch.autocast(binary.device.type, enabled=False):
             return self.compare(binary, partner, labels)
 

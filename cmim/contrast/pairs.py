@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from cmim.functional.nearest import resize_nearest
+
 IGNORED = -1
 
 
@@ -91,9 +93,8 @@ def pick_labels(labels: Tensor, positions: Tensor, height: int, width: int) -> T
         >>> pick_labels(labels, torch.tensor([[1, 0]]), 1, 2).tolist()
         [2, 1]
     """
-    rows = (positions // width * 2 + 1) * labels.shape[1] // (2 * height)
-    columns = (positions % width * 2 + 1) * labels.shape[2] // (2 * width)
-    return labels.flatten(1).gather(1, rows * labels.shape[2] + columns).flatten()
+    maps = resize_nearest(labels, (height, width))
+    return maps.flatten(1).gather(1, positions).flatten()
 
 
 def depth_bins(

@@ -53,7 +53,10 @@ class Engine(nn.Module):
             options["INFERENCE_NUM_THREADS"] = threads
         self.path = path
         self.shape = tuple(model.input(0).shape)
-        self._compiled = core.compile_model(model, "CPU", options)
+        try:
+            self._compiled = core.compile_model(model, "CPU", options)
+        except RuntimeError as error:
+            raise ExportError(_why_not_compiled(path, error)) from None
 
     @property
     def outputs(self) -> list[str]:
@@ -81,6 +84,18 @@ class Engine(nn.Module):
             for k, kept in enumerate(parts):
                 kept.append(torch.from_numpy(found[k].copy())[: len(part)])
         return tuple(torch.cat(kept).to(x.device) for kept in parts)
+
+
+def _why_not_compiled(path: str | Path, error: RuntimeError) -> str:
+    """What a user can do about a network that the engine does not take here."""
+    text = " ".join(str(error).split())
+    if "BinaryConvolution" in text:
+        return (
+            f"{path} holds a binary convolution that this CPU does not take: it was "
+            "exported by an earlier version of the project on a CPU with AVX-512; "
+            "export the checkpoint again, which gives a file for every CPU"
+        )
+    return f"OpenVINO does not run {path} here: {text[-300:]}"
 
 
 def load_exported(

@@ -6,7 +6,8 @@ The engine multiplies bits: XOR, population count, one addition a word. Around i
   is the float below the threshold; below 0 the smallest normal number, as engines
   take subnormal numbers for 0.
 - Zeros outside of the image are neither sign. The operator knows them
-  (``pad_value=0``) up to a padding of 4, in images that are wide enough; else the
+  (``pad_value=0``) up to a padding of 2 (4 with AVX-512, but a file must run with
+  every instruction set), in images that are wide enough; else the
   input is padded with what binarizes to -1 and the sum of the weights that lie outside
   is added: a convolution of one channel of ones, which the engine folds when it
   compiles the network.
@@ -28,7 +29,8 @@ from cmim.deploy.binary_layer import BinaryLayer, SignStep, SignTerm
 SMALLEST = np.float32(np.finfo(np.float32).tiny)
 # What certainly lies below every threshold, and is no infinity.
 LOWEST = np.float32(-1e30)
-LARGEST_PADDING = 4
+# With SSE4.1 and AVX2; AVX-512 takes 4.
+LARGEST_PADDING = 2
 CHANNEL_BLOCK = 8
 
 

@@ -8,6 +8,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
+from tasks.transforms.zoom import ZoomFrame
+
 
 @TRANSFORMS.register_module()
 class AugmentFrame(BaseTransform):
@@ -15,8 +17,8 @@ class AugmentFrame(BaseTransform):
 
     Zooming in by s makes a scene look s times nearer, so depth is divided by s. Pixels
     that a crop pads are black in the image, void (255) in the labels and unknown (0) in
-    depth and normals. All but the image is resampled by nearest neighbour: a mean of
-    two surfaces is no surface.
+    depth and normals. All but the image takes the pixel at the centre of each new one
+    (:class:`~tasks.transforms.zoom.ZoomFrame`): a mean of two surfaces is no surface.
 
     What this does to normals: with the camera as it is, a point at pixel offset (x, y)
     and depth z moves to (s x, s y) and z / s, so
@@ -85,7 +87,7 @@ class AugmentFrame(BaseTransform):
             maps["normals"] = results["gt_normal_map"]
         out = compose(image=results["img"], **maps)
         applied = dict(out["applied_transforms"])
-        zoom = applied["RandomScale"]["scale"] * side / self.base_size[0]
+        zoom = applied["ZoomFrame"]["scale"] * side / self.base_size[0]
         results["img"] = out["image"]
         results["img_shape"] = results["ori_shape"] = out["image"].shape[:2]
         if "mask" in maps:
@@ -119,7 +121,7 @@ class AugmentFrame(BaseTransform):
             c = self.colour
             self._composed[side] = A.Compose(
                 [
-                    A.RandomScale((low, high), area_for_downscale="image", p=1),
+                    ZoomFrame((low, high), area_for_downscale="image", p=1),
                     A.PadIfNeeded(*self.crop_size, position="top_left"),
                     A.RandomCrop(*self.crop_size),
                     A.HorizontalFlip(p=self.flip),

@@ -10,6 +10,7 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 from tasks.datasets.errors import DataError
+from tasks.transforms.zoom import halve_map
 
 # One thread per process: loader workers are the parallelism, and OpenCV's own pool
 # deadlocks after fork.
@@ -100,7 +101,7 @@ class LoadFrame(BaseTransform):
                 f"channel of {name}; prepare the data again"
             )
         if self.reduce == 2:
-            array = array[::2, ::2]
+            array = halve_map(array)
         if array.shape != image.shape[:2]:
             raise DataError(
                 f"'{path}' has shape {array.shape}, its image {image.shape[:2]}; "

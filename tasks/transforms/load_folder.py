@@ -9,6 +9,7 @@ from mmseg.registry import TRANSFORMS
 
 from tasks.datasets.frame_files import read_frame
 from tasks.transforms.augment import fit_shorter
+from tasks.transforms.zoom import resize_map
 
 
 @TRANSFORMS.register_module()
@@ -20,8 +21,9 @@ class LoadFolderFrame(BaseTransform):
 
     Args:
         shrink_to: Pixels of the shorter side that larger frames are shrunk to while
-            reading (labels and depth by nearest neighbour), for training: large
-            photographs then cost little memory and time. Never for evaluation.
+            reading (labels and depth by the pixels at the centres of the new ones), for
+            training: large photographs then cost little memory and time. Never for
+            evaluation.
         cache: Keep frames in the memory of each loader process. A frame of 240x320
             takes 0.3 MB with labels, 0.6 MB with depth.
 
@@ -52,12 +54,8 @@ class LoadFolderFrame(BaseTransform):
             return frame
         height, width = fit_shorter(shape, self.shrink_to)
         return {
-            key: cv2.resize(
-                array,
-                (width, height),
-                interpolation=cv2.INTER_AREA
-                if key == "img"
-                else cv2.INTER_NEAREST_EXACT,
-            )
+            key: cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA)
+            if key == "img"
+            else resize_map(array, (height, width))
             for key, array in frame.items()
         }

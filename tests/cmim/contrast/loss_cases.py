@@ -28,15 +28,22 @@ OTHER: dict = dict(
 
 
 def build(name: str, seed: int = 0, **options) -> LayerLoss:
-    torch.manual_seed(seed)
     shared = {"projection": 8, "pixels": 5, **shared_defaults(name), **options}
     used = used_by(name)
     kept = {k: v for k, v in shared.items() if k in used}
+    # The last thing before the weights are drawn: nothing above may move the seed.
+    torch.manual_seed(seed)
     return get_loss(name)(C, C, ContrastOptions(**kept))
 
 
 @cache
 def used_by(name: str) -> frozenset[str]:
+    """Shared options that the loss uses; leaves the random state as it was."""
+    with torch.random.fork_rng(devices=[]):
+        return _used_by(name)
+
+
+def _used_by(name: str) -> frozenset[str]:
     return type(get_loss(name)(C, C, ContrastOptions(**shared_defaults(name)))).used
 
 
@@ -48,12 +55,13 @@ def shared_defaults(name: str) -> dict:
 @cache
 def takes_labels(name: str) -> bool:
     """Whether label maps are accepted; a loss that refuses them says what to set."""
-    try:
-        build(name)(*make_inputs(), make_labels(exclude=True))
-    except ValueError as error:
-        if "negatives='all'" not in str(error):
-            raise
-        return False
+    with torch.random.fork_rng(devices=[]):
+        try:
+            build(name)(*make_inputs(), make_labels(exclude=True))
+        except ValueError as error:
+            if "negatives='all'" not in str(error):
+                raise
+            return False
     return True
 
 
@@ -62,6 +70,11 @@ def labels_matter(name: str) -> bool:
     """Whether label maps change the value."""
     if not takes_labels(name):
         return False
+    with torch.random.fork_rng(devices=[]):
+        return _values_differ(name)
+
+
+def _values_differ(name: str) -> bool:
     labelled = value_of(build(name), make_inputs(), make_labels(exclude=True))
     try:
         plain = value_of(build(name), make_inputs(), make_labels(exclude=False))

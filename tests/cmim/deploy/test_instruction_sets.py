@@ -1,0 +1,143 @@
+"""What is exported runs, exact, with every instruction set of x86.
+
+The engine reads ``ONEDNN_MAX_CPU_ISA`` when it is loaded, so each set needs a process.
+That a limit takes effect is seen by the paddings that are refused (the canary below);
+the name of the kernel does not tell: under SSE41 an AVX2 machine names AVX2's, at half
+its speed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("openvino")
+
+from cmim.deploy.openvino_graph import LARGEST_PADDING
+
+HERE = Path(__file__).parent
+SETS = ("SSE41", "AVX2", "AVX512_CORE")
+
+pytestmark = pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64"), reason="instruction sets of x86"
+)
+
+
+def run(limit: str, *words: str) -> None:
+    paths = [str(HERE.parents[2]), os.environ.get("PYTHONPATH", "")]
+    done = subprocess.run(
+        [sys.executable, *words],
+        env={
+            **os.environ,
+            "ONEDNN_MAX_CPU_ISA": limit,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        },
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def has_avx512() -> bool:
+    file = Path("/proc/cpuinfo")
+    return file.is_file() and "avx512bw" in file.read_text()
+
+
+@pytest.fixture(scope="module", params=SETS)
+def found(request, tmp_path_factory) -> tuple[Path, dict]:
+    if request.param == "AVX512_CORE" and not has_avx512():
+        pytest.skip("this CPU has no AVX-512: AVX2 is its largest set")
+    folder = tmp_path_factory.mktemp(request.param)
+    run(request.param, str(HERE / "instruction_set_run.py"), str(folder))
+    return folder, json.loads((folder / "found.json").read_text())
+
+
+def test_every_kernel_stride_and_dilation_is_exact(found):
+    assert found[1]["wrong_layers"] == []
+
+
+def test_every_head_is_exact(found):
+    result = found[1]
+    # 16 layers of the encoder; of the binary head the branches and their projections.
+    layers = {kind: network["layers"] for kind, network in result["networks"].items()}
+    assert layers == {"DeepLabHead": 16, "DepthHead": 25}
+    for name, network in result["networks"].items():
+        assert network["wrong"] == 0, name
+        assert network["share_off"] < 0.05, name
+        assert network["kernels"], name
+
+
+def test_files_hold_no_padding_that_a_smaller_set_refuses(found):
+    for path in found[0].glob("*.xml"):
+        layers = re.findall(
+            r'type="BinaryConvolution".*?<data ([^>]*)/>', path.read_text(), re.DOTALL
+        )
+        pads = [re.findall(r'pads_\w+="(\d+), ?(\d+)"', text) for text in layers]
+        assert len(pads) >= 16
+        largest = max(int(n) for layer in pads for pair in layer for n in pair)
+        assert 0 < largest <= LARGEST_PADDING
+
+
+CANARY = """
+import numpy as np, openvino as ov, openvino.opset1 as opset1, openvino.opset13 as ops
+from openvino import Shape, Tensor, Type
+from openvino.op import Constant
+
+def takes(padding):
+    x = ops.parameter([1, 64, 20, 20], Type.f32)
+    zero, one = (ops.constant(np.float32(v)) for v in (0, 1))
+    bits = ops.fake_quantize(x, zero, zero, zero, one, levels=2)
+    tensor = Tensor(Type.u1, Shape([64, 64, 3, 3]))
+    tensor.data[:] = 0
+    pads = [padding, padding]
+    y = opset1.binary_convolution(
+        bits, Constant(tensor), [1, 1], pads, pads, pads, "xnor-popcount", 0.0)
+    try:
+        ov.Core().compile_model(ov.Model([ops.result(y)], [x]), "CPU")
+    except RuntimeError:
+        return False
+    return True
+
+taken = max(p for p in range(1, 9) if takes(p))
+assert taken == 2, (
+    f"openvino {ov.__version__} takes padding up to {taken} with the smallest "
+    "instruction set, 2 before: LARGEST_PADDING of cmim/deploy/openvino_graph.py")
+"""
+
+
+@pytest.mark.parametrize("limit", ["SSE41", "AVX2"])
+def test_the_engines_limit_is_what_the_export_assumes(limit):
+    """A canary: it names a version of the engine that has another limit."""
+    assert LARGEST_PADDING == 2
+    run(limit, "-c", CANARY)
+
+
+OLD_FILE = """
+import sys, numpy as np, pytest, openvino as ov, openvino.opset13 as ops
+from cmim.deploy import openvino_graph as graph
+from cmim.deploy.binary_layer import BinaryLayer, ExportError, SignStep, SignTerm
+from cmim.deploy.exported_model import Engine
+
+graph.LARGEST_PADDING = 4
+step = SignStep(np.zeros(1, np.float32), -1.0, 1.0)
+term = SignTerm(np.ones(8, np.float32), np.ones((8, 8, 3, 3), np.int8))
+layer = BinaryLayer("one", (step,), (term,), (1, 1), (4, 4), (4, 4))
+x = ops.parameter([1, 8, 20, 20], ov.Type.f32)
+model = ov.Model([ops.result(graph.add_layer(x.output(0), layer, 20))], [x])
+ov.save_model(model, sys.argv[1])
+with pytest.raises(ExportError, match="old.xml holds .* export the checkpoint again"):
+    Engine(sys.argv[1])
+"""
+
+
+def test_a_file_of_an_earlier_version_is_refused_with_what_to_do(tmp_path):
+    run("AVX2", "-c", OLD_FILE, str(tmp_path / "old.xml"))
