@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 PARALLEL ?= -n auto --maxprocesses=8 --dist loadfile
 export NO_ALBUMENTATIONS_UPDATE = 1
 
-.PHONY: help setup demo test slow lint clean
+.PHONY: help setup demo test slow lint audit clean
 
 help:
 	@echo "make setup   virtual environment in $(VENV) with all dependencies"
@@ -14,6 +14,7 @@ help:
 	@echo "make test    tests and doctests"
 	@echo "make slow    the tests that need minutes"
 	@echo "make lint    ruff and mypy"
+	@echo "make audit   known holes of the installed packages and of the lower bounds"
 	@echo "make clean   remove $(VENV) and caches (data and runs stay)"
 
 setup: $(VENV)/ready
@@ -36,6 +37,9 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+audit: setup
+	$(BIN)/python tools/audit.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -4,4 +4,8 @@ Reference: Shang et al., Network Binarization via Contrastive Learning, ECCV 202
 https://arxiv.org/abs/2207.02970
 """
 
+from cmim.guards import guard_process
+
 __version__ = "0.1.0"
+
+guard_process()

@@ -9,12 +9,12 @@ named the same with and without the CMIM wrapper, plus the loss state under
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
+
+from cmim.torch_file import ArchiveError, is_address, load_torch_file
 
 # State of the losses that the wrapper adds, beside that of the task model.
 LOSS_PREFIXES = ("contrast.", "regularizers.")
@@ -82,6 +82,9 @@ def check_structure(
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint onto the CPU without executing anything in it.
 
+    The file must be whole and no larger inside than it is, see
+    :func:`cmim.torch_file.load_torch_file`.
+
     Args:
         path: File saved by training, or a bare state dict.
 
@@ -89,28 +92,23 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         Dictionary with at least ``state_dict``.
 
     Raises:
-        CheckpointError: No such file, a half-written or foreign file, or one that
-            holds more than tensors and plain values.
+        CheckpointError: No such file, an address, a damaged, half-written or foreign
+            file, or one that holds more than tensors and plain values.
     """
+    if is_address(path):
+        raise CheckpointError(
+            f"checkpoint '{path}' is an address, and nothing is fetched unasked; "
+            "download it, compare its SHA-256, and give the file's path"
+        )
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(
             f"checkpoint '{path}' does not exist; training writes WORK_DIR/last.pth"
         )
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        # torch's own text advises to switch the protection off: not quoted.
-        raise CheckpointError(
-            f"checkpoint '{path}' is not a plain checkpoint of tensors; only files "
-            "that load with torch.load(weights_only=True) are accepted"
-        ) from error
-    except Exception as error:
-        # The unpickler fails in any way where a damaged stream happens to lead it.
-        raise CheckpointError(
-            f"checkpoint '{path}' is damaged or half-written; use another copy or "
-            "train again"
-        ) from error
+        checkpoint = load_torch_file(path)
+    except ArchiveError as error:
+        raise CheckpointError(f"checkpoint '{path}' {error}") from error
     if not isinstance(checkpoint, dict):
         raise CheckpointError(
             f"checkpoint '{path}' holds a {type(checkpoint).__name__}, expected a "

@@ -1,6 +1,6 @@
 """What changes with the question asked: data, heads, losses and metrics."""
 
-import os
+# Nothing below may look up names unasked, as albumentations does at import.
+from cmim.guards import guard_process
 
-# albumentations asks a server for updates at import; nothing here may do so unasked.
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+guard_process()

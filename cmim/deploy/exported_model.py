@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from cmim.deploy.binary_layer import ExportError
 from cmim.deploy.network_core import OUTPUT, heads_of
+from cmim.deploy.seal import check_seal
 
 
 class Engine(nn.Module):
@@ -24,7 +25,7 @@ class Engine(nn.Module):
         options: Further options of the engine.
 
     Raises:
-        ExportError: The file is missing or no model.
+        ExportError: The file is missing, no model, or not as it was exported.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Engine(nn.Module):
         core = shared_core()
         if not Path(path).is_file():
             raise ExportError(f"exported model {path} does not exist")
+        check_seal(path)
         try:
             model = core.read_model(path)
         except RuntimeError as error:

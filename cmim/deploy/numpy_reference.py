@@ -28,6 +28,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 FORMAT, VERSION = "cmim-raw", 1
 PROGRAM = "program"
+MOST, RATIO = 1 << 24, 20  # bytes that a file may unpack to, and times its size
 
 
 class RawNetworkError(ValueError):
@@ -194,14 +195,7 @@ class Network:
         return tuple(self.document["input"]["shape"])
 
     def normalise(self, images: np.ndarray) -> np.ndarray:
-        """RGB of 0 to 255 as the network's input.
-
-        Args:
-            images: uint8 ``(H, W, 3)`` or ``(N, H, W, 3)``.
-
-        Returns:
-            float32 ``(N, 3, H, W)``.
-        """
+        """Uint8 RGB ``([N,] H, W, 3)`` as the network's float32 ``(N, 3, H, W)``."""
         if images.ndim not in (3, 4) or images.shape[-1] != 3:
             raise RawNetworkError(f"images are {images.shape}, not ([N,] H, W, 3)")
         given = self.document["input"]
@@ -246,10 +240,15 @@ def load_network(path: str | Path) -> Network:
         path: The ``.npz`` file; nothing in it is executed.
 
     Raises:
-        RawNetworkError: It is damaged, or no raw network of a version known here.
+        RawNetworkError: Damaged, unpacked too large, or of another format or version.
         FileNotFoundError: There is no such file.
     """
     try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+            # NumPy compares no checksum of an array that says it is shorter.
+            if size > MOST + RATIO * Path(path).stat().st_size or archive.testzip():
+                raise RawNetworkError(f"a checksum is wrong, or {size} bytes too many")
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         return Network(json.loads(bytes(arrays.pop(PROGRAM))), arrays)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from cmim.deploy.network_core import OUTPUT, heads_of, is_joint, normalisation
 from cmim.deploy.openvino_graph import add_layer
 from cmim.deploy.packed_conv import PackedConv
+from cmim.deploy.seal import prepare_seal, seal
 
 
 def convert_packed(core: nn.Module, example: Tensor) -> ov.Model:
@@ -34,9 +35,11 @@ def convert_packed(core: nn.Module, example: Tensor) -> ov.Model:
 
 
 def save_model(model: ov.Model, path: str | Path) -> None:
-    """Write ``.xml`` and ``.bin``, full precision as float32."""
+    """Write ``.xml`` and ``.bin`` with a digest, full precision as float32."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
+    prepare_seal(model)
     ov.save_model(model, str(path), compress_to_fp16=False)
+    seal(path)
 
 
 def _extensions(operator: str, module: PackedConv) -> list[Any]:

@@ -1,5 +1,6 @@
 """Encoders: one architecture family per file, mmseg's backbone contract."""
 
+import cmim.safe_loading  # noqa: F401
 from cmim.encoders.mobilenet import BinaryMobileNet
 from cmim.encoders.resnet import BinaryResNet
 from cmim.encoders.vgg import BinaryVGGSmall

@@ -1,1 +1,3 @@
 """Running an experiment: config, runner, records, command line."""
+
+import cmim.safe_loading  # noqa: F401

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,6 +30,7 @@ from cmim.engine.read_activations import (
     read_twin,
 )
 from cmim.engine.record import write_json
+from cmim.json_file import read_json
 from cmim.models.twin import load_teacher
 
 # Images of a dense task, and of a classifier: fewer pixels of more images there.
@@ -128,7 +128,7 @@ def analyze(
             )
         flips = Path(checkpoints[label]).parent / "flips.json"
         if flips.is_file():
-            entry["flips"] = json.loads(flips.read_text())
+            entry["flips"] = read_json(flips)
         report["checkpoints"][label] = entry
         if points:
             layouts[label] = _layout(found.sample, seed)

@@ -44,9 +44,9 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         options: Dotted names to values, as given by ``--cfg-options``.
 
     Raises:
-        ConfigError: No such file, a top-level key that nothing reads, an override of a
-            part that does not exist, or a head with another number of classes than
-            the data.
+        ConfigError: No such file, or none in Python, a top-level key that nothing
+            reads, an override of a part that does not exist, or a head with another
+            number of classes than the data.
     """
     path = Path(path)
     if not path.is_file():
@@ -54,6 +54,12 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         raise ConfigError(
             f"config '{path}' does not exist; "
             + (f"beside it there are {', '.join(near)}" if near else "see configs/")
+        )
+    if path.suffix != ".py":
+        raise ConfigError(
+            f"config '{path}' is no Python file; configs are Python code (.py), and "
+            "other kinds, which look like data, can name code to run as well: write it "
+            "as a .py file, see configs/"
         )
     config = Config.fromfile(str(path))
     options = dict(options or {})

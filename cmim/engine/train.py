@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ from cmim.engine.evaluate import evaluate
 from cmim.engine.record import network_of, peak_memory_gb, versions, write_json
 from cmim.engine.runner import CMIMRunner, last_whole_checkpoint
 from cmim.hooks import RecordTiming
+from cmim.json_file import read_json
 
 AMP_TYPES = ("bfloat16", "float16")
 
@@ -166,7 +166,7 @@ def _earlier_commands(folder: Path, config: Config) -> list[str]:
     record = folder / "run.json"
     if not config.get("resume") or not record.is_file():
         return []
-    return list(json.loads(record.read_text()).get("commands", []))
+    return list(read_json(record).get("commands", []))
 
 
 def _fit_schedules(config: Config) -> None:

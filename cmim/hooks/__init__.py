@@ -1,5 +1,6 @@
 """Hooks of the training loop, one per file."""
 
+import cmim.safe_loading  # noqa: F401
 from cmim.hooks.clip_latent_weights import ClipLatentWeights
 from cmim.hooks.record_flips import RecordFlips
 from cmim.hooks.record_timing import RecordTiming

@@ -5,32 +5,68 @@ import os
 import re
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
+from cmim.digest import sha256_of
 from tasks.datasets.errors import DataError
 
-_NYU = "http://horatio.cs.nyu.edu/mit/silberman"
-# The copy of the class mapping that most published code uses.
-_META = "https://raw.githubusercontent.com/ankurhanda/nyuv2-meta-data/master"
-#: File name and address of what the preparation of NYUD-v2 needs.
+_NYU = "https://horatio.cs.nyu.edu/mit/silberman"
+# The copy of the class mapping that most published code uses, at its last revision.
+_META = (
+    "https://raw.githubusercontent.com/ankurhanda/nyuv2-meta-data/"
+    "b92d15c506876dada1ac4086938e30ebc4deb49b"
+)
+
+
+@dataclass(frozen=True)
+class OfficialFile:
+    """A file that is fetched, and how to know it.
+
+    Args:
+        url: http or https address.
+        sha256: Digest of the whole file, hexadecimal.
+    """
+
+    url: str
+    sha256: str
+
+
+#: What the preparation of NYUD-v2 needs. The digest of the labelled file is the one
+#: that independent projects have published (with 2,972,037,809 bytes and the MD5 sum
+#: 520609c519fba3ba5ac58c8fefcc3530); those of the small files were computed from them.
 NYUD_FILES = {
-    "nyu_depth_v2_labeled.mat": f"{_NYU}/nyu_depth_v2/nyu_depth_v2_labeled.mat",
-    "splits.mat": f"{_NYU}/indoor_seg_sup/splits.mat",
-    "classMapping40.mat": f"{_META}/classMapping40.mat",
+    "nyu_depth_v2_labeled.mat": OfficialFile(
+        f"{_NYU}/nyu_depth_v2/nyu_depth_v2_labeled.mat",
+        "2d724b0c0ab358aa1ce5df855e5bd14a2279ab7202efe22f32a30d612dcb86aa",
+    ),
+    "splits.mat": OfficialFile(
+        f"{_NYU}/indoor_seg_sup/splits.mat",
+        "6e081404491a8bfba2f066beaa9713ef6046f9007aa5f799f2a350506a580cee",
+    ),
+    "classMapping40.mat": OfficialFile(
+        f"{_META}/classMapping40.mat",
+        "ff177194cce9a2163517f1e1e6f1c64c50987162f542dedddc04bbf6ebe6d851",
+    ),
 }
 _BLOCK_BYTES = 1 << 20
 _RANGE_NOT_SATISFIABLE = 416
 
 
 class _WebOnly(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to http and https addresses only."""
+    """Follows redirects to http and https addresses only, and never out of https."""
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):
         _check_address(newurl)
+        if urlsplit(req.full_url).scheme == "https" != urlsplit(newurl).scheme:
+            raise DataError(
+                f"{req.full_url}: leads to {newurl}, which is not https; fetch the "
+                "file with a browser and put it there"
+            )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -43,27 +79,31 @@ def download_nyud(folder: Path, progress: bool = True) -> list[Path]:
     """Download the three official NYUD-v2 files that are not yet in a folder.
 
     Raises:
-        DataError: If a download fails; what arrived is kept and resumed.
+        DataError: If a download fails (what arrived is kept and resumed), or a file is
+            not the official one.
     """
     return [
-        download_file(url, folder / name, progress) for name, url in NYUD_FILES.items()
+        download_file(file.url, folder / name, file.sha256, progress)
+        for name, file in NYUD_FILES.items()
     ]
 
 
 def download_file(
-    url: str, target: Path, progress: bool = True, timeout: float = 60.0
+    url: str, target: Path, sha256: str, progress: bool = True, timeout: float = 60.0
 ) -> Path:
     """Download one file through ``<target>.part``; an existing target is kept.
 
     Args:
         url: http or https address.
-        target: Where the file goes once its size is right.
+        target: Where the file goes once its size and digest are right.
+        sha256: Digest that the whole file must have, hexadecimal.
         progress: Whether to show a bar.
         timeout: Seconds without data after which the attempt fails.
 
     Raises:
         DataError: If the address is not http(s), the server cannot be reached,
-            or the size is not what the server announced.
+            the size is not what the server announced, or the digest is another one
+            (the file is then deleted).
     """
     _check_address(url)
     if target.is_file():
@@ -86,8 +126,20 @@ def download_file(
             "it again to resume, or fetch the address with a browser and put the file "
             "there"
         )
+    _check_digest(part, target, url, sha256)
     os.replace(part, target)
     return target
+
+
+def _check_digest(part: Path, target: Path, url: str, sha256: str) -> None:
+    found = sha256_of(part)
+    if found != sha256:
+        part.unlink()
+        raise DataError(
+            f"{target}: {url} gave a file with the SHA-256 {found}, expected {sha256}; "
+            "it was damaged on the way or is another file, and was deleted: run it "
+            "again, or get the file elsewhere and compare its SHA-256"
+        )
 
 
 def _fetch(url: str, part: Path, progress: bool, timeout: float) -> int | None:

@@ -14,6 +14,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tasks.datasets.errors import DataError
 from tasks.datasets.label_format import LabelFormat
+from tasks.datasets.npy_file import read_npy
 from tasks.pictures import read_image
 
 # Depths beyond these are no scene that a camera sees: the scale must be wrong.
@@ -73,8 +74,7 @@ def read_depth(
 def _stored_depth(path: Path) -> NDArray:
     if path.suffix.lower() == ".npy":
         try:
-            with open(path, "rb") as file:
-                return np.lib.format.read_array(file, allow_pickle=False)
+            return read_npy(path)
         except (ValueError, OSError, EOFError) as error:
             raise DataError(f"depth '{path}' cannot be read ({error})") from error
     array = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import savemat
 
+from tasks.datasets.plain_hdf5 import MAX_TEXT, require_small
+
 USER_BLOCK_BYTES = 512
 _TEXT_BYTES = 116
 
@@ -78,9 +80,13 @@ def read_cells(file: h5py.File, name: str) -> list[str]:
     Args:
         file: Open MATLAB 7.3 file.
         name: Name of the cell array, any shape.
+
+    Raises:
+        DataError: A text lies in another file, or is longer than ``MAX_TEXT``.
     """
     texts = []
     for reference in np.asarray(file[name][()]).ravel():
+        require_small(file[reference], MAX_TEXT)
         units = np.asarray(file[reference][()]).ravel()
         # MATLAB stores an empty string as its shape, marked by an attribute.
         if "MATLAB_empty" in file[reference].attrs:

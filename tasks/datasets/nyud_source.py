@@ -18,6 +18,8 @@ from scipy.io import loadmat
 from tasks.datasets.errors import DataError
 from tasks.datasets.matlab import read_cells
 from tasks.datasets.nyu40 import NYU40_CLASSES
+from tasks.datasets.plain_hdf5 import find_dataset, open_hdf5, require_small
+from tasks.datasets.plain_mat5 import check_mat5
 from tasks.datasets.scene_types import check_scene_types
 
 RAW_LABELS = 894
@@ -26,8 +28,6 @@ DepthKind = Literal["inpainted", "raw"]
 _DEPTH_KEYS = {"inpainted": "depths", "raw": "rawDepths"}
 #: Bytes of one sample and number of samples of a large file's fingerprint.
 _SAMPLE_BYTES, _SAMPLES = 1 << 16, 64
-#: Holds a chunk of several frames, should the file be chunked that way.
-_CHUNK_CACHE_BYTES = 32 << 20
 _LARGEST_MILLIMETRES = 65535
 _PLAUSIBLE_MEDIAN = (0.1, 20.0)
 
@@ -69,6 +69,7 @@ def load_mat5(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
         DataError: If the file is missing, unreadable or lacks a variable.
     """
     require_file(path)
+    check_mat5(path)
     try:
         variables = loadmat(path)
     except Exception as error:  # scipy raises a dozen types on damaged files
@@ -164,7 +165,8 @@ class NyudSource:
         self.mat = mat
         self._depth_key = _DEPTH_KEYS[depth]
         self.label_map = load_label_map(mapping)
-        self._file = _open_hdf5(mat)
+        require_file(mat)
+        self._file = open_hdf5(mat)
         try:
             self.frames, self.size = self._check_arrays()
             self.scenes = self._read_names("scenes")
@@ -246,8 +248,8 @@ class NyudSource:
             ) from error
 
     def _dataset(self, key: str) -> h5py.Dataset:
-        found = self._file.get(key)
-        if not isinstance(found, h5py.Dataset):
+        found = find_dataset(self._file, key)
+        if found is None:
             raise DataError(
                 f"{self.mat}: dataset {key!r} is missing, found "
                 f"{', '.join(self._file) or 'none'}; use the official labelled file"
@@ -273,7 +275,7 @@ class NyudSource:
         return frames, (height, width)
 
     def _read_names(self, key: str) -> list[str]:
-        self._dataset(key)
+        require_small(self._dataset(key), self.frames)
         try:
             names = read_cells(self._file, key)
         except (OSError, KeyError, TypeError, ValueError) as error:
@@ -287,14 +289,3 @@ class NyudSource:
                 "to match images; use the official labelled file"
             )
         return names
-
-
-def _open_hdf5(path: Path) -> h5py.File:
-    require_file(path)
-    try:
-        return h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE_BYTES)
-    except OSError as error:
-        raise DataError(
-            f"{path}: not a complete HDF5 file ({error}); it may be a truncated "
-            "download, delete it and download it again"
-        ) from error

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from tasks.datasets.errors import DataError
 from tasks.datasets.prepared_folder import SUMMARY, write_atomically
+from tasks.datasets.zip_member import read_member
 
 #: Class names in the order of their labels (alphabetic, as CIFAR-10 numbers them).
 CIFAR10_CLASSES = (
@@ -188,7 +189,7 @@ def _unpack(
     for member in tqdm(members, disable=not progress, unit="picture"):
         target = part / member.filename
         if not _is_intact(target, member):
-            write_atomically(target, archive.read(member))
+            write_atomically(target, read_member(archive, member))
             written += 1
     _remove_strangers(part, members)
     digest = dict(pictures=len(members), content=_fingerprint(members))

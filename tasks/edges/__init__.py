@@ -1,5 +1,6 @@
 """Semantic edges: boundaries between classes, head, loss, metric."""
 
+import cmim.safe_loading  # noqa: F401
 from tasks.edges.ground_truth import AddEdges
 from tasks.edges.head import EdgeHead
 from tasks.edges.losses import BalancedEdgeLoss

@@ -7,10 +7,11 @@ of four tasks: equal to the six decimals that are kept.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from cmim.json_file import read_json
 
 #: The one figure that stands for each task, and whether larger is better.
 HIGHER_IS_BETTER = {
@@ -71,7 +72,7 @@ def read_run(folder: str | Path) -> dict[str, Any]:
                 f"'{folder / name}' does not exist; give the folder of a finished run "
                 "of tools/train.py"
             )
-        found |= json.loads((folder / name).read_text())
+        found |= read_json(folder / name)
     if not found.get("test"):
         raise ComparisonError(
             f"'{folder / 'metrics.json'}' has no test figures; train without --no-test"
@@ -81,7 +82,7 @@ def read_run(folder: str | Path) -> dict[str, Any]:
 
 def run_config(folder: str | Path) -> Path:
     """The config of a run, as it was trained with all overrides."""
-    record = json.loads((Path(folder) / "run.json").read_text())
+    record = read_json(Path(folder) / "run.json")
     return Path(folder) / Path(record["config"]).name
 
 

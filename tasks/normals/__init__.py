@@ -1,5 +1,6 @@
 """Surface normals: ground truth from depth, head, losses, metric."""
 
+import cmim.safe_loading  # noqa: F401
 from tasks.normals.ground_truth import AddNormals
 from tasks.normals.head import NormalHead
 from tasks.normals.losses import NormalAngularLoss, NormalCosineLoss

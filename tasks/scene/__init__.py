@@ -4,6 +4,7 @@ Head and metric are those of :mod:`tasks.classification`, ``LinearHead`` and
 ``ClassificationMetric``.
 """
 
+import cmim.safe_loading  # noqa: F401
 from tasks.scene.ground_truth import AddScene
 
 __all__ = ["AddScene"]

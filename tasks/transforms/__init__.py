@@ -1,5 +1,6 @@
 """Transforms: image, labels and depth as one; pictures with one label each."""
 
+import cmim.safe_loading  # noqa: F401
 from tasks.transforms.augment import AugmentFrame, ResizeImage
 from tasks.transforms.lighting import Lighting
 from tasks.transforms.load import LoadFrame

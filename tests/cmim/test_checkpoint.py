@@ -139,7 +139,9 @@ def load_with_pickle(path: Path) -> None:
         (save_with_pickle, load_with_pickle),
     ],
 )
-def test_nothing_in_a_checkpoint_is_executed(save, load_unsafely, tmp_path):
+def test_nothing_in_a_checkpoint_is_executed(
+    save, load_unsafely, tmp_path, monkeypatch
+):
     folder, path = tmp_path / "created", tmp_path / "evil.pth"
     save({"state_dict": {}, "meta": CreatesFolder(folder)}, path)
     sentence = refusal(path)
@@ -147,6 +149,7 @@ def test_nothing_in_a_checkpoint_is_executed(save, load_unsafely, tmp_path):
     assert "only files that load with torch.load(weights_only=True)" in sentence
     assert "False" not in sentence  # torch's own text advises to trust the file
     # The same file is a real threat, or this test would prove nothing.
+    monkeypatch.delenv("TORCH_FORCE_WEIGHTS_ONLY_LOAD")
     load_unsafely(path)
     assert folder.exists()
 

@@ -1,6 +1,9 @@
 """Downloads against a local server: resuming, sizes, addresses."""
 
+import hashlib
+import re
 import threading
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -8,11 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cmim.digest import sha256_of
 from tasks.datasets import download
-from tasks.datasets.download import NYUD_FILES, download_file, download_nyud
+from tasks.datasets.download import (
+    NYUD_FILES,
+    OfficialFile,
+    download_file,
+    download_nyud,
+)
 from tasks.datasets.errors import DataError
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -72,14 +82,14 @@ def server() -> Iterator[str]:
 
 
 def test_whole_file(server: str, tmp_path: Path) -> None:
-    target = download_file(f"{server}/file", tmp_path / "new" / "a.mat", False)
+    target = download_file(f"{server}/file", tmp_path / "new" / "a.mat", DIGEST, False)
     assert target.read_bytes() == CONTENT
     assert [path.name for path in target.parent.iterdir()] == ["a.mat"]
 
 
 def test_existing_file_is_kept(server: str, tmp_path: Path) -> None:
     (tmp_path / "a.mat").write_bytes(b"mine")
-    download_file(f"{server}/file", tmp_path / "a.mat", False)
+    download_file(f"{server}/file", tmp_path / "a.mat", DIGEST, False)
     assert (tmp_path / "a.mat").read_bytes() == b"mine"
     assert Handler.requests == []
 
@@ -87,11 +97,11 @@ def test_existing_file_is_kept(server: str, tmp_path: Path) -> None:
 def test_interrupted_download_resumes(server: str, tmp_path: Path) -> None:
     target = tmp_path / "a.mat"
     with pytest.raises(DataError, match="run it again to resume"):
-        download_file(f"{server}/short", target, False)
+        download_file(f"{server}/short", target, DIGEST, False)
     assert not target.exists()
     have = (tmp_path / "a.mat.part").stat().st_size
     assert 0 < have < len(CONTENT)
-    download_file(f"{server}/file", target, False)
+    download_file(f"{server}/file", target, DIGEST, False)
     assert Handler.requests[-1] == ("/file", f"bytes={have}-")
     assert target.read_bytes() == CONTENT
     assert not (tmp_path / "a.mat.part").exists()
@@ -99,43 +109,45 @@ def test_interrupted_download_resumes(server: str, tmp_path: Path) -> None:
 
 def test_server_without_ranges_starts_again(server: str, tmp_path: Path) -> None:
     (tmp_path / "a.mat.part").write_bytes(b"x" * 1000)
-    target = download_file(f"{server}/norange", tmp_path / "a.mat", False)
+    target = download_file(f"{server}/norange", tmp_path / "a.mat", DIGEST, False)
     assert target.read_bytes() == CONTENT
 
 
 def test_complete_part_is_taken(server: str, tmp_path: Path) -> None:
     (tmp_path / "a.mat.part").write_bytes(CONTENT)
-    target = download_file(f"{server}/file", tmp_path / "a.mat", False)
+    target = download_file(f"{server}/file", tmp_path / "a.mat", DIGEST, False)
     assert target.read_bytes() == CONTENT
 
 
 def test_overlong_part_starts_again(server: str, tmp_path: Path) -> None:
     (tmp_path / "a.mat.part").write_bytes(CONTENT + b"more")
-    target = download_file(f"{server}/file", tmp_path / "a.mat", False)
+    target = download_file(f"{server}/file", tmp_path / "a.mat", DIGEST, False)
     assert target.read_bytes() == CONTENT
 
 
 def test_wrong_range_is_refused(server: str, tmp_path: Path) -> None:
     (tmp_path / "a.mat.part").write_bytes(CONTENT[:1000])
     with pytest.raises(DataError, match="bytes from 1001, asked from 1000"):
-        download_file(f"{server}/shifted", tmp_path / "a.mat", False)
+        download_file(f"{server}/shifted", tmp_path / "a.mat", DIGEST, False)
     assert (tmp_path / "a.mat.part").read_bytes() == CONTENT[:1000]
 
 
 @pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://host/a", "a.mat"])
 def test_other_schemes_are_refused(url: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not an http or https address"):
-        download_file(url, tmp_path / "a.mat", False)
+        download_file(url, tmp_path / "a.mat", DIGEST, False)
 
 
 def test_redirect_to_other_scheme_is_refused(server: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not an http or https address"):
-        download_file(f"{server}/redirect", tmp_path / "a.mat", False)
+        download_file(f"{server}/redirect", tmp_path / "a.mat", DIGEST, False)
 
 
 def test_unreachable_server_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"with a browser and put the file there"):
-        download_file("http://127.0.0.1:9/a", tmp_path / "a.mat", False, timeout=2)
+        download_file(
+            "http://127.0.0.1:9/a", tmp_path / "a.mat", DIGEST, False, timeout=2
+        )
 
 
 def test_all_official_files_are_fetched(
@@ -146,9 +158,49 @@ def test_all_official_files_are_fetched(
         "splits.mat",
         "classMapping40.mat",
     }
-    monkeypatch.setattr(
-        download, "NYUD_FILES", {name: f"{server}/{name}" for name in NYUD_FILES}
-    )
+    files = {n: OfficialFile(f"{server}/{n}", DIGEST) for n in NYUD_FILES}
+    monkeypatch.setattr(download, "NYUD_FILES", files)
     paths = download_nyud(tmp_path, progress=False)
     assert sorted(path.name for path in paths) == sorted(NYUD_FILES)
     assert all(path.read_bytes() == CONTENT for path in paths)
+
+
+def test_another_file_is_refused_and_not_kept(server: str, tmp_path: Path) -> None:
+    """Of the right size, as a changed copy is."""
+    other = hashlib.sha256(CONTENT[::-1]).hexdigest()
+    with pytest.raises(DataError, match=f"SHA-256 {DIGEST}, expected {other}"):
+        download_file(f"{server}/file", tmp_path / "a.mat", other, False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_part_is_seen_when_it_is_resumed(server: str, tmp_path: Path) -> None:
+    (tmp_path / "a.mat.part").write_bytes(CONTENT[:500] + b"x" + CONTENT[501:1000])
+    with pytest.raises(DataError, match="was damaged on the way or is another file"):
+        download_file(f"{server}/file", tmp_path / "a.mat", DIGEST, False)
+    download_file(f"{server}/file", tmp_path / "a.mat", DIGEST, False)
+    assert (tmp_path / "a.mat").read_bytes() == CONTENT
+
+
+def test_addresses_are_pinned_and_encrypted() -> None:
+    for name, file in NYUD_FILES.items():
+        assert file.url.startswith("https://"), name
+        assert re.fullmatch("[0-9a-f]{64}", file.sha256), name
+        # A branch may move; a revision cannot.
+        assert "/master/" not in file.url
+        assert "/main/" not in file.url
+
+
+def test_https_is_not_left_on_the_way() -> None:
+    request = urllib.request.Request("https://localhost/file")
+    with pytest.raises(DataError, match="leads to http://localhost/other, which is no"):
+        download._WebOnly().redirect_request(
+            request, None, 302, "", {}, "http://localhost/other"
+        )
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", ["splits.mat", "classMapping40.mat"])
+def test_recorded_digests_are_those_of_the_official_files(nyuv2: Path, name) -> None:
+    if not (nyuv2 / name).is_file():
+        pytest.skip(f"{name} is not here")
+    assert sha256_of(nyuv2 / name) == NYUD_FILES[name].sha256

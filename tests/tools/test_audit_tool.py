@@ -1,0 +1,66 @@
+"""Lower bounds without known holes, and the tool that says so."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cmim.engine import known_holes
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_lower_bounds_have_no_known_hole():
+    lowest = known_holes.lowest_versions(ROOT / "setup.cfg")
+    assert known_holes.known_holes(lowest) == []
+    assert {package for package, *_ in known_holes.HOLES} <= set(lowest)
+
+
+def test_bounds_of_extras_are_read_too(tmp_path):
+    (tmp_path / "setup.cfg").write_text(
+        "[options]\ninstall_requires =\n    # why\n    torch>=2.5\n"
+        "[options.extras_require]\nserve =\n    python-multipart>=0.0.9\n"
+        "all =\n    %(serve)s\n"
+    )
+    lowest = known_holes.lowest_versions(tmp_path / "setup.cfg")
+    assert lowest == {"torch": "2.5", "python-multipart": "0.0.9"}
+    assert len(known_holes.known_holes(lowest)) == 6
+
+
+def test_the_tool_answers_without_a_network():
+    done = subprocess.run(
+        [sys.executable, "tools/audit.py", "--offline"],
+        cwd=ROOT, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert "lower bounds: 0 holes of the stored list" in done.stdout, done.stderr
+    assert "not asked" in done.stdout
+    found = known_holes.known_holes(known_holes.installed_versions())
+    assert done.returncode == int(bool(found))
+
+
+@pytest.mark.parametrize(
+    ("code", "stdout", "stderr", "clean"),
+    [
+        (0, "No known vulnerabilities found", "", True),
+        (1, "Name Version ID Fix\ntqdm 4.1 CVE 4.66.3", "", False),
+        (1, "", "Traceback\nConnectionError: no route", None),
+        (1, "", "No module named pip_audit", None),
+    ],
+)
+def test_what_pip_audit_says(monkeypatch, code, stdout, stderr, clean):
+    answer = subprocess.CompletedProcess([], code, stdout, stderr)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: answer)
+    found, said = known_holes.ask_pip_audit()
+    assert found is clean
+    assert said == (stdout or stderr.splitlines()[-1])
+
+
+def test_no_answer_is_not_a_clean_one(monkeypatch):
+    def wait(*_, timeout, **__):
+        raise subprocess.TimeoutExpired("pip_audit", timeout)
+
+    monkeypatch.setattr(subprocess, "run", wait)
+    assert known_holes.ask_pip_audit(3) == (None, "no answer within 3 s")
