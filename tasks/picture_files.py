@@ -62,8 +62,7 @@ def read_picture(
         raise DataError(
             f"'{path}' cannot be decoded as a picture; give a PNG or JPEG file"
         )
-    image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    return _to_bytes(image, white, path)
+    return _to_bytes(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), white, path)
 
 
 def read_to_show(path: str | Path) -> NDArray[np.uint8]:
@@ -154,11 +153,12 @@ def _read_bands(path: Path, channels: int | None) -> NDArray:
     if path.suffix.lower() == ".npy":
         array = _read_stored(path)
     else:
-        array = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        if array is None:
+        stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if stored is None:
             raise DataError(
                 f"'{path}' cannot be decoded as a picture; give a PNG or .npy file"
             )
+        array: NDArray = stored
         if array.ndim == 3 and array.shape[2] in (3, 4):
             array = array[..., [2, 1, 0, 3][: array.shape[2]]]
         turned = orientation(path)

@@ -138,7 +138,7 @@ def predict_image(
     Raises:
         DataError: The file is missing or no picture.
     """
-    image = read_picture(path, channels, white)
+    image: np.ndarray = read_picture(path, channels, white)
     original = image.shape[:2]
     height, width = original
     if isinstance(size, int):

@@ -100,7 +100,8 @@ class BinaryMobileNet(BinaryEncoder):
         in_channels: Bands of the pictures, 3 for RGB.
 
     Shape:
-        ``(N, in_channels, H, W)`` to a tuple of ``(N, C_i, ceil(H / s_i), ceil(W / s_i))``.
+        ``(N, in_channels, H, W)`` to a tuple of
+        ``(N, C_i, ceil(H / s_i), ceil(W / s_i))``.
 
     Raises:
         ValueError: Unknown method, output stride or stage; no channels.

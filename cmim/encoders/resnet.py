@@ -51,7 +51,8 @@ class BinaryResNet(BinaryEncoder):
         in_channels: Bands of the pictures, 3 for RGB.
 
     Shape:
-        ``(N, in_channels, H, W)`` to a tuple of ``(N, C_i, ceil(H / s_i), ceil(W / s_i))``.
+        ``(N, in_channels, H, W)`` to a tuple of
+        ``(N, C_i, ceil(H / s_i), ceil(W / s_i))``.
 
     Raises:
         ValueError: Unknown depth, method, stem, shortcut, output stride or stage; no

@@ -237,8 +237,8 @@ class DenseFolderDataset(ReplayableDataset):
             else "no pixel is known; check depth_void_values and the files"
         )
         raise DataError(
-            f"the {what} of all {len(samples)} frames, such as '{samples[0][key]}', say "
-            f"nothing: {advice}"
+            f"the {what} of all {len(samples)} frames, such as "
+            f"'{samples[0][key]}', say nothing: {advice}"
         )
 
     def refuse_mask(self, seen: set[int], sample: dict[str, Any]) -> None:

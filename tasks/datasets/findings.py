@@ -1,4 +1,4 @@
-"""What a check of many files finds, grouped: reasons with a count, and equal pictures."""
+"""What a check of many files finds: reasons with a count, and equal pictures."""
 
 from __future__ import annotations
 

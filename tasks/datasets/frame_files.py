@@ -143,7 +143,7 @@ def read_frame(info: dict[str, Any]) -> dict[str, NDArray]:
             the maps are, too.
     """
     kind = dict(channels=info.get("image_channels"), white=info.get("image_white"))
-    frame = {"img": read_picture(info["img_path"], **kind)}
+    frame: dict[str, NDArray] = {"img": read_picture(info["img_path"], **kind)}
     _check_upright(frame["img"], info["img_path"])
     if "seg_map_path" in info:
         label_format: LabelFormat = info["label_format"]

@@ -15,8 +15,9 @@ from tasks.datasets.name_patterns import files_below, some
 SPLITS = ("train", "val", "test")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 # Pictures that are not read; leaving them out would be silent.
-UNREAD = (".avif", ".heic", ".heif", ".jfif", ".jp2", ".npy", ".ppm", ".pgm", ".raw")
-UNREAD += (".dng", ".cr2", ".nef", ".tga", ".svg", ".psd", ".jxl", ".mpo", ".jpe")
+_OTHERS = (".avif", ".heic", ".heif", ".jfif", ".jpe", ".jp2", ".jxl", ".mpo", ".npy")
+_RAW = (".ppm", ".pgm", ".raw", ".dng", ".cr2", ".nef", ".tga", ".svg", ".psd")
+UNREAD = (*_OTHERS, *_RAW)
 
 
 @DATASETS.register_module()
@@ -39,8 +40,9 @@ class ImageFolderDataset(LabelledPictures):
         test_mode: Set for evaluation loaders.
 
     Raises:
-        DataError: A folder is missing or has no class, a class has no picture,
-            pictures would be left out, or the classes are not those of the other splits or of ``metainfo``.
+        DataError: A folder is missing or has no class, a class has no picture, pictures
+            would be left out, or the classes are not those of the other splits or of
+            ``metainfo``.
     """
 
     splits = SPLITS

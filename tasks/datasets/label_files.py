@@ -1,4 +1,4 @@
-"""Reading the values of label pictures as they are stored, whatever the kind of file."""
+"""Reading the values of label pictures as stored, whatever the kind of file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,21 @@ UNSUPPORTED = (
 )
 # Suffixes of pictures that keep their values, and of those read to be refused by name.
 LABEL_SUFFIXES = frozenset(
-    [".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".jpg", ".jpeg", ".jp2", ".avif", ".*"]
+    [
+        ".png",
+        ".tif",
+        ".tiff",
+        ".bmp",
+        ".gif",
+        ".webp",
+        ".pgm",
+        ".ppm",
+        ".jpg",
+        ".jpeg",
+        ".jp2",
+        ".avif",
+        ".*",
+    ]
 )
 
 
@@ -123,7 +137,7 @@ def read_colours(path: Path) -> NDArray[np.uint8]:
     """``(H, W, 3)`` RGB.
 
     Raises:
-        DataError: Damaged, lossy, of more than 8 bits a channel, or in part transparent.
+        DataError: Damaged, lossy, of more than 8 bits a channel, or transparent.
     """
     with _opened(path) as picture:
         if picture.mode[0] in "IF" or is_deep(path):
@@ -191,11 +205,19 @@ def _read_few_bits(path: Path, palettes: Palettes) -> NDArray | None:
             return numbers
         if picture.mode == "1":
             return np.asarray(picture, np.uint8)
-        bits = {"L;2": 2, "L;4": 4}.get(str(picture.tile[0][3])) if picture.tile else 0
-        if picture.mode == "L" and bits:
+        bits = _grey_bits(path)
+        if picture.mode == "L" and bits in (2, 4):
             # Both are spread evenly: the largest number of 2 or 4 bits is 255.
             return np.asarray(picture, np.uint8) // np.uint8(255 // (2**bits - 1))
         return None
+
+
+def _grey_bits(path: Path) -> int | None:
+    """Bits of a grey PNG, which Pillow does not keep once it has read the file."""
+    with open(path, "rb") as file:
+        head = file.read(26)
+    grey = head.startswith(b"\x89PNG") and len(head) == 26 and head[25] == 0
+    return head[24] if grey else None
 
 
 def _colours(picture: NDArray[np.uint8]) -> list[str]:

@@ -166,7 +166,7 @@ class LabelFormat:
         )
 
     def _two_readings(self, codes: NDArray) -> str:
-        """0 to K are one value more than classes: the first may be void, or the last."""
+        """0 to K are one value more than classes: the first or the last may be void."""
         count = len(self.classes)
         shares = {k: 100 * float((codes == k).mean()) for k in (0, count)}
         also = f", {VOID}" if VOID in codes else ""
@@ -182,8 +182,8 @@ class LabelFormat:
         ratio = max(shares.values()) / max(min(shares.values()), 1e-9)
         told = "no class is usually rare, so the first reading is the likelier one"
         return (
-            f"One value has to be void. Either {readings[0]}; or {readings[1]}. Of this "
-            f"file's pixels {shares[0]:.1f} % are 0 and {shares[count]:.1f} % are "
+            f"One value has to be void. Either {readings[0]}; or {readings[1]}. Of "
+            f"this file's pixels {shares[0]:.1f} % are 0 and {shares[count]:.1f} % are "
             f"{count}: {told if ratio >= 4 else 'that does not tell which'}"
         )
 

@@ -45,16 +45,15 @@ def codes_of(value: Value, as_colour: bool) -> list[int]:
         ([3, 4, 5], [256])
     """
     if as_colour:
-        colours = [value] if _is_triple(value) else value
-        if _is_list(colours) and colours and all(map(_is_triple, colours)):  # type: ignore[arg-type]
-            triples: list[Any] = list(colours)  # type: ignore[arg-type]
-            if all(0 <= level <= 255 for triple in triples for level in triple):
-                return [r << 16 | g << 8 | b for r, g, b in triples]
+        triples: Any = [value] if _is_triple(value) else value
+        fits = _is_list(triples) and len(triples) > 0 and all(map(_is_triple, triples))
+        if fits and all(0 <= level <= 255 for triple in triples for level in triple):
+            return [r << 16 | g << 8 | b for r, g, b in triples]
     else:
         numbers: Any = value if isinstance(value, range) or _is_list(value) else [value]
-        if len(numbers) and all(map(_is_number, numbers)):
-            if min(numbers) >= 0 and max(numbers) <= _LARGEST:
-                return list(numbers)
+        fits = len(numbers) > 0 and all(map(_is_number, numbers))
+        if fits and min(numbers) >= 0 and max(numbers) <= _LARGEST:
+            return list(numbers)
     raise ValueError(
         f"label value {value!r}: expected "
         + (
@@ -62,8 +61,9 @@ def codes_of(value: Value, as_colour: bool) -> list[int]:
             if as_colour
             else "a number, 0 to 65535, a list of numbers or a range"
         )
-        + "; either all values are whole numbers or all colours. Lists of three numbers "
-        "everywhere are colours; a number among void_values=[255] says they are not"
+        + "; either all values are whole numbers or all colours. Lists of three "
+        "numbers everywhere are colours; a number in void_values=[255] says they are "
+        "numbers"
     )
 
 

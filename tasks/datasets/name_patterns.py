@@ -158,7 +158,7 @@ def files_below(folder: Path) -> Iterator[str]:
     Links to folders are followed, except back into a folder that they lie in.
     """
     for place, folders, files in os.walk(folder, followlinks=True):
-        above = {os.path.realpath(p) for p in (place, *Path(place).parents)}
+        above = {os.path.realpath(p) for p in (Path(place), *Path(place).parents)}
         folders[:] = sorted(
             f
             for f in folders

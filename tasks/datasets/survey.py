@@ -74,11 +74,11 @@ def _built(
     loader: str, options: dict[str, Any]
 ) -> tuple[DenseFolderDataset | LabelledPictures, dict[str, int | None]]:
     """A data set that reads nothing yet, and how its pictures are read."""
-    kind = options.pop("type")
-    kind = DATASETS.get(kind) if isinstance(kind, str) else kind
+    named = options.pop("type")
+    kind = DATASETS.get(named) if isinstance(named, str) else named
     if kind is None or not issubclass(kind, (DenseFolderDataset, LabelledPictures)):
         raise DataError(
-            f"{loader} reads {getattr(kind, '__name__', kind)}; only data sets in "
+            f"{loader} reads {getattr(named, '__name__', named)}; only data sets in "
             "folders (DenseFolderDataset) and pictures with one label each "
             "(ImageFolderDataset, CIFAR, IDX) can be checked"
         )
