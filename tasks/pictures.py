@@ -10,6 +10,7 @@ import numpy as np
 
 from tasks.datasets.errors import DataError
 from tasks.datasets.nyu40 import NYU40_CLASSES, NYU40_PALETTE
+from tasks.picture_files import read_picture
 
 VOID = 255
 
@@ -218,16 +219,10 @@ def read_image(path: str | Path) -> np.ndarray:
     """Read a picture as ``(H, W, 3)`` uint8 RGB.
 
     Raises:
-        DataError: Missing or not a picture.
+        DataError: Missing, not a picture, or with more than RGB of 8 bits keeps; see
+            :func:`tasks.picture_files.read_picture`.
     """
-    if not Path(path).is_file():
-        raise DataError(f"image '{path}' does not exist; give the path of a picture")
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise DataError(
-            f"'{path}' cannot be decoded as a picture; give a PNG or JPEG file"
-        )
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return read_picture(path)
 
 
 def write_image(path: str | Path, image: np.ndarray) -> None:

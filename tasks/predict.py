@@ -14,8 +14,11 @@ from mmengine.dataset import Compose
 from mmengine.model import BaseModel
 from mmseg.structures import SegDataSample
 
+from tasks.datasets.errors import DataError
+from tasks.datasets.image_folder import find_pictures
+from tasks.datasets.label_values import codes_of, coloured
 from tasks.datasets.nyu40 import NYU40_CLASSES
-from tasks.pictures import read_image
+from tasks.picture_files import read_picture
 from tasks.transforms.augment import fit_shorter
 
 
@@ -42,9 +45,40 @@ def class_colours(config: Config) -> Sequence[Sequence[int]] | None:
     dataset = config.test_dataloader.dataset
     palette = (dataset.get("metainfo") or {}).get("palette")
     values = dataset.get("label_values")
-    if palette is None and values and not isinstance(values[0], int):
-        return values
+    if (
+        palette is None
+        and values
+        and coloured(values, dataset.get("void_values") or ())
+    ):
+        # Of a class of several colours the first one.
+        codes = [codes_of(value, as_colour=True)[0] for value in values]
+        return [[code >> 16, code >> 8 & 255, code & 255] for code in codes]
     return palette
+
+
+def picture_kind(config: Config) -> dict[str, int | None]:
+    """How a config's test pictures are read: ``channels`` and ``white``."""
+    dataset = config.test_dataloader.dataset
+    names = ("channels", "white")
+    return {name: dataset.get(f"image_{name}") for name in names}
+
+
+def image_files(paths: Sequence[str | Path]) -> list[Path]:
+    """Picture files that are named, and all those in folders that are named.
+
+    Raises:
+        DataError: A folder has no picture.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = [path / name for name in find_pictures(path)]
+        if not inside:
+            raise DataError(f"folder '{path}' has no pictures; name another one")
+        found += inside
+    return found
 
 
 @torch.inference_mode()
@@ -78,7 +112,11 @@ def classify_image(
 
 @torch.inference_mode()
 def predict_image(
-    model: BaseModel, path: str | Path, size: Sequence[int] | int | None
+    model: BaseModel,
+    path: str | Path,
+    size: Sequence[int] | int | None,
+    channels: int | None = None,
+    white: int | None = None,
 ) -> Any:
     """Predict one picture of any size.
 
@@ -90,6 +128,8 @@ def predict_image(
         path: Picture file.
         size: ``(H, W)``, of which H counts, or the shorter side, in pixels; the
             picture's own size when None.
+        channels: See :func:`tasks.picture_files.read_picture`.
+        white: Likewise.
 
     Returns:
         Data sample with ``img_path`` and what the model predicts: ``pred_sem_seg``,
@@ -98,7 +138,7 @@ def predict_image(
     Raises:
         DataError: The file is missing or no picture.
     """
-    image = read_image(path)
+    image: np.ndarray = read_picture(path, channels, white)
     original = image.shape[:2]
     height, width = original
     if isinstance(size, int):

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from tasks.datasets.nyu40 import NYU40_CLASSES
+from tasks.picture_files import read_to_show
 from tasks.pictures import (
     colour_normals,
     depth_with_scale,
     overlay_classes,
     overlay_edges,
     palette_of,
-    read_image,
     write_image,
 )
 
@@ -90,7 +90,7 @@ class PredictionWriter:
     def _draw_classes(self, sample: Any, base: Path) -> Path:
         classes = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
         write_image(f"{base}_labels.png", classes + np.uint8(1))
-        image = read_image(sample.img_path)
+        image = read_to_show(sample.img_path)
         picture = overlay_classes(image, classes, self.classes, self.palette)
         return _write_picture(f"{base}_overlay.png", picture)
 
@@ -112,7 +112,7 @@ def _draw_normals(sample: Any, base: Path) -> Path:
 def _draw_edges(sample: Any, base: Path) -> Path:
     share = sample.pred_edge_map.data[0].cpu().numpy()
     write_image(f"{base}_edges.png", np.rint(255 * share).astype(np.uint8))
-    picture = overlay_edges(read_image(sample.img_path), share)
+    picture = overlay_edges(read_to_show(sample.img_path), share)
     return _write_picture(f"{base}_edges_overlay.png", picture)
 
 

@@ -22,7 +22,9 @@ def main() -> None:
         "checkpoint",
         help="WORK_DIR/last.pth of a training run, or MODEL.xml of tools/export.py",
     )
-    parser.add_argument("images", nargs="+", help="picture files of any size")
+    parser.add_argument(
+        "images", nargs="+", help="picture files of any size, or folders"
+    )
     parser.add_argument("--out", default="predictions", help="folder to write into")
     args = parser.parse_args()
 
@@ -34,23 +36,26 @@ def main() -> None:
         class_colours,
         class_names,
         classify_image,
+        image_files,
         network_size,
+        picture_kind,
         predict_image,
     )
     from tasks.prediction_writer import PredictionWriter
 
     config = load_config(args.config, args.cfg_options)
+    images = image_files(args.images)
     model = load_task_model(config, args.checkpoint)
     if "head" in task_model_config(config):
-        for path in args.images:
+        for path in images:
             classes = classify_image(model, config, path)
             print(f"{path}: " + "  ".join(f"{n} {100 * p:.1f} %" for n, p in classes))
         return
     writer = PredictionWriter(args.out, class_names(config), class_colours(config))
     size = network_size(config)
     written = []
-    for path in tqdm(args.images, unit="image", disable=None):
-        written += writer(predict_image(model, path, size))
+    for path in tqdm(images, unit="image", disable=None):
+        written += writer(predict_image(model, path, size, **picture_kind(config)))
     for path in written:
         print(path)
 

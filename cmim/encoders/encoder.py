@@ -82,6 +82,17 @@ def require_channels(base_channels: int) -> int:
     return base_channels
 
 
+def require_bands(in_channels: int) -> int:
+    """Bands of the pictures that an encoder reads, if there are any.
+
+    Raises:
+        ValueError: Less than one.
+    """
+    if in_channels < 1:
+        raise ValueError(f"in_channels must be at least 1, got {in_channels}")
+    return in_channels
+
+
 def limit_strides(
     strides: Sequence[int], output_stride: int | None, stem: int
 ) -> list[tuple[int, int]]:

@@ -8,7 +8,12 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from cmim.encoders.encoder import BinaryEncoder, limit_strides, require_channels
+from cmim.encoders.encoder import (
+    BinaryEncoder,
+    limit_strides,
+    require_bands,
+    require_channels,
+)
 from cmim.layers.unit import ConvUnit
 from cmim.methods import Method, get_method
 
@@ -92,9 +97,11 @@ class BinaryMobileNet(BinaryEncoder):
         out_indices: Which of the four stages are returned; all when None.
         init_from: Path of a checkpoint of this project for the latent weights.
         init_cfg: mmengine initialisation; Kaiming normal when None.
+        in_channels: Bands of the pictures, 3 for RGB.
 
     Shape:
-        ``(N, 3, H, W)`` to a tuple of ``(N, C_i, ceil(H / s_i), ceil(W / s_i))``.
+        ``(N, in_channels, H, W)`` to a tuple of
+        ``(N, C_i, ceil(H / s_i), ceil(W / s_i))``.
 
     Raises:
         ValueError: Unknown method, output stride or stage; no channels.
@@ -117,11 +124,15 @@ class BinaryMobileNet(BinaryEncoder):
         out_indices: Sequence[int] | None = None,
         init_from: str | None = None,
         init_cfg: dict | None = None,
+        in_channels: int = 3,
     ) -> None:
         super().__init__(len(STAGES), out_indices, init_from, init_cfg)
         chosen = get_method(method)
         require_channels(base_channels)
-        self.conv1 = nn.Conv2d(3, base_channels, 3, stride=2, padding=1, bias=False)
+        require_bands(in_channels)
+        self.conv1 = nn.Conv2d(
+            in_channels, base_channels, 3, stride=2, padding=1, bias=False
+        )
         self.bn1 = nn.BatchNorm2d(base_channels)
         designed = [stride for stage in STAGES for _, stride in stage]
         limited = iter(limit_strides(designed, output_stride, stem=2))

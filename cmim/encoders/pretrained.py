@@ -108,6 +108,12 @@ def _advice(state: dict[str, Tensor], own: dict[str, Tensor]) -> str:
             f"{_times(sizes[1])} ({kinds[1]}): use weights trained with "
             f"stem='{kinds[1]}', or set backbone.stem={kinds[0]}"
         )
+    if theirs.shape[1] != ours.shape[1]:
+        return (
+            f"its stem reads {theirs.shape[1]} bands and the encoder's {ours.shape[1]} "
+            "(in_channels): weights of other bands cannot be guessed; use weights "
+            "trained with the same, or leave init_from out"
+        )
     return (
         f"it has {theirs.shape[0]} channels behind the stem and the encoder "
         f"{ours.shape[0]}: use weights of the same depth and base_channels"

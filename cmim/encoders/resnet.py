@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from cmim.encoders.encoder import BinaryEncoder, limit_strides, require_channels
+from cmim.encoders.encoder import (
+    BinaryEncoder,
+    limit_strides,
+    require_bands,
+    require_channels,
+)
 from cmim.layers import BasicBlock
 from cmim.methods import get_method
 
@@ -43,9 +48,11 @@ class BinaryResNet(BinaryEncoder):
         init_from: Path of a checkpoint for the latent weights: a state dict of
             torchvision's ResNet of the same depth, or a checkpoint of this project.
         init_cfg: mmengine initialisation; Kaiming normal when None.
+        in_channels: Bands of the pictures, 3 for RGB.
 
     Shape:
-        ``(N, 3, H, W)`` to a tuple of ``(N, C_i, ceil(H / s_i), ceil(W / s_i))``.
+        ``(N, in_channels, H, W)`` to a tuple of
+        ``(N, C_i, ceil(H / s_i), ceil(W / s_i))``.
 
     Raises:
         ValueError: Unknown depth, method, stem, shortcut, output stride or stage; no
@@ -78,6 +85,7 @@ class BinaryResNet(BinaryEncoder):
         out_indices: Sequence[int] | None = None,
         init_from: str | None = None,
         init_cfg: dict | None = None,
+        in_channels: int = 3,
     ) -> None:
         if depth not in BLOCKS:
             raise ValueError(f"depth {depth} is unknown; choose from 18, 20, 34")
@@ -96,7 +104,7 @@ class BinaryResNet(BinaryEncoder):
         if base_channels is None:
             base_channels = 16 if for_cifar else 64
         base = require_channels(base_channels)
-        self._add_stem(stem, base)
+        self._add_stem(stem, base, require_bands(in_channels))
         self.nonlinearity = chosen.nonlinearity(base)
         self.maxpool = (
             nn.MaxPool2d(3, stride=2, padding=1)
@@ -121,10 +129,10 @@ class BinaryResNet(BinaryEncoder):
                 channels = width
             self.add_module(f"layer{i + 1}", layer)
 
-    def _add_stem(self, stem: str, width: int) -> None:
+    def _add_stem(self, stem: str, width: int, bands: int) -> None:
         size, stride = (7, 2) if stem == "imagenet" else (3, 1)
         self.conv1 = nn.Conv2d(
-            3, width, size, stride=stride, padding=size // 2, bias=False
+            bands, width, size, stride=stride, padding=size // 2, bias=False
         )
         self.bn1 = nn.BatchNorm2d(width)
 

@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from cmim.encoders.encoder import BinaryEncoder, limit_strides, require_channels
+from cmim.encoders.encoder import (
+    BinaryEncoder,
+    limit_strides,
+    require_bands,
+    require_channels,
+)
 from cmim.layers.unit import ConvUnit
 from cmim.methods import get_method
 
@@ -30,9 +35,11 @@ class BinaryVGGSmall(BinaryEncoder):
         out_indices: Which stages are returned, 0 to 2; all when None.
         init_from: Path of a checkpoint of this project for the latent weights.
         init_cfg: mmengine initialisation; Kaiming normal when None.
+        in_channels: Bands of the pictures, 3 for RGB.
 
     Shape:
-        ``(N, 3, H, W)`` to a tuple of ``(N, C_i, ceil(H / s_i), ceil(W / s_i))``.
+        ``(N, in_channels, H, W)`` to a tuple of
+        ``(N, C_i, ceil(H / s_i), ceil(W / s_i))``.
 
     Raises:
         ValueError: Unknown method, output stride or stage; no channels.
@@ -58,12 +65,14 @@ class BinaryVGGSmall(BinaryEncoder):
         out_indices: Sequence[int] | None = None,
         init_from: str | None = None,
         init_cfg: dict | None = None,
+        in_channels: int = 3,
     ) -> None:
         super().__init__(3, out_indices, init_from, init_cfg)
         strides = limit_strides((2, 2, 2), output_stride, stem=1)
         chosen = get_method(method)
         require_channels(base_channels)
-        self.conv1 = nn.Conv2d(3, base_channels, 3, padding=1, bias=False)
+        require_bands(in_channels)
+        self.conv1 = nn.Conv2d(in_channels, base_channels, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(base_channels)
         self.nonlinearity = chosen.nonlinearity(base_channels)
         channels = base_channels

@@ -11,7 +11,9 @@ from mmseg.registry import DATASETS
 
 from tasks.datasets.errors import DataError
 from tasks.datasets.frame_files import read_frame
-from tasks.datasets.label_format import LabelFormat, Value
+from tasks.datasets.label_files import UNSUPPORTED, check_label_pattern
+from tasks.datasets.label_format import VOID, LabelFormat
+from tasks.datasets.label_values import Value
 from tasks.datasets.name_patterns import fill_split, find_files, read_names, some
 from tasks.datasets.replayable import ReplayableDataset
 from tasks.transforms.load import LoadFrame
@@ -46,11 +48,16 @@ class DenseFolderDataset(ReplayableDataset):
         metainfo: ``classes``: class names, needed for labels; ``palette``: colours to
             draw them in.
         label_values: What stands for each class in the label files: numbers, or RGB
-            triples; 0, 1, 2, ... when None.
+            triples; 0, 1, 2, ... when None. Several values make one class in a list or
+            a range: ``[0, [1, 2], range(26000, 27000)]``.
         void_values: What stands for no class; when None 255, for colours black.
+        ignore_palettes: Numbers count also where files colour them differently.
         depth_scale: Metres per unit of the depth files, needed for depth.
         depth_void_values: Values of the depth files that say "unknown", besides 0, NaN
-            and infinity; 65535 of some sensors.
+            and infinity; 65535 of some sensors. ``[]`` says that there are none.
+        image_channels: Bands of the pictures; RGB when None.
+            See :func:`tasks.picture_files.read_picture`.
+        image_white: Value of pictures of 16 bits that becomes 255, for example 4095.
         pipeline: Transforms.
         limit: Use the first frames only, for trials.
         test_mode: Set for evaluation loaders.
@@ -73,18 +80,24 @@ class DenseFolderDataset(ReplayableDataset):
         label_values: Sequence[Value] | None = None,
         void_values: Sequence[Value] | None = None,
         depth_scale: float | None = None,
-        depth_void_values: Sequence[float] = (),
+        depth_void_values: Sequence[float] | None = None,
         pipeline: list | tuple = (),
         limit: int | None = None,
         test_mode: bool = False,
         probe: bool = True,
+        ignore_palettes: bool = False,
+        image_channels: int | None = None,
+        image_white: int | None = None,
     ) -> None:
         self.patterns = dict(img_path=images, seg_map_path=labels, depth_path=depth)
         self.names = names
         self.split = split
         self.limit = limit
         self.probe = probe
-        self.formats: dict[str, Any] = {}
+        self.formats: dict[str, Any] = dict(
+            image_channels=_positive("image_channels", image_channels),
+            image_white=_positive("image_white", image_white),
+        )
         self._check_patterns()
         if labels is not None:
             classes = (metainfo or {}).get("classes") or ()
@@ -92,7 +105,7 @@ class DenseFolderDataset(ReplayableDataset):
                 raise ValueError(
                     "labels need class names: metainfo=dict(classes=['floor', ...])"
                 )
-            form = LabelFormat(classes, label_values, void_values)
+            form = LabelFormat(classes, label_values, void_values, ignore_palettes)
             self.formats["label_format"] = form
         if depth is not None:
             if not isinstance(depth_scale, (int, float)) or not depth_scale > 0:
@@ -101,7 +114,7 @@ class DenseFolderDataset(ReplayableDataset):
                     "unit of the files, 0.001 for millimetres, 1.0 for metres"
                 )
             self.formats["depth_scale"] = depth_scale
-            self.formats["depth_void"] = tuple(depth_void_values)
+            self.formats["depth_void"] = depth_void_values
         super().__init__(
             data_root=data_root,
             metainfo=metainfo,
@@ -127,6 +140,8 @@ class DenseFolderDataset(ReplayableDataset):
     def _check_patterns(self) -> None:
         if self.patterns["seg_map_path"] is self.patterns["depth_path"] is None:
             raise ValueError("give labels, depth or both: patterns of their files")
+        if self.patterns["seg_map_path"] is not None:
+            check_label_pattern(self.patterns["seg_map_path"])
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"limit must be at least 1 frame, got {self.limit}")
         used = [p for p in (*self.patterns.values(), self.names) if p is not None]
@@ -175,13 +190,56 @@ class DenseFolderDataset(ReplayableDataset):
 
     def _probe(self, samples: list[dict[str, Any]]) -> None:
         """Read a few frames, so that a wrong description is found at once."""
-        places = {0, len(samples) // 2, len(samples) - 1}
+        places = sorted({0, len(samples) // 2, len(samples) - 1})
         seen: set[int] = set()
-        for place in sorted(places):
+        depth = False
+        # Where the first three say nothing, it takes more to know that all are so.
+        for place in (*places, *(k for k in range(len(samples)) if k not in places)):
             frame = read_frame({**samples[place], **self.formats})
             if "gt_seg_map" in frame:
                 seen.update(np.unique(frame["gt_seg_map"]).tolist())
-        self.refuse_mask(seen, samples[0])
+            depth = depth or bool(np.any(frame.get("gt_depth_map", False)))
+            if place == places[-1]:
+                self.refuse_mask(seen, samples[0])
+            if place >= places[-1] and self.tells(seen, depth):
+                return
+        self.refuse_void(seen, depth, samples)
+
+    def tells(self, seen: set[int], depth: bool) -> bool:
+        """Whether frames say something of everything that the data set has.
+
+        Args:
+            seen: Classes that they have, 255 for void.
+            depth: Whether the depth of any pixel is known.
+        """
+        labels = not self.has_labels or bool(seen - {VOID})
+        return labels and (depth or not self.has_depth)
+
+    def refuse_void(self, seen: set[int], depth: bool, samples: list) -> None:
+        """Refuse frames of which none has a pixel of a class, or a known depth.
+
+        Args:
+            seen: As :meth:`tells`.
+            depth: As :meth:`tells`.
+            samples: The frames.
+
+        Raises:
+            DataError: Nothing can be learnt from them.
+        """
+        if self.tells(seen, depth):
+            return
+        labels = self.has_labels and not seen - {VOID}
+        what, key = ("labels", "seg_map_path") if labels else ("depth", "depth_path")
+        advice = (
+            "no pixel is of a class, every one is void; check label_values and "
+            "void_values"
+            if labels
+            else "no pixel is known; check depth_void_values and the files"
+        )
+        raise DataError(
+            f"the {what} of all {len(samples)} frames, such as "
+            f"'{samples[0][key]}', say nothing: {advice}"
+        )
 
     def refuse_mask(self, seen: set[int], sample: dict[str, Any]) -> None:
         """Ask about masks of 0 and 255: is 255 a class, or void as usual?
@@ -196,16 +254,28 @@ class DenseFolderDataset(ReplayableDataset):
         form = self.formats.get("label_format")
         if form is None or not form.void_is_default or seen != {0, 255}:
             return
-        if not form.coloured and form.codes == [0, 1]:
-            raise DataError(
-                f"labels such as '{sample['seg_map_path']}' have the values 0 and 255 "
-                f"only. If 255 is the class '{form.classes[1]}': label_values=[0, 255];"
-                " if it is void: void_values=[255]"
-            )
+        if form.coloured or form.codes not in ([0], [0, 1]):
+            return
+        names = f"the class '{form.classes[-1]}'"
+        if len(form.codes) == 1:
+            names += f" and 0 another one: classes=['other', '{form.classes[0]}'],"
+        else:
+            names += ":"
+        raise DataError(
+            f"labels such as '{sample['seg_map_path']}' have the values 0 and 255 "
+            f"only. If 255 is {names} label_values=[0, 255];"
+            " if it is void: void_values=[255]"
+        )
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """One sample: paths, and how its files are read."""
         return {**super().get_data_info(idx), **self.formats}
+
+
+def _positive(option: str, value: int | None) -> int | None:
+    if value is not None and (not isinstance(value, int) or value < 1):
+        raise ValueError(f"{option} must be a whole number from 1, got {value!r}")
+    return value
 
 
 def _check_there(names: list[str], found: Iterable, where: str, source: str) -> None:
@@ -219,6 +289,8 @@ def _check_there(names: list[str], found: Iterable, where: str, source: str) -> 
         meant = {first.stem, str(first.with_suffix(""))} & set(found)
         if meant:
             advice = f"list what {{name}} stands for, here '{min(meant)}'"
+    elif all(any(other.startswith(f"{n}_") for other in found) for n in missing):
+        advice = f"the names there go on behind '{missing[0]}'. {UNSUPPORTED}"
     raise DataError(
         f"{len(missing)} of {len(names)} frames of {source} have no file that fits "
         f"{where}: {some(missing)}; {advice}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,33 +9,37 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from tasks.datasets.errors import DataError
 from tasks.datasets.label_format import LabelFormat
 from tasks.datasets.npy_file import read_npy
-from tasks.pictures import read_image
+from tasks.picture_files import orientation, read_picture
 
 # Depths beyond these are no scene that a camera sees: the scale must be wrong.
 PLAUSIBLE = (0.01, 1000.0)
+# Single pixels may be farther than most; rendered depth has 1e10 where nothing is.
+FARTHEST = 10_000.0
 
 
 def read_depth(
-    path: str | Path, scale: float, void: Sequence[float] = ()
+    path: str | Path, scale: float, void: Sequence[float] | None = None
 ) -> NDArray[np.float32]:
     """Depth in metres, 0 where unknown (0, NaN or infinite in the file).
 
     Args:
         path: PNG or TIFF of 16 bits or floats, or ``.npy`` of integers or floats.
         scale: Metres per unit of the file.
-        void: Further values of the file that say "unknown", for example 65535.
+        void: Further values of the file that say "unknown", for example 65535. When
+            None, the largest whole number that the file can hold is asked about.
 
     Returns:
         ``(H, W)`` float32.
 
     Raises:
-        DataError: Missing, damaged, of another shape or type, negative, or of a scale
-            that no scene has; the message names the file.
+        DataError: Missing, damaged, of another shape or type, negative, of a scale that
+            no scene has, or with a value that looks like "unknown"; the message names
+            the file.
 
     Examples:
         >>> import tempfile
@@ -60,7 +63,9 @@ def read_depth(
             "save uint16 (for example millimetres) or .npy (metres)"
         )
     metres = stored.astype(np.float32) * np.float32(scale)
-    known = np.isfinite(metres) & ~np.isin(stored, list(void))
+    if void is None:
+        _ask_about_largest(stored, path)
+    known = np.isfinite(metres) & ~np.isin(stored, list(void or ()))
     metres = np.where(known, metres, np.float32(0))
     if metres.size and metres.min() < 0:
         raise DataError(
@@ -86,6 +91,20 @@ def _stored_depth(path: Path) -> NDArray:
     return array
 
 
+def _ask_about_largest(stored: NDArray, path: Path) -> None:
+    """65535 is "unknown" for some sensors, and for others the farthest they see."""
+    if stored.dtype.kind == "f" or not stored.size:
+        return
+    most = int(np.iinfo(stored.dtype).max)
+    count = int((stored == most).sum())
+    if count:
+        raise DataError(
+            f"depth '{path}' is {most}, the largest number that it can hold, at "
+            f"{count} of {stored.size} pixels. If that says unknown: depth_void_values="
+            f"[{most}]; if it is a distance: depth_void_values=[]"
+        )
+
+
 def _check_scale(metres: NDArray, scale: float, path: Path) -> None:
     known = metres[metres > 0]
     low, high = PLAUSIBLE
@@ -95,6 +114,14 @@ def _check_scale(metres: NDArray, scale: float, path: Path) -> None:
             f"depth_scale {scale:g}; give the metres per unit of the file, for example "
             "0.001 for millimetres, 1.0 for metres"
         )
+    if known.size and known.max() > FARTHEST:
+        far = known > FARTHEST
+        raise DataError(
+            f"depth '{path}' is {known.max():.3g} metres at {int(far.sum())} pixels, "
+            "farther than anything a camera measures: name the values of the files "
+            f"that say unknown, depth_void_values=[{known.max() / scale:g}], or save "
+            "them as 0"
+        )
 
 
 def read_frame(info: dict[str, Any]) -> dict[str, NDArray]:
@@ -102,10 +129,12 @@ def read_frame(info: dict[str, Any]) -> dict[str, NDArray]:
 
     Args:
         info: ``img_path``; ``seg_map_path`` and ``label_format``, ``depth_path``,
-            ``depth_scale`` and ``depth_void`` where there are labels and depth.
+            ``depth_scale`` and ``depth_void`` where there are labels and depth;
+            ``image_channels`` and ``image_white`` where the pictures are no RGB of 8
+            bits (:func:`tasks.picture_files.read_picture`).
 
     Returns:
-        ``img`` ``(H, W, 3)`` uint8 RGB; ``gt_seg_map`` ``(H, W)`` uint8, 255 void;
+        ``img`` ``(H, W, C)`` uint8; ``gt_seg_map`` ``(H, W)`` uint8, 255 void;
         ``gt_depth_map`` ``(H, W)`` float32 metres, 0 unknown.
 
     Raises:
@@ -113,7 +142,8 @@ def read_frame(info: dict[str, Any]) -> dict[str, NDArray]:
             or the picture is turned by its EXIF entry, so that it is unknown whether
             the maps are, too.
     """
-    frame = {"img": read_image(info["img_path"])}
+    kind = dict(channels=info.get("image_channels"), white=info.get("image_white"))
+    frame: dict[str, NDArray] = {"img": read_picture(info["img_path"], **kind)}
     _check_upright(frame["img"], info["img_path"])
     if "seg_map_path" in info:
         label_format: LabelFormat = info["label_format"]
@@ -153,20 +183,8 @@ def _check_size(array: NDArray, path: str, image: NDArray, info: dict) -> None:
         )
 
 
-def _orientation(path: str) -> int:
-    """EXIF's number for how a photograph is shown, 1 as it is stored."""
-    try:
-        with Image.open(path) as picture:
-            if picture.format not in ("JPEG", "MPO"):
-                return 1
-            return picture.getexif().get(ExifTags.Base.Orientation, 1)
-    except (OSError, SyntaxError, ValueError, struct.error):
-        # OpenCV has read the picture; an entry that is damaged turns nothing.
-        return 1
-
-
 def _turned(path: str) -> str:
-    number = _orientation(path)
+    number = orientation(path)
     if number == 1:
         return ""
     return (
@@ -177,7 +195,7 @@ def _turned(path: str) -> str:
 
 def _check_upright(image: NDArray, path: str) -> None:
     """Sizes tell whether maps are turned like the picture, except by half a turn."""
-    number = _orientation(path)
+    number = orientation(path)
     quarter = number >= 5
     if number != 1 and not (quarter and image.shape[0] != image.shape[1]):
         raise DataError(

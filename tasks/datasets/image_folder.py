@@ -10,14 +10,22 @@ from mmseg.registry import DATASETS
 
 from tasks.datasets.errors import DataError
 from tasks.datasets.labelled_pictures import LabelledPictures
+from tasks.datasets.name_patterns import files_below, some
 
 SPLITS = ("train", "val", "test")
-SUFFIXES = (".jpg", ".jpeg", ".png")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+# Pictures that are not read; leaving them out would be silent.
+_OTHERS = (".avif", ".heic", ".heif", ".jfif", ".jpe", ".jp2", ".jxl", ".mpo", ".npy")
+_RAW = (".ppm", ".pgm", ".raw", ".dng", ".cr2", ".nef", ".tga", ".svg", ".psd")
+UNREAD = (*_OTHERS, *_RAW)
 
 
 @DATASETS.register_module()
 class ImageFolderDataset(LabelledPictures):
-    """Pictures ``data_root/SPLIT/CLASS/*.jpg|jpeg|png``; the folder is the class.
+    """Pictures ``data_root/SPLIT/CLASS/*``; the folder is the class.
+
+    They are JPEG, PNG, WebP, BMP, TIFF or GIF of one frame. Pictures of other kinds, or
+    that lie above or below the class folders, are refused and not left out.
 
     Classes are numbered in the order of their sorted names, samples are sorted by
     class and file name. Every split of the folder that has classes must have the same.
@@ -32,8 +40,9 @@ class ImageFolderDataset(LabelledPictures):
         test_mode: Set for evaluation loaders.
 
     Raises:
-        DataError: A folder is missing or has no class, a class has no picture, or the
-            classes are not those of the other splits or of ``metainfo``.
+        DataError: A folder is missing or has no class, a class has no picture, pictures
+            would be left out, or the classes are not those of the other splits or of
+            ``metainfo``.
     """
 
     splits = SPLITS
@@ -58,6 +67,13 @@ class ImageFolderDataset(LabelledPictures):
                 "name another with --cfg-options data_root=FOLDER"
             )
         found = _sub_folders(root / self.split)
+        loose = [f for f in _files(root / self.split) if _is_picture(f)]
+        if found and loose:
+            raise DataError(
+                f"{len(loose)} pictures lie beside the class folders of "
+                f"'{root / self.split}' and belong to no class: {some(loose)}; move "
+                "them into the folder of their class, or out of the data set"
+            )
         if not found:
             raise DataError(
                 f"data set folder '{root / self.split}' has no sub-folders; expected "
@@ -81,12 +97,37 @@ def _sub_folders(folder: Path) -> list[str]:
         )
 
 
-def _pictures(folder: Path) -> list[str]:
+def _files(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
-        names = sorted(
-            e.name
-            for e in entries
-            if e.name.lower().endswith(SUFFIXES) and not e.name.startswith(".")
+        return sorted(
+            e.name for e in entries if not e.is_dir() and not e.name.startswith(".")
+        )
+
+
+def _is_picture(name: str) -> bool:
+    return name.lower().endswith((*SUFFIXES, *UNREAD))
+
+
+def _pictures(folder: Path) -> list[str]:
+    files = _files(folder)
+    names = [name for name in files if name.lower().endswith(SUFFIXES)]
+    unread = [n for n in files if n not in names and _is_picture(n)]
+    if unread:
+        raise DataError(
+            f"{len(unread)} pictures of '{folder}' are of a kind that is not read: "
+            f"{some(unread)}; save them as one of {', '.join(SUFFIXES)}, or move them "
+            "out of the data set"
+        )
+    nested = [
+        f"{below}/{name}"
+        for below in _sub_folders(folder)
+        for name in find_pictures(folder / below)
+    ]
+    if nested:
+        raise DataError(
+            f"{len(nested)} pictures lie in folders below the class folder '{folder}': "
+            f"{some(nested)}; move them into it if they are of this class, or make "
+            "each of these folders a class beside it"
         )
     if not names:
         raise DataError(
@@ -94,6 +135,19 @@ def _pictures(folder: Path) -> list[str]:
             "or delete the folder"
         )
     return names
+
+
+def find_pictures(folder: Path) -> list[str]:
+    """Relative paths of all pictures in a folder and below it, sorted.
+
+    Examples:
+        >>> import tempfile
+        >>> root = Path(tempfile.mkdtemp())
+        >>> (root / "a").mkdir(); (root / "a/1.JPG").touch(); (root / "b.txt").touch()
+        >>> find_pictures(root)
+        ['a/1.JPG']
+    """
+    return sorted(name for name in files_below(folder) if _is_picture(name))
 
 
 def _check_same(found: list[str], other: list[str], where: object) -> None:

@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from tasks.datasets.errors import DataError
+from tasks.datasets.label_files import Palettes, read_colours, read_numbers
+from tasks.datasets.label_values import Value, codes_of, coloured
 from tasks.datasets.name_patterns import some
 
 VOID = 255
-LOSSY = ("JPEG", "MPO", "JPEG2000")
 _UNKNOWN = -1
-
-Value = int | Sequence[int]
 
 
 class LabelFormat:
     """Which values of label pictures stand for which class.
 
-    Values are numbers (grey pictures of 1, 8 or 16 bits, and pictures with a palette,
-    whose numbers count and not their colours), or RGB triples (coloured pictures, with
-    a palette or without). A value that is neither a class nor void is an error.
+    Values are numbers (grey pictures of 1, 2, 4, 8 or 16 bits, and pictures with a
+    palette, whose numbers count and not their colours), or RGB triples (coloured
+    pictures, with a palette or without). A value that is neither a class nor void is an
+    error, and so are palettes that differ from file to file.
 
     Args:
         classes: Class names, at most 255.
-        values: Value of each class; 0, 1, 2, ... when None.
+        values: Value of each class, or several: a number, a list of numbers, a
+            ``range``, a colour, a list of colours; 0, 1, 2, ... when None. Lists of
+            three numbers everywhere are colours, see
+            :func:`tasks.datasets.label_values.coloured`.
         void: Values of pixels without a class; when None 255, for colours black, if
             no class has it.
+        ignore_palettes: Numbers of pictures with a palette count also where files
+            give them different colours.
 
     Raises:
         ValueError: Numbers of classes and values differ, a value stands for two
@@ -53,6 +55,7 @@ class LabelFormat:
         classes: Sequence[str],
         values: Sequence[Value] | None = None,
         void: Sequence[Value] | None = None,
+        ignore_palettes: bool = False,
     ) -> None:
         values = _listed("label_values", range(len(classes)), values)
         twice = [name for name, count in Counter(classes).items() if count > 1]
@@ -66,22 +69,26 @@ class LabelFormat:
                 f"{len(classes)} classes and {len(values)} label_values; expected 1 to "
                 f"{VOID} classes and one value for each"
             )
-        first = values[0]
-        self.coloured = isinstance(first, Sequence) and not isinstance(first, str)
+        self.palettes = Palettes(ignore_palettes)
         self.void_is_default = void is None
+        void = _listed("void_values", (), void)
+        self.coloured = coloured(values, void)
         self.classes = list(classes)
-        self.codes = [self._code(v) for v in values]
-        usual: Value = [0, 0, 0] if self.coloured else VOID
-        default = [] if self._code(usual) in self.codes else [usual]
-        void = _listed("void_values", default, void)
-        self.void_codes = [self._code(v) for v in void]
+        groups = [codes_of(v, self.coloured) for v in values]
+        self.codes = [code for group in groups for code in group]
+        if self.void_is_default:
+            usual: Value = [0, 0, 0] if self.coloured else VOID
+            taken = codes_of(usual, self.coloured)[0] in self.codes
+            void = [] if taken else [usual]
+        self.void_codes = [c for v in void for c in codes_of(v, self.coloured)]
         every = [*self.codes, *self.void_codes]
         if len(set(every)) < len(every):
             raise ValueError(
                 f"a value stands for two things: label_values {values}, void_values "
-                f"{void}"
+                f"{void}; either all values are whole numbers or all colours"
             )
-        meaning = [*range(len(classes)), *([VOID] * len(self.void_codes))]
+        meaning = [k for k, group in enumerate(groups) for _ in group]
+        meaning += [VOID] * len(self.void_codes)
         order = np.argsort(every)
         self._sorted = np.array(every)[order]
         self._meaning = np.array(meaning, np.int16)[order]
@@ -126,44 +133,14 @@ class LabelFormat:
         if not path.is_file():
             raise DataError(f"labels '{path}' do not exist; the data set is incomplete")
         try:
-            stored = _read_colours(path) if self.coloured else self._read_numbers(path)
+            stored = (
+                read_colours(path)
+                if self.coloured
+                else read_numbers(path, self.palettes)
+            )
             return self.decode(stored)
         except DataError as error:
             raise DataError(f"labels '{path}': {error}") from error
-
-    def _read_numbers(self, path: Path) -> NDArray:
-        numbers = _read_few_bits(path)
-        if numbers is None:
-            numbers = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        if numbers is None:
-            raise DataError("the file is damaged, it cannot be decoded; get it again")
-        if numbers.ndim != 2:
-            seen = _colours(_read_colours(path))
-            raise DataError(
-                "this is a coloured picture, expected one channel of class numbers. If "
-                "its colours stand for classes, name the colour of each class: "
-                "label_values=[[R, G, B], ...], and those of no class: void_values="
-                f"[[R, G, B], ...]. It has the colours {some(seen)}"
-            )
-        if numbers.dtype not in (np.uint8, np.uint16):
-            raise DataError(
-                f"values are {numbers.dtype}, expected whole numbers of 8 or 16 bits"
-            )
-        return numbers
-
-    def _code(self, value: Value) -> int:
-        levels = [value] if isinstance(value, int) else value
-        if isinstance(levels, Sequence) and all(isinstance(x, int) for x in levels):
-            most = 255 if self.coloured else (1 << 16) - 1
-            fits = len(levels) == (3 if self.coloured else 1)
-            fits = fits and isinstance(value, int) != self.coloured
-            if fits and min(levels) >= 0 and max(levels) <= most:
-                return sum(x << 8 * place for place, x in enumerate(reversed(levels)))
-        raise ValueError(
-            f"label value {value!r}: expected "
-            + ("[R, G, B] of 0 to 255" if self.coloured else "a number, 0 to 65535")
-            + "; either all values are whole numbers or all colours"
-        )
 
     def _complaint(self, codes: NDArray, wrong: NDArray) -> str:
         strange = np.unique(codes[wrong])
@@ -182,13 +159,32 @@ class LabelFormat:
             f" and {_ranges(self.void_codes) or 'no other'} (void)"
         )
         if self.codes == list(range(count)) and strange.tolist() == [count]:
-            return (
-                f"{text}. If 0 is void and the classes are 1 to {count}: "
-                f"label_values=list(range(1, {count + 1})), void_values=[0]"
-            )
+            return f"{text}. {self._two_readings(codes)}"
         return (
             f"{text}. The file has {_ranges(found.tolist())}: name the value of each "
             "class in label_values, values of no class in void_values"
+        )
+
+    def _two_readings(self, codes: NDArray) -> str:
+        """0 to K are one value more than classes: the first or the last may be void."""
+        count = len(self.classes)
+        shares = {k: 100 * float((codes == k).mean()) for k in (0, count)}
+        also = f", {VOID}" if VOID in codes else ""
+        first = (
+            f"if 0 is void and the classes are 1 to {count}: "
+            f"label_values=list(range(1, {count + 1})), void_values=[0{also}]"
+        )
+        last = (
+            f"if {count} is void and the classes are 0 to {count - 1}: "
+            f"void_values=[{count}{also}]"
+        )
+        readings = [first, last] if shares[0] <= shares[count] else [last, first]
+        ratio = max(shares.values()) / max(min(shares.values()), 1e-9)
+        told = "no class is usually rare, so the first reading is the likelier one"
+        return (
+            f"One value has to be void. Either {readings[0]}; or {readings[1]}. Of "
+            f"this file's pixels {shares[0]:.1f} % are 0 and {shares[count]:.1f} % are "
+            f"{count}: {told if ratio >= 4 else 'that does not tell which'}"
         )
 
 
@@ -209,34 +205,3 @@ def _ranges(values: list[int]) -> str:
         else:
             runs.append([value, value])
     return some([str(a) if a == b else f"{a} to {b}" for a, b in runs])
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """A lossless picture; what counts is the content, whatever the suffix."""
-    try:
-        with Image.open(path) as picture:
-            if picture.format in LOSSY:
-                raise DataError(
-                    f"the content is {picture.format}, which changes the values of "
-                    "pixels; save labels as PNG, from the original and not from this"
-                )
-            yield picture
-    except OSError as error:
-        raise DataError(f"cannot be decoded ({error}); get it again") from error
-
-
-def _read_few_bits(path: Path) -> NDArray | None:
-    """Numbers that OpenCV turns into colours (a palette) or 0 and 255 (one bit)."""
-    with _opened(path) as picture:
-        return np.asarray(picture, np.uint8) if picture.mode in ("P", "1") else None
-
-
-def _read_colours(path: Path) -> NDArray[np.uint8]:
-    with _opened(path) as picture:
-        return np.asarray(picture.convert("RGB"))
-
-
-def _colours(picture: NDArray[np.uint8]) -> list[str]:
-    found = np.unique(picture.reshape(-1, 3), axis=0)
-    return [str(colour) for colour in found.tolist()]

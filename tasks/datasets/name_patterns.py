@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tasks.datasets.errors import DataError
 
-SUFFIXES = ("bmp", "jpeg", "jpg", "png", "tif", "tiff")
+SUFFIXES = ("bmp", "gif", "jpeg", "jpg", "png", "tif", "tiff", "webp")
 _ANY_SUFFIX = rf"\.(?:{'|'.join(SUFFIXES)})"
 _PLACE = re.compile(r"\{(.*?)\}")
 # How many names an error shows.
@@ -61,7 +61,7 @@ def find_files(root: Path, pattern: str, split: str | None) -> dict[str, Path]:
         )
     fits = re.compile(f"{re.escape(stem)}(?P<name>.+){_tail(after)}")
     found: dict[str, Path] = {}
-    for relative in _files_below(folder):
+    for relative in files_below(folder):
         match = fits.fullmatch(relative)
         if match is None:
             continue
@@ -152,10 +152,22 @@ def some(names: list[str]) -> str:
     return f"{shown} and {rest} more" if rest > 0 else shown
 
 
-def _files_below(folder: Path) -> Iterator[str]:
-    """Relative paths with ``/``, without hidden files and folders."""
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
+def files_below(folder: Path) -> Iterator[str]:
+    """Relative paths with ``/``, without hidden files and folders.
+
+    Links to folders are followed, except back into a folder that they lie in.
+    """
+    for place, folders, files in os.walk(folder, followlinks=True):
+        above = {os.path.realpath(p) for p in (Path(place), *Path(place).parents)}
+        folders[:] = sorted(
+            f
+            for f in folders
+            if not f.startswith(".")
+            and not (
+                os.path.islink(os.path.join(place, f))
+                and os.path.realpath(os.path.join(place, f)) in above
+            )
+        )
         below = Path(place).relative_to(folder)
         for file in sorted(files):
             if not file.startswith("."):

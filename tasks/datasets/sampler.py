@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sized
 
 import torch
+from mmengine.dataset import ConcatDataset
 from mmengine.dist import get_dist_info, sync_random_seed
 from mmengine.registry import DATA_SAMPLERS
 from torch.utils.data import Sampler
@@ -22,6 +23,9 @@ class ReplayableSampler(Sampler):
         dataset: Anything with a length.
         seed: Seed of the shuffles; the same on all ranks (synchronised when None).
 
+    Raises:
+        ValueError: mmengine's ``ConcatDataset``, which loses the seeds.
+
     Examples:
         >>> stream = iter(ReplayableSampler(range(2), seed=0))
         >>> first = [next(stream) for _ in range(4)]
@@ -35,6 +39,11 @@ class ReplayableSampler(Sampler):
 
     def __init__(self, dataset: Sized, seed: int | None = None) -> None:
         self.rank, self.world_size = get_dist_info()
+        if type(dataset) is ConcatDataset:
+            raise ValueError(
+                "ConcatDataset of mmengine does not pass on the seeds of samples; "
+                "write type='JoinedDataset', with the same datasets"
+            )
         self.size = len(dataset)
         self.seed = sync_random_seed() if seed is None else seed
         self.start = 0

@@ -6,55 +6,113 @@ from typing import Any
 
 import numpy as np
 from mmengine.config import Config
+from mmseg.registry import DATASETS
 from tqdm import tqdm
 
 from tasks.datasets.dense_folder import DenseFolderDataset
 from tasks.datasets.errors import DataError
+from tasks.datasets.findings import EqualPictures, by_reason
 from tasks.datasets.frame_files import check_whole, read_frame
+from tasks.datasets.label_files import Palettes
 from tasks.datasets.label_format import VOID
+from tasks.datasets.labelled_pictures import LabelledPictures
+from tasks.datasets.survey_pictures import survey_pictures
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
 
 def survey_config(config: Config) -> dict[str, dict[str, Any]]:
-    """Survey the data set of every loader of a config.
+    """Survey the data set of every loader of a config, and each part of joined ones.
 
     Returns:
-        Figures of :func:`survey`, by the loaders' names; ``trained``: how many of a
-        loader's pictures are trained on, too.
+        Figures of :func:`survey` or
+        :func:`tasks.datasets.survey_pictures.survey_pictures`, by the loaders' names;
+        ``trained``: how many of a loader's pictures are trained on, too. Pictures that
+        are, under another name, are among the ``problems``.
 
     Raises:
-        DataError: A loader does not read folders that the config describes.
+        DataError: A loader reads neither folders that the config describes nor pictures
+            with one label each.
     """
     found: dict[str, dict[str, Any]] = {}
-    trained: set[str] = set()
+    trained, paths_trained = EqualPictures(), set[str]()
+    palettes = None
     for loader in LOADERS:
-        if config.get(loader) is None:
-            continue
-        options = dict(config[loader].dataset)
-        kind = options.pop("type")
-        if kind not in (DenseFolderDataset, DenseFolderDataset.__name__):
-            raise DataError(
-                f"{loader} reads {getattr(kind, '__name__', kind)}; only data sets in "
-                "folders (DenseFolderDataset) can be checked"
-            )
-        dataset = DenseFolderDataset(**{**options, "pipeline": [], "probe": False})
-        figures = survey(dataset)
-        paths = {dataset.get_data_info(k)["img_path"] for k in range(len(dataset))}
-        if loader == LOADERS[0]:
-            trained = paths
-        elif trained & paths:
-            figures["trained"] = len(trained & paths)
-        found[loader.removesuffix("_dataloader")] = figures
+        parts = _parts(config, loader)
+        for place, options in enumerate(parts):
+            dataset, kind = _built(loader, options)
+            # Whether numbers mean the same in all splits, too.
+            palettes = _share_palettes(dataset, palettes)
+            equal = trained if loader == LOADERS[0] else EqualPictures()
+            before = len(equal.copies)
+            if isinstance(dataset, DenseFolderDataset):
+                figures = survey(dataset, equal)
+            else:
+                figures = survey_pictures(dataset, equal, kind)
+            figures["copies"] = equal.copies[before:]
+            paths = {dataset.get_data_info(k)["img_path"] for k in range(len(dataset))}
+            if loader == LOADERS[0]:
+                paths_trained |= paths
+            elif paths_trained & paths:
+                figures["trained"] = len(paths_trained & paths)
+            if equal is not trained and (leak := equal.leak(trained, paths_trained)):
+                figures["problems"].append(leak)
+            name = loader.removesuffix("_dataloader")
+            found[name if len(parts) == 1 else f"{name} part {place}"] = figures
     return found
 
 
-def survey(dataset: DenseFolderDataset) -> dict[str, Any]:
+def _parts(config: Config, loader: str) -> list[dict[str, Any]]:
+    """Options of a loader's data set, or of those that it joins."""
+    if config.get(loader) is None:
+        return []
+    options = dict(config[loader].dataset)
+    return [dict(part) for part in options.get("datasets", [options])]
+
+
+def _built(
+    loader: str, options: dict[str, Any]
+) -> tuple[DenseFolderDataset | LabelledPictures, dict[str, int | None]]:
+    """A data set that reads nothing yet, and how its pictures are read."""
+    named = options.pop("type")
+    kind = DATASETS.get(named) if isinstance(named, str) else named
+    if kind is None or not issubclass(kind, (DenseFolderDataset, LabelledPictures)):
+        raise DataError(
+            f"{loader} reads {getattr(named, '__name__', named)}; only data sets in "
+            "folders (DenseFolderDataset) and pictures with one label each "
+            "(ImageFolderDataset, CIFAR, IDX) can be checked"
+        )
+    steps = [dict(step) for step in options.get("pipeline", ())]
+    loading = steps[0] if steps else {}
+    names = ("channels", "white")
+    how = {name: loading.get(f"image_{name}") for name in names}
+    if issubclass(kind, DenseFolderDataset):
+        options["probe"] = False
+    return kind(**{**options, "pipeline": []}), how
+
+
+def _share_palettes(dataset: Any, palettes: Palettes | None) -> Palettes | None:
+    form = getattr(dataset, "formats", {}).get("label_format")
+    if form is None:
+        return palettes
+    if palettes is not None and palettes.ignored == form.palettes.ignored:
+        form.palettes = palettes
+    return form.palettes
+
+
+def survey(
+    dataset: DenseFolderDataset, equal: EqualPictures | None = None
+) -> dict[str, Any]:
     """Read every frame of a data set.
+
+    Args:
+        dataset: Built with ``probe=False``.
+        equal: Filled with its pictures.
 
     Returns:
         ``pictures``; ``smallest`` and ``largest`` ``[H, W]``; ``problems``: a sentence
-        for each frame that cannot be used, or one if masks could mean two things; with
+        for each frame that cannot be used, or one if masks could mean two things or all
+        frames say nothing; ``silent``: frames whose labels are all void; with
         labels ``classes``: share of the pixels of each class in percent, and ``void``;
         with depth ``depth``: nearest and farthest in metres (None when no pixel is
         known), and ``unknown``: share of the pixels in percent.
@@ -63,6 +121,8 @@ def survey(dataset: DenseFolderDataset) -> dict[str, Any]:
     names = (dataset.metainfo.get("classes") or []) if dataset.has_labels else []
     pixels = np.zeros(VOID + 1, np.int64)
     depths, unknown, total = [], 0, 0
+    silent: list[str] = []
+    equal = EqualPictures() if equal is None else equal
     for index in tqdm(range(len(dataset)), unit="frame", disable=None):
         try:
             info = dataset.get_data_info(index)
@@ -72,21 +132,28 @@ def survey(dataset: DenseFolderDataset) -> dict[str, Any]:
             problems.append(str(error))
             continue
         shapes.append(frame["img"].shape[:2])
+        equal.add(info["img_path"], frame["img"])
         total += frame["img"][..., 0].size
         if "gt_seg_map" in frame:
-            pixels += np.bincount(frame["gt_seg_map"].ravel(), minlength=VOID + 1)
+            counts = np.bincount(frame["gt_seg_map"].ravel(), minlength=VOID + 1)
+            silent += [info["seg_map_path"]] * (not counts[:VOID].any())
+            pixels += counts
         if "gt_depth_map" in frame:
             known = frame["gt_depth_map"][frame["gt_depth_map"] > 0]
             unknown += frame["gt_depth_map"].size - known.size
             depths += [float(known.min()), float(known.max())] if known.size else []
-    found: dict[str, Any] = dict(pictures=len(dataset), problems=problems)
+    found: dict[str, Any] = dict(
+        pictures=len(dataset), problems=problems, silent=silent
+    )
     if shapes:
         by_area = sorted(shapes, key=lambda shape: shape[0] * shape[1])
         found.update(smallest=list(by_area[0]), largest=list(by_area[-1]))
     if len(dataset) > len(problems):
         seen = set(np.flatnonzero(pixels).tolist())
         try:
-            dataset.refuse_mask(seen, dataset.get_data_info(0))
+            samples = [dataset.get_data_info(k) for k in range(len(dataset))]
+            dataset.refuse_mask(seen, samples[0])
+            dataset.refuse_void(seen, bool(depths), samples)
         except DataError as error:
             problems.append(str(error))
     if names and total:
@@ -114,12 +181,25 @@ def as_text(split: str, found: dict[str, Any]) -> str:
         small, large = ("x".join(map(str, found[k])) for k in ("smallest", "largest"))
         lines[0] += f" of {small} to {large} (rows x columns)"
     if "classes" in found:
-        shares = {**found["classes"], "void": found["void"]}
+        unit = "pixel" if "void" in found else "picture"
+        void = {"void": found["void"]} if "void" in found else {}
+        shares = {**found["classes"], **void}
         text = ", ".join(f"{name} {share:.1f} %" for name, share in shares.items())
-        lines.append(f"  {text} of the pixels")
+        lines.append(f"  {text} of the {unit}s")
         absent = [name for name, share in found["classes"].items() if share == 0]
         if absent:
-            lines.append(f"  no pixel of {', '.join(absent)}")
+            lines.append(f"  no {unit} of {', '.join(absent)}")
+    if found.get("silent"):
+        silent = found["silent"]
+        lines.append(
+            f"  {len(silent)} labels are void everywhere, such as '{silent[0]}'"
+        )
+    if found.get("copies"):
+        path, first = found["copies"][0]
+        lines.append(
+            f"  {len(found['copies'])} pictures are there again under another name, "
+            f"such as '{path}', which is '{first}'"
+        )
     if "depth" in found:
         near_far = found["depth"]
         reach = f" {near_far[0]:.2f} to {near_far[1]:.2f} m," if near_far else ""
@@ -130,5 +210,7 @@ def as_text(split: str, found: dict[str, Any]) -> str:
             f"  {found['trained']} of them are trained on, too: figures measured here "
             "say nothing about new pictures"
         )
-    lines += [f"  problem: {problem}" for problem in found["problems"]]
+    for count, example in by_reason(found["problems"]):
+        often = "" if count == 1 else f" ({count} times, for example)"
+        lines.append(f"  problem{often}: {example}")
     return "\n".join(lines)

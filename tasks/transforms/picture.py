@@ -10,7 +10,7 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 from mmseg.structures import SegDataSample
 
-from tasks.pictures import read_image
+from tasks.picture_files import read_picture
 
 
 @TRANSFORMS.register_module()
@@ -23,12 +23,21 @@ class LoadImage(BaseTransform):
     Args:
         cache: Keep decoded pictures in the memory of each loader process (CIFAR-10:
             0.2 GB), so that later epochs decode nothing.
+        image_channels: See :func:`tasks.picture_files.read_picture`.
+        image_white: Likewise.
 
     Raises:
-        DataError: The file is missing or cannot be decoded; the message names it.
+        DataError: The file is missing, cannot be decoded or holds more than is read;
+            the message names it.
     """
 
-    def __init__(self, cache: bool = False) -> None:
+    def __init__(
+        self,
+        cache: bool = False,
+        image_channels: int | None = None,
+        image_white: int | None = None,
+    ) -> None:
+        self.kind = dict(channels=image_channels, white=image_white)
         self._cache: dict[str, np.ndarray] | None = {} if cache else None
 
     def transform(self, results: dict) -> dict:
@@ -37,7 +46,7 @@ class LoadImage(BaseTransform):
         path = results["img_path"]
         image = self._cache.get(path) if self._cache is not None else None
         if image is None:
-            image = read_image(path)
+            image = read_picture(path, **self.kind)
             if self._cache is not None:
                 self._cache[path] = image
         results["img"] = image

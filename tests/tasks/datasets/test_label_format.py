@@ -146,7 +146,7 @@ def test_lossy_missing_and_damaged_files_are_said(tmp_path):
         ([0.0, 1.0, 2.0], None, "label value 0.0: expected a number"),
         (["0", "1", "2"], None, "label value '0': expected a number"),
         ([RED, GREEN, [0.5, 0, 0]], None, "0 to 255"),
-        ([RED, GREEN, "abc"], None, "0 to 255"),
+        ([RED, GREEN, "abc"], None, "label value 'abc'"),
         (dict(road=0, car=1, tree=2), None, "label_values must be a list"),
         (None, 255, "void_values must be a list, one value each; got 255"),
         ([RED, GREEN, [0, 0, 256]], None, "0 to 255"),

@@ -51,8 +51,11 @@ def test_masks_that_could_mean_two_things_are_a_problem(tmp_path):
 def test_depth_that_is_nowhere_known_is_said(tmp_path):
     plain(tmp_path, 1)
     write(tmp_path / "depth/train/0.png", np.zeros((4, 6), np.uint16))
-    found = survey(build(tmp_path, DEPTH, depth_scale=0.001))
+    with pytest.raises(DataError, match="no pixel is known"):
+        build(tmp_path, DEPTH, depth_scale=0.001)
+    found = survey(build(tmp_path, DEPTH, depth_scale=0.001, probe=False))
     assert found["depth"] is None
+    assert "no pixel is known" in found["problems"][0]
     assert "depth unknown at 100.0 % of the pixels" in as_text("train", found)
 
 
@@ -74,6 +77,6 @@ def test_every_loader_of_a_config_is_surveyed(tmp_path):
     found = survey_config(Config(loaders))
     assert found["test"]["trained"] == 2
     assert "2 of them are trained on, too" in as_text("test", found["test"])
-    other = dict(type="ImageFolderDataset", data_root="nowhere", split="train")
-    with pytest.raises(DataError, match="train_dataloader reads ImageFolderDataset"):
+    other = dict(type="NYUv2Dataset", data_root="nowhere", split="train")
+    with pytest.raises(DataError, match="train_dataloader reads NYUv2Dataset"):
         survey_config(Config(dict(train_dataloader=dict(dataset=other))))

@@ -1,0 +1,58 @@
+"""Several data sets as one, also with other ground truth each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.dataset import ConcatDataset
+from mmseg.registry import DATASETS
+
+from tasks.datasets.replayable import ReplayableDataset
+
+
+@DATASETS.register_module()
+class JoinedDataset(ConcatDataset):
+    """Data sets one behind the other, for example labels of one and depth of another.
+
+    What ``ConcatDataset`` of mmengine lacks: samples come with the seed of their
+    random transforms (:class:`tasks.datasets.sampler.ReplayableSampler`), so that runs
+    resume bit for bit, and data sets may know different things. A sample without
+    ground truth of a task adds 0 to its loss (``MultiTaskModel``). An epoch has every
+    sample of every part once: parts of unequal sizes are not balanced.
+
+    Args:
+        datasets: Configs of the parts, with a pipeline each.
+
+    Raises:
+        ValueError: No part, one whose samples cannot be replayed, or parts that say
+            different things under one key of ``metainfo``, such as other classes.
+    """
+
+    def __init__(self, datasets: list[dict | ReplayableDataset]) -> None:
+        if not datasets:
+            raise ValueError("datasets is empty; name one data set or more")
+        parts = [DATASETS.build(d) if isinstance(d, dict) else d for d in datasets]
+        metainfo: dict[str, Any] = {}
+        for place, part in enumerate(parts):
+            if not isinstance(part, ReplayableDataset):
+                raise ValueError(
+                    f"datasets[{place}] is {type(part).__name__}, whose samples cannot "
+                    "be replayed; choose a data set of this project"
+                )
+            for key, value in part.metainfo.items():
+                if metainfo.setdefault(key, value) != value:
+                    raise ValueError(
+                        f"datasets[{place}] has other {key} than the ones before it: "
+                        f"{value} and {metainfo[key]}; give all the same, in the same "
+                        "order, and label_values for the files that number otherwise"
+                    )
+        super().__init__(parts, ignore_keys=list(metainfo))
+        self._metainfo = metainfo
+
+    def __getitem__(self, idx: int | tuple[int, int, int]) -> Any:
+        index, *seed = idx if isinstance(idx, tuple) else (idx,)
+        part, inside = self._get_ori_dataset_idx(index)
+        if not seed:
+            return self.datasets[part][inside]
+        # The part's number keeps the draws of the parts apart.
+        return self.datasets[part][(inside, *seed, part)]
