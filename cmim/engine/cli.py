@@ -1,68 +1,22 @@
-"""What all command-line tools share: errors as one sentence, options, summaries."""
+"""What all command-line tools share: options, summaries, errors as one sentence."""
 
 from __future__ import annotations
 
 import argparse
-import inspect
-import os
-import re
-import subprocess
-import sys
-import traceback
-import warnings
-from collections.abc import Callable
 from typing import Any
 
-from mmengine.config import DictAction
-from mmseg.registry import MODELS
+from cmim.engine.options_action import OptionsAction
+from cmim.engine.run_tool import run_tool
 
-from cmim.engine.allocator import keep_freed_memory
-
-# Errors a user can cause; anything else is a defect and keeps its traceback.
-USER_ERRORS = (ValueError, TypeError, KeyError, FileNotFoundError, ImportError, OSError)
-
-
-def run_tool(main: Callable[[], None]) -> None:
-    """Run a tool; say a user's error in one sentence and exit with 2.
-
-    Set ``CMIM_TRACEBACK=1`` to see where it was raised. The process keeps the memory
-    that it frees, see :mod:`cmim.engine.allocator`.
-
-    Args:
-        main: The tool.
-    """
-    warnings.filterwarnings("ignore", message="Fail to import ``MultiScaleDeformable")
-    keep_freed_memory()
-    try:
-        main()
-    except USER_ERRORS as error:
-        if os.environ.get("CMIM_TRACEBACK"):
-            traceback.print_exc()
-        print(f"error: {_sentence(error)}", file=sys.stderr)
-        sys.exit(2)
-    except subprocess.CalledProcessError as error:
-        # The tool that was called has said why.
-        sys.exit(error.returncode)
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
-def _sentence(error: Exception) -> str:
-    text = str(error)
-    if "Original Traceback" in text:
-        # A loader worker's error arrives with its traceback: the last line says it.
-        text = text.rstrip().splitlines()[-1].split(": ", 1)[-1]
-    return _accepted_options(" ".join(text.split())) or type(error).__name__
-
-
-def _accepted_options(text: str) -> str:
-    """Python's message about a component's unknown option, with the known ones."""
-    found = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword .*'(\w+)'", text)
-    component = MODELS.get(found[1]) if found else None
-    if found is None or component is None:
-        return text
-    accepted = ", ".join(inspect.signature(component).parameters)
-    return f"{found[1]} has no option '{found[2]}'; it accepts {accepted}"
+__all__ = [
+    "add_config_options",
+    "add_json_option",
+    "make_parser",
+    "not_negative",
+    "one_line",
+    "positive",
+    "run_tool",
+]
 
 
 def make_parser(description: str, example: str) -> argparse.ArgumentParser:
@@ -79,13 +33,45 @@ def make_parser(description: str, example: str) -> argparse.ArgumentParser:
     )
 
 
+def positive(text: str) -> int:
+    """A whole number of at least 1, as a type of an option.
+
+    Examples:
+        >>> positive("3")
+        3
+    """
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return number
+
+
+def not_negative(text: str) -> int:
+    """A whole number of at least 0, as a type of an option.
+
+    Examples:
+        >>> not_negative("0")
+        0
+    """
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 0")
+    return number
+
+
 def add_config_options(parser: argparse.ArgumentParser) -> None:
     """Add CONFIG and ``--cfg-options``."""
     parser.add_argument("config", help="config file, e.g. configs/nyud_seg_bireal.py")
     parser.add_argument(
         "--cfg-options",
         nargs="+",
-        action=DictAction,
+        action=OptionsAction,
         metavar="NAME=VALUE",
         help="override parts of the config, e.g. data_root=data/nyuv2 "
         "model.partner=teacher train_cfg.max_iters=200; methods: "
