@@ -23,7 +23,12 @@ def main() -> None:
         help="WORK_DIR/last.pth of a training run, or MODEL.xml of tools/export.py",
     )
     parser.add_argument("images", nargs="+", help="picture files of any size")
-    parser.add_argument("--out", default="predictions", help="folder to write into")
+    parser.add_argument(
+        "--out",
+        default="predictions",
+        type=cli.output_folder,
+        help="folder to write into",
+    )
     args = parser.parse_args()
 
     from tqdm import tqdm

@@ -16,14 +16,18 @@ def main() -> None:
         "--cfg-options data_root=data/nyuv2 model.partner=latent",
     )
     cli.add_config_options(parser)
-    parser.add_argument("--work-dir", help="run's folder (default work_dirs/CONFIG)")
+    parser.add_argument(
+        "--work-dir",
+        type=cli.output_folder,
+        help="run's folder (default work_dirs/CONFIG)",
+    )
     parser.add_argument(
         "--resume", action="store_true", help="continue the run in its folder"
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="start afresh in a folder with a run"
     )
-    parser.add_argument("--seed", type=int, help="seed of the run (default 0)")
+    parser.add_argument("--seed", type=cli.seed, help="seed of the run (default 0)")
     parser.add_argument(
         "--amp",
         nargs="?",

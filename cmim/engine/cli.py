@@ -6,7 +6,10 @@ import argparse
 from typing import Any
 
 from cmim.engine.options_action import OptionsAction
+from cmim.engine.output_path import output_file, output_folder
 from cmim.engine.run_tool import run_tool
+
+LARGEST_SEED = 2**32 - 1
 
 __all__ = [
     "add_config_options",
@@ -14,8 +17,11 @@ __all__ = [
     "make_parser",
     "not_negative",
     "one_line",
+    "output_file",
+    "output_folder",
     "positive",
     "run_tool",
+    "seed",
 ]
 
 
@@ -40,13 +46,7 @@ def positive(text: str) -> int:
         >>> positive("3")
         3
     """
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
-    return number
+    return _whole_number(text, 1)
 
 
 def not_negative(text: str) -> int:
@@ -56,12 +56,31 @@ def not_negative(text: str) -> int:
         >>> not_negative("0")
         0
     """
+    return _whole_number(text, 0)
+
+
+def seed(text: str) -> int:
+    """A seed that Python, NumPy and torch take, as a type of an option.
+
+    Examples:
+        >>> seed("7")
+        7
+    """
+    number = _whole_number(text, 0)
+    if number > LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than {LARGEST_SEED}")
+    return number
+
+
+def _whole_number(text: str, least: int) -> int:
     try:
         number = int(text)
     except ValueError:
-        number = -1
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 0")
+        number = least - 1
+    if number < least:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no whole number of at least {least}"
+        )
     return number
 
 
@@ -82,7 +101,12 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--json FILE``."""
-    parser.add_argument("--json", metavar="FILE", help="write the figures there too")
+    parser.add_argument(
+        "--json",
+        metavar="FILE",
+        type=output_file,
+        help="write the figures there too",
+    )
 
 
 def one_line(figures: dict[str, Any]) -> str:

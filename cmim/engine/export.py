@@ -12,6 +12,7 @@ from cmim.deploy.network_core import NetworkCore, normalisation
 from cmim.deploy.packed_conv import pack_network
 from cmim.deploy.requirements import require_onnx, require_openvino
 from cmim.engine.config import ConfigError
+from cmim.engine.config_place import named_part
 from cmim.engine.evaluate import load_task_model
 from cmim.engine.export_images import calibration_images, first_image, write_sample
 
@@ -44,6 +45,7 @@ def choose_format(out: str | Path, name: str | None = None) -> str:
     return found[0]
 
 
+@named_part
 def export_network(
     config: Config,
     checkpoint: str,

@@ -15,7 +15,8 @@ from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
 
 from cmim.checkpoint import read_checkpoint
-from cmim.engine.config import ConfigError, task_model_config
+from cmim.engine.config import ConfigError, require_parts, task_model_config
+from cmim.engine.config_place import named_part
 from cmim.engine.evaluate import evaluate
 from cmim.engine.record import network_of, peak_memory_gb, versions, write_json
 from cmim.engine.runner import CMIMRunner, last_whole_checkpoint
@@ -24,6 +25,7 @@ from cmim.hooks import RecordTiming
 AMP_TYPES = ("bfloat16", "float16")
 
 
+@named_part
 def train(config: Config, final_test: bool = True) -> dict[str, Any]:
     """Train, then evaluate once on the test loader.
 
@@ -81,6 +83,7 @@ def _end_workers(runner: CMIMRunner) -> None:
     gc.collect()
 
 
+@named_part
 def prepare_training(
     config: Config,
     work_dir: str | None = None,
@@ -109,6 +112,8 @@ def prepare_training(
             folder that holds a run already, or a resumed run with another seed or
             number of steps.
     """
+    require_parts(config, "model", "train_cfg", "optim_wrapper.optimizer")
+    require_parts(config, "train_dataloader.dataset")
     name = Path(config.filename).stem
     config.work_dir = work_dir or config.get("work_dir") or f"work_dirs/{name}"
     config.resume = resume

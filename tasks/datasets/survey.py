@@ -8,6 +8,7 @@ import numpy as np
 from mmengine.config import Config
 from tqdm import tqdm
 
+from cmim.engine.config_place import named_part
 from tasks.datasets.dense_folder import DenseFolderDataset
 from tasks.datasets.errors import DataError
 from tasks.datasets.frame_files import check_whole, read_frame
@@ -16,6 +17,7 @@ from tasks.datasets.label_format import VOID
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
 
+@named_part
 def survey_config(config: Config) -> dict[str, dict[str, Any]]:
     """Survey the data set of every loader of a config.
 
