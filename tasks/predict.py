@@ -29,7 +29,7 @@ def network_size(config: Config) -> tuple[int, int] | int | None:
     require_parts(config, "test_dataloader.dataset.pipeline")
     for transform in config.test_dataloader.dataset.pipeline:
         if "size" in transform or "shorter" in transform:
-            return transform.get("size") or transform["shorter"]
+            return transform.get("size") or transform.get("shorter")
     return None
 
 

@@ -17,24 +17,25 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
-    from cmim.engine.output_path import output_file, output_folder
+    from cmim.engine.option_types import output_file, output_folder, positive, seed
+    from cmim.engine.tool_parser import ToolParser
 
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "--out", type=output_folder, required=True, help="folder to fill"
     )
-    parser.add_argument("--frames", type=int, default=200, help="default: 200")
+    parser.add_argument("--frames", type=positive, default=200, help="default: 200")
     parser.add_argument(
         "--size",
-        type=int,
+        type=positive,
         nargs=2,
         default=(120, 160),
         metavar=("HEIGHT", "WIDTH"),
         help="pixels, default: 120 160",
     )
-    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+    parser.add_argument("--seed", type=seed, default=0, help="default: 0")
     parser.add_argument(
         "--json", type=output_file, help="write the figures to this file"
     )

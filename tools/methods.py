@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument(
         "--picture",
         metavar="FILE",
-        type=cli.output_file,
+        type=cli.picture_file,
         default="work_dirs/methods.png",
         help="PNG, PDF or SVG to draw into (default: %(default)s)",
     )

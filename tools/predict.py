@@ -31,9 +31,11 @@ def main() -> None:
     )
     args = parser.parse_args()
 
+    from mmengine.config import Config
     from tqdm import tqdm
 
     from cmim.engine.config import load_config, task_model_config
+    from cmim.engine.config_place import named_part
     from cmim.engine.evaluate import load_task_model
     from tasks.predict import (
         class_colours,
@@ -51,11 +53,16 @@ def main() -> None:
             classes = classify_image(model, config, path)
             print(f"{path}: " + "  ".join(f"{n} {100 * p:.1f} %" for n, p in classes))
         return
-    writer = PredictionWriter(args.out, class_names(config), class_colours(config))
     size = network_size(config)
+
+    @named_part
+    def predict(config: Config, path: str) -> object:
+        return predict_image(model, path, size)
+
+    writer = PredictionWriter(args.out, class_names(config), class_colours(config))
     written = []
     for path in tqdm(args.images, unit="image", disable=None):
-        written += writer(predict_image(model, path, size))
+        written += writer(predict(config, path))
     for path in written:
         print(path)
 

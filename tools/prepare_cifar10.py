@@ -17,9 +17,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
-    from cmim.engine.output_path import output_file, output_folder
+    from cmim.engine.option_types import output_file, output_folder
+    from cmim.engine.tool_parser import ToolParser
 
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("zip", type=Path, help="zip file of pictures")

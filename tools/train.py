@@ -21,10 +21,11 @@ def main() -> None:
         type=cli.output_folder,
         help="run's folder (default work_dirs/CONFIG)",
     )
-    parser.add_argument(
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument(
         "--resume", action="store_true", help="continue the run in its folder"
     )
-    parser.add_argument(
+    start.add_argument(
         "--overwrite", action="store_true", help="start afresh in a folder with a run"
     )
     parser.add_argument("--seed", type=cli.seed, help="seed of the run (default 0)")
@@ -46,7 +47,7 @@ def main() -> None:
     )
     parser.add_argument(
         "--record-flips",
-        type=int,
+        type=cli.positive,
         metavar="N",
         help="record every N steps how many binary weights changed their sign "
         "(flips.json in the run's folder; tools/analyze.py draws it)",

@@ -5,11 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from cmim.engine.option_types import (
+    not_negative,
+    output_file,
+    output_folder,
+    picture_file,
+    positive,
+    seed,
+)
 from cmim.engine.options_action import OptionsAction
-from cmim.engine.output_path import output_file, output_folder
 from cmim.engine.run_tool import run_tool
-
-LARGEST_SEED = 2**32 - 1
+from cmim.engine.tool_parser import ToolParser
 
 __all__ = [
     "add_config_options",
@@ -19,6 +25,7 @@ __all__ = [
     "one_line",
     "output_file",
     "output_folder",
+    "picture_file",
     "positive",
     "run_tool",
     "seed",
@@ -32,56 +39,11 @@ def make_parser(description: str, example: str) -> argparse.ArgumentParser:
         description: What the tool does.
         example: A command that works.
     """
-    return argparse.ArgumentParser(
+    return ToolParser(
         description=description,
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-
-
-def positive(text: str) -> int:
-    """A whole number of at least 1, as a type of an option.
-
-    Examples:
-        >>> positive("3")
-        3
-    """
-    return _whole_number(text, 1)
-
-
-def not_negative(text: str) -> int:
-    """A whole number of at least 0, as a type of an option.
-
-    Examples:
-        >>> not_negative("0")
-        0
-    """
-    return _whole_number(text, 0)
-
-
-def seed(text: str) -> int:
-    """A seed that Python, NumPy and torch take, as a type of an option.
-
-    Examples:
-        >>> seed("7")
-        7
-    """
-    number = _whole_number(text, 0)
-    if number > LARGEST_SEED:
-        raise argparse.ArgumentTypeError(f"{text!r} is more than {LARGEST_SEED}")
-    return number
-
-
-def _whole_number(text: str, least: int) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = least - 1
-    if number < least:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no whole number of at least {least}"
-        )
-    return number
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:

@@ -29,6 +29,8 @@ LENT = {
     "teacher_model": "model.teacher_model",
 }
 OWN_KEYS |= set(LENT)
+# What only the command line says.
+INSTEAD = {"resume": "--resume", "launcher": "--launcher"}
 
 
 def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
@@ -51,19 +53,23 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     path = Path(path)
     config = read_config_file(path)
     options = dict(options or {})
-    data_root = options.pop("data_root", None)
+    moved, data_root = "data_root" in options, options.pop("data_root", None)
     # A method's name comes first, so that its options find it.
     for name, value in sorted(options.items(), key=lambda item: item[0].count(".")):
         _make_room_for_options(config, name)
         _check_override(config, name, value)
         config.merge_from_dict({name: value})
     _check_keys(config, path)
-    used = {k: v for k, v in config.items() if k not in LENT or "model" not in config}
-    check_values(used, str(path))
-    if data_root is not None:
+    check_values(used_parts(config), str(path))
+    if moved:
         _move_data(config, data_root)
     _check_classes(config)
     return config
+
+
+def used_parts(config: Config) -> dict[str, Any]:
+    """A config without what its bases have lent to the model."""
+    return {k: v for k, v in config.items() if k not in LENT or "model" not in config}
 
 
 def _move_data(config: Config, data_root: Any) -> None:
@@ -152,6 +158,10 @@ def _check_override(config: Config, name: str, value: Any) -> None:
     node: Any = config
     *parents, last = name.split(".")
     first = (*parents, last)[0]
+    if name in INSTEAD:
+        raise ConfigError(
+            f"override '{name}' would change nothing; use {INSTEAD[name]} instead"
+        )
     if first in LENT:
         raise ConfigError(
             f"override '{name}' would change nothing: '{first}' is in the model "
@@ -173,6 +183,8 @@ def _check_override(config: Config, name: str, value: Any) -> None:
 def _meant(node: Any, part: str) -> str:
     """The names at a place of the config, like the one given first."""
     names = list(_names(node))
+    if part in names:
+        return f" (it is {_child(node, part)} there)"
     close = difflib.get_close_matches(part, names, n=2)
     did = f" (did you mean {' or '.join(close)}?)" if close else ""
     return f"{did}; at that place there are {', '.join(names) or 'no parts'}"

@@ -38,7 +38,7 @@ def read_config_file(path: str | Path) -> Config:
         config = Config.fromfile(str(path))
         _import_all(config)
         return config
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(_said(error, path)) from error
 
 
@@ -51,7 +51,7 @@ def _near(path: Path) -> str:
     return f"; beside it there are {', '.join(names)}" if names else "; see configs/"
 
 
-def _said(error: Exception, path: Path) -> str:
+def _said(error: BaseException, path: Path) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if f.name == "<module>" and f.filename.endswith(".py")]
     # Frames of modules that the config imports come behind that of the config.
@@ -67,9 +67,12 @@ def _said(error: Exception, path: Path) -> str:
         return f"{where}: its base '{base[1]}' does not exist{_near(Path(base[1]))}"
     if isinstance(error, NameError):
         return f"{where}: {text}; define or import it"
-    found = re.match(
-        r"Failed to import (.*?) in (.*?), line (\d+)(?: for (.*))?$", text
-    )
+    if isinstance(error, KeyError):
+        text = f"there is no {error} where it is taken from"
+        return f"{where}: {text}; check the names of imports and keys"
+    if isinstance(error, RecursionError):
+        return f"{where}: its bases read each other in a circle"
+    found = re.match(r"Failed to import (.+?) in (.+?), line (\d+)( for .+)?", text)
     if found:
         why = f": {found[4][5:]}" if found[4] else ""
         return (
@@ -79,7 +82,7 @@ def _said(error: Exception, path: Path) -> str:
     return f"{where}: {sentence_of(error)}"
 
 
-def _files_read(error: Exception) -> list[str]:
+def _files_read(error: BaseException) -> list[str]:
     """The config and its bases that were being read, the innermost last."""
     files = []
     for frame, _ in traceback.walk_tb(error.__traceback__):

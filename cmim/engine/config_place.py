@@ -6,12 +6,12 @@ import difflib
 import functools
 import re
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 from mmengine.config import Config
 
-from cmim.engine.config import LENT, ConfigError
+from cmim.engine.config import ConfigError, used_parts
 from cmim.engine.config_values import parts_of
 from cmim.engine.sentences import (
     accepted_options,
@@ -55,17 +55,18 @@ def _name(error: Exception, config: Config) -> None:
     own = type(error).__module__.split(".")[0] in ("cmim", "tasks")
     if own or can_name_file(error):
         return
-    built, owner = _built_part(error), _running_part(error)
-    part = built if built is not None else owner
-    place = None if part is None else _place(part, config)
+    built = _built_part(error)
+    places = _running_places(error, config) if built is None else []
+    if built is not None:
+        place = _place_of_part(built, config)
+        places = [(place, built.get("type"))] if place else []
     where = f"config '{config.filename}'"
-    if place:
-        kind = part.get("type") if isinstance(part, dict) else part
+    for place, kind in places[:1]:
         name = getattr(kind, "__name__", kind)
         where += f", {place}" + (f" ({name})" if name else "")
     if built is not None and not is_meant(error):
         raise ConfigError(f"{where}: {_build_error(error)}") from error
-    if place or built is not None:
+    if places or built is not None:
         error.__notes__ = [where]  # type: ignore[attr-defined]
 
 
@@ -97,7 +98,9 @@ def _similar(error: Exception, name: str) -> str:
             names |= set(registry.module_dict)
             registry = registry.parent
     close = difflib.get_close_matches(name.rsplit(".", 1)[-1], sorted(names), n=4)
-    return f"; did you mean {' or '.join(close)}?" if close else "; import its module"
+    if close:
+        return f"; did you mean {' or '.join(close)}?"
+    return "; import its module in the config"
 
 
 def _built_part(error: Exception) -> Any:
@@ -113,27 +116,33 @@ def _built_part(error: Exception) -> Any:
     return found
 
 
-def _running_part(error: Exception) -> Any:
-    """The class of the innermost component that was running."""
-    found = None
+def _running_places(error: Exception, config: Config) -> list[tuple[str, type]]:
+    """Components of the config that were running, the innermost first."""
+    found = []
     for frame, _ in traceback.walk_tb(error.__traceback__):
         owner = type(frame.f_locals.get("self"))
-        if owner.__module__.split(".")[0] in ("cmim", "tasks", "mmseg"):
-            found = owner
+        place = next((p for p, name in _kinds(config) if name == owner.__name__), None)
+        if place:
+            found.insert(0, (place, owner))
     return found
 
 
-def _place(part: Any, config: Config) -> str | None:
-    """Where in a config a part, or the first of a class, is."""
-    used = {k: v for k, v in config.items() if k not in LENT or "model" not in config}
-    for path, node in parts_of(used):
+def _kinds(config: Config) -> Iterator[tuple[str, str]]:
+    """Place and type of each component of a config."""
+    for path, node in parts_of(used_parts(config)):
         kind = node.get("type")
         name = getattr(kind, "__name__", kind)
-        if isinstance(part, dict):
-            # Parts are copied, and completed, on their way.
-            same = node is part or (path and dict(node) == dict(part))
-        else:
-            same = isinstance(name, str) and name.split(".")[-1] == part.__name__
-        if same:
+        if path and isinstance(name, str):
+            yield path.rstrip("."), name.split(".")[-1]
+
+
+def _place_of_part(part: dict, config: Config) -> str | None:
+    """Where in a config a part is; of several alike, the first."""
+    for path, node in parts_of(used_parts(config)):
+        # Parts are copied, and completed, on their way.
+        same = path and all(k in part and part[k] == v for k, v in node.items())
+        if same and (node or not part):
             return path.rstrip(".")
-    return None
+    kind = part.get("type")
+    name = str(getattr(kind, "__name__", kind)).split(".")[-1]
+    return next((place for place, known in _kinds(config) if known == name), None)

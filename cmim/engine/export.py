@@ -84,6 +84,11 @@ def export_network(
     """
     form = choose_format(out, form)
     _check_possible(form, rest, verify)
+    if str(checkpoint).endswith((".xml", ".npz", ".onnx")):
+        raise ConfigError(
+            f"'{checkpoint}' is exported already; name the checkpoint it was made of, "
+            "WORK_DIR/last.pth"
+        )
     model = load_task_model(config, checkpoint).cpu()
     image = None if size else first_image(config, model)
     if image is None:

@@ -52,6 +52,7 @@ _REWORDED = (
     (r"(CUDA out of memory)", _MEMORY),
     (r"can't allocate memory: (you tried to allocate \d+ bytes)", _MEMORY),
     (r"(Unable to allocate [^\n]*?) for an array", _MEMORY),
+    (r"Insufficient memory\) (Failed to allocate \d+ bytes)", _MEMORY),
     (
         r"DataLoader worker \(pid\(?s?\)? ([\d, ]+)\) (?:exited|is killed)",
         "a data loading process ({}) was ended from outside, most often because "
@@ -61,6 +62,10 @@ _REWORDED = (
         r"(unable to (?:open|mmap|write|resize)[^\n]*shared memory|/dev/shm)",
         "shared memory is full ({}): lower num_workers of the data loaders, or "
         "enlarge /dev/shm",
+    ),
+    (
+        r"(need at least one array to concatenate)",
+        "the data set has no pictures ({}): check its split, its limit and data_root",
     ),
     (
         r"(EADDRINUSE|[Aa]ddress already in use)",

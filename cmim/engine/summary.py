@@ -33,8 +33,8 @@ def summarize(config: Config, size: tuple[int, int] | None = None) -> dict[str, 
     Raises:
         ConfigError: No size was given and the config names none.
     """
-    size = size or _image_size(config)
     task = task_model_config(config)
+    size = size or _image_size(config)
     model = MODELS.build(task)
     rows = layer_costs(model, torch.zeros(1, 3, *size), mode="tensor")
     return dict(

@@ -16,6 +16,7 @@ from mmengine.model import is_model_wrapper
 
 from cmim.checkpoint import read_checkpoint
 from cmim.engine.config import ConfigError, require_parts, task_model_config
+from cmim.engine.config_loops import check_loops, check_optimizer
 from cmim.engine.config_place import named_part
 from cmim.engine.evaluate import evaluate
 from cmim.engine.record import network_of, peak_memory_gb, versions, write_json
@@ -114,6 +115,8 @@ def prepare_training(
     """
     require_parts(config, "model", "train_cfg", "optim_wrapper.optimizer")
     require_parts(config, "train_dataloader.dataset")
+    check_loops(config)
+    check_optimizer(config)
     name = Path(config.filename).stem
     config.work_dir = work_dir or config.get("work_dir") or f"work_dirs/{name}"
     config.resume = resume
