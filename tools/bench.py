@@ -145,7 +145,7 @@ def main() -> None:
         "and 8 bits, and with real 1-bit convolutions. 'estimators' compares "
         "estimates of mutual information with known values, 'bounds' bounds with "
         "trained critics.",
-        "python tools/bench.py step configs/nyud_seg_bireal_small.py --amp --profile\n"
+        "python tools/bench.py step configs/nyud_seg_bireal_small.py --profile\n"
         "  python tools/bench.py layer --stage 2 --json layer.json",
     )
     what = parser.add_subparsers(dest="what", required=True, help="what to measure")
@@ -203,7 +203,9 @@ def main() -> None:
     args = parser.parse_args()
 
     import torch
+    from mmengine.device import get_device
 
+    from cmim.engine.precision import warning_of
     from cmim.engine.record import write_json
 
     if isinstance(args.threads, int):
@@ -216,6 +218,10 @@ def main() -> None:
         "bounds": measure_bounds,
         "latency": measure_latency,
     }
+    if getattr(args, "amp", False):
+        warning = warning_of("bfloat16", get_device())
+        if warning:
+            print(warning, file=sys.stderr)
     figures = measure[args.what](args)
     if args.json:
         write_json(args.json, figures)

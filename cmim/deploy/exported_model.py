@@ -65,9 +65,8 @@ class Engine(nn.Module):
     @property
     def channels(self) -> list[int]:
         """Channels of each output."""
-        return [
-            int(o.get_partial_shape()[1].get_length()) for o in self._compiled.outputs
-        ]
+        shapes = [output.get_partial_shape() for output in self._compiled.outputs]
+        return [int(shape[1].get_length()) for shape in shapes]
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """What each head gives for normalised images ``(N, 3, H, W)``, any N."""

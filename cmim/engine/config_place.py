@@ -67,7 +67,7 @@ def _name(error: Exception, config: Config) -> None:
     if built is not None and not is_meant(error):
         raise ConfigError(f"{where}: {_build_error(error)}") from error
     if places or built is not None:
-        error.__notes__ = [where]  # type: ignore[attr-defined]
+        error.__notes__ = [where]
 
 
 def _build_error(error: Exception) -> str:
@@ -118,7 +118,7 @@ def _built_part(error: Exception) -> Any:
 
 def _running_places(error: Exception, config: Config) -> list[tuple[str, type]]:
     """Components of the config that were running, the innermost first."""
-    found = []
+    found: list[tuple[str, type]] = []
     for frame, _ in traceback.walk_tb(error.__traceback__):
         owner = type(frame.f_locals.get("self"))
         place = next((p for p, name in _kinds(config) if name == owner.__name__), None)

@@ -42,4 +42,4 @@ class OptionsAction(DictAction):
                     self, f"the brackets of {pair!r} do not match; quote the pair"
                 )
             given.add(name)
-        super().__call__(parser, namespace, values, option_string)  # type: ignore[arg-type]
+        super().__call__(parser, namespace, values, option_string)
