@@ -70,6 +70,8 @@ def _said(error: BaseException, path: Path) -> str:
     if isinstance(error, KeyError):
         text = f"there is no {error} where it is taken from"
         return f"{where}: {text}; check the names of imports and keys"
+    if isinstance(error, SystemExit):
+        return f"{where}: SystemExit; a config describes, it must not end the program"
     if isinstance(error, RecursionError):
         return f"{where}: its bases read each other in a circle"
     found = re.match(r"Failed to import (.+?) in (.+?), line (\d+)( for .+)?", text)
