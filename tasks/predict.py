@@ -17,6 +17,7 @@ from mmseg.structures import SegDataSample
 from tasks.datasets.errors import DataError
 from tasks.datasets.image_folder import find_pictures
 from tasks.datasets.label_values import codes_of, coloured
+from cmim.engine.config import require_parts
 from tasks.datasets.nyu40 import NYU40_CLASSES
 from tasks.picture_files import read_picture
 from tasks.transforms.augment import fit_shorter
@@ -28,20 +29,23 @@ def network_size(config: Config) -> tuple[int, int] | int | None:
     Returns:
         ``(H, W)``, or the shorter side, or None for any size.
     """
+    require_parts(config, "test_dataloader.dataset.pipeline")
     for transform in config.test_dataloader.dataset.pipeline:
         if "size" in transform or "shorter" in transform:
-            return transform.get("size") or transform["shorter"]
+            return transform.get("size") or transform.get("shorter")
     return None
 
 
 def class_names(config: Config) -> Sequence[str]:
     """Class names of a config's test data, the 40 classes of NYUv2 by default."""
+    require_parts(config, "test_dataloader.dataset")
     metainfo = config.test_dataloader.dataset.get("metainfo") or {}
     return metainfo.get("classes", NYU40_CLASSES)
 
 
 def class_colours(config: Config) -> Sequence[Sequence[int]] | None:
     """Colours that a config gives its classes, to draw with or in the label files."""
+    require_parts(config, "test_dataloader.dataset")
     dataset = config.test_dataloader.dataset
     palette = (dataset.get("metainfo") or {}).get("palette")
     values = dataset.get("label_values")
@@ -100,6 +104,7 @@ def classify_image(
     Raises:
         DataError: The file is missing or no picture.
     """
+    require_parts(config, "test_dataloader.dataset.pipeline")
     dataset = config.test_dataloader.dataset
     sample = Compose(dataset.pipeline)(dict(img_path=str(path)))
     batch = {name: [part] for name, part in sample.items()}

@@ -39,11 +39,12 @@ def main() -> None:
     parser.add_argument(
         "--out",
         metavar="DIR",
+        type=cli.output_folder,
         help="folder of JSON and pictures (default work_dirs/analysis/CONFIG)",
     )
     parser.add_argument(
         "--images",
-        type=int,
+        type=cli.positive,
         metavar="N",
         help="test images, evenly spaced (default 96; 1024 for a classifier)",
     )
@@ -59,7 +60,7 @@ def main() -> None:
     )
     parser.add_argument("--no-tsne", action="store_true", help="no t-SNE picture")
     parser.add_argument(
-        "--seed", type=int, default=0, help="seed of places, critics and t-SNE"
+        "--seed", type=cli.seed, default=0, help="seed of places, critics and t-SNE"
     )
     cli.add_json_option(parser)
     args = parser.parse_args()
@@ -93,6 +94,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from cmim.engine.cli import run_tool
+    from cmim.engine.run_tool import run_tool
 
     run_tool(main)

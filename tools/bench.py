@@ -74,35 +74,6 @@ def measure_bounds(args: argparse.Namespace) -> dict:
     return bench_bounds(setup, args.out)
 
 
-def add_out_option(parser: argparse.ArgumentParser, what: str) -> None:
-    parser.add_argument(
-        "--out",
-        metavar="DIR",
-        default=f"work_dirs/{what}",
-        help="folder of the picture (default: %(default)s)",
-    )
-
-
-def add_bounds_options(bounds: argparse.ArgumentParser) -> None:
-    from cmim.engine import cli
-
-    bounds.add_argument(
-        "--steps-per-level", type=int, default=1000, help="training steps of a level"
-    )
-    bounds.add_argument("--batch", type=int, default=64, help="pairs a step")
-    bounds.add_argument("--dim", type=int, default=20, help="columns of each variable")
-    bounds.add_argument(
-        "--critic",
-        choices=("separable", "concat"),
-        default="separable",
-        help="inner product of two networks, or one of both (50 times as slow)",
-    )
-    bounds.add_argument("--seed", type=int, default=0)
-    bounds.add_argument("--threads", type=int, default=1, help="CPU threads of torch")
-    add_out_option(bounds, "bounds")
-    cli.add_json_option(bounds)
-
-
 def measure_loss(args: argparse.Namespace) -> dict:
     from cmim.engine.bench_loss import bench_loss, format_loss, share_of_step
     from cmim.engine.bench_negatives import (
@@ -127,31 +98,6 @@ def measure_loss(args: argparse.Namespace) -> dict:
         for name, share in figures["share_of_step"].items():
             print(f"share of a training step, {name:16s} {100 * share:5.1f} %")
     return figures
-
-
-def add_loss_command(what: argparse._SubParsersAction) -> None:
-    from cmim.engine import cli
-    from cmim.engine.bench_negatives import SIZES
-
-    loss = what.add_parser("loss", help="the contrastive loss against released code")
-    loss.add_argument("--batch", type=int, default=100, help="images")
-    loss.add_argument("--negatives", type=int, default=4096, help="of each image")
-    loss.add_argument("--rows", type=int, default=50000, help="images in the bank")
-    loss.add_argument("--features", type=int, default=512, help="length of features")
-    loss.add_argument("--rounds", type=int, default=15, help="timed rounds")
-    loss.add_argument(
-        "--sizes",
-        type=int,
-        nargs="+",
-        default=SIZES,
-        metavar="N",
-        help="numbers of negatives for time and memory (default: 2^10 to 2^20)",
-    )
-    loss.add_argument("--config", help="also: the loss's share of this config's steps")
-    loss.add_argument("--amp", action="store_true", help="bfloat16 in these steps")
-    loss.add_argument("--threads", type=int, help="CPU threads of torch")
-    add_out_option(loss, "loss")
-    cli.add_json_option(loss)
 
 
 def measure_latency(args: argparse.Namespace) -> dict:
@@ -179,38 +125,14 @@ def measure_latency(args: argparse.Namespace) -> dict:
     return figures
 
 
-def add_latency_command(what: argparse._SubParsersAction) -> None:
-    from cmim.engine import cli
-
-    latency = what.add_parser("latency", help="inference of a network, 1-bit and not")
-    cli.add_config_options(latency)
-    latency.add_argument(
-        "checkpoint", nargs="?", help="of the binary network (default: random weights)"
-    )
-    latency.add_argument("--twin", metavar="CHECKPOINT", help="of its twin")
-    latency.add_argument(
-        "--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="of the input"
-    )
-    latency.add_argument(
-        "--threads", type=int, nargs="+", default=[1, 2], help="numbers of CPU threads"
-    )
-    latency.add_argument("--rounds", type=int, default=11, help="timed rounds")
-    latency.add_argument(
-        "--images",
-        type=int,
-        default=0,
-        metavar="N",
-        help="also: accuracy of each variant on the first N test images",
-    )
-    latency.add_argument(
-        "--profile", action="store_true", help="also list the costliest nodes"
-    )
-    add_out_option(latency, "latency")
-    cli.add_json_option(latency)
-
-
 def main() -> None:
     from cmim.engine import cli
+    from cmim.engine.bench_options import (
+        add_bounds_options,
+        add_latency_command,
+        add_loss_command,
+        add_out_option,
+    )
 
     parser = cli.make_parser(
         "Measure costs on this machine, on random data; what is compared takes turns "
@@ -223,13 +145,13 @@ def main() -> None:
         "and 8 bits, and with real 1-bit convolutions. 'estimators' compares "
         "estimates of mutual information with known values, 'bounds' bounds with "
         "trained critics.",
-        "python tools/bench.py step configs/nyud_seg_bireal_small.py --amp --profile\n"
+        "python tools/bench.py step configs/nyud_seg_bireal_small.py --profile\n"
         "  python tools/bench.py layer --stage 2 --json layer.json",
     )
     what = parser.add_subparsers(dest="what", required=True, help="what to measure")
     step = what.add_parser("step", help="training steps of a config")
     cli.add_config_options(step)
-    step.add_argument("--steps", type=int, default=15, help="timed rounds")
+    step.add_argument("--steps", type=cli.positive, default=15, help="timed rounds")
     step.add_argument(
         "--methods",
         nargs="+",
@@ -240,17 +162,23 @@ def main() -> None:
     layer.add_argument(
         "--methods", nargs="+", default=["bireal", "irnet"], help="methods to compare"
     )
-    layer.add_argument("--stage", type=int, default=1, choices=(1, 2, 3, 4))
-    layer.add_argument("--channels", type=int, help="instead of the stage's, stride 1")
-    layer.add_argument("--size", type=int, help="pixels, instead of the stage's")
-    layer.add_argument("--batch", type=int, default=16, help="images")
-    layer.add_argument("--rounds", type=int, default=15, help="timed rounds")
+    layer.add_argument("--stage", type=cli.positive, default=1, choices=(1, 2, 3, 4))
+    layer.add_argument(
+        "--channels", type=cli.positive, help="instead of the stage's, stride 1"
+    )
+    layer.add_argument(
+        "--size", type=cli.positive, help="pixels, instead of the stage's"
+    )
+    layer.add_argument("--batch", type=cli.positive, default=16, help="images")
+    layer.add_argument("--rounds", type=cli.positive, default=15, help="timed rounds")
     layer.add_argument(
         "--channels-last", action="store_true", help="layout of both, instead of NCHW"
     )
     for command in (step, layer):
         command.add_argument("--amp", action="store_true", help="bfloat16 autocast")
-        command.add_argument("--threads", type=int, help="CPU threads of torch")
+        command.add_argument(
+            "--threads", type=cli.positive, help="CPU threads of torch"
+        )
         command.add_argument(
             "--profile", action="store_true", help="also list the costliest operators"
         )
@@ -260,8 +188,12 @@ def main() -> None:
     estimators = what.add_parser(
         "estimators", help="estimators of mutual information against known values"
     )
-    estimators.add_argument("--samples", type=int, default=1000, help="a data set")
-    estimators.add_argument("--repeats", type=int, default=10, help="data sets a case")
+    estimators.add_argument(
+        "--samples", type=cli.positive, default=1000, help="a data set"
+    )
+    estimators.add_argument(
+        "--repeats", type=cli.positive, default=10, help="data sets a case"
+    )
     add_out_option(estimators, "estimators")
     estimators.set_defaults(threads=None)
     cli.add_json_option(estimators)
@@ -271,7 +203,9 @@ def main() -> None:
     args = parser.parse_args()
 
     import torch
+    from mmengine.device import get_device
 
+    from cmim.engine.precision import warning_of
     from cmim.engine.record import write_json
 
     if isinstance(args.threads, int):
@@ -284,12 +218,16 @@ def main() -> None:
         "bounds": measure_bounds,
         "latency": measure_latency,
     }
+    if getattr(args, "amp", False):
+        warning = warning_of("bfloat16", get_device())
+        if warning:
+            print(warning, file=sys.stderr)
     figures = measure[args.what](args)
     if args.json:
         write_json(args.json, figures)
 
 
 if __name__ == "__main__":
-    from cmim.engine.cli import run_tool
+    from cmim.engine.run_tool import run_tool
 
     run_tool(main)

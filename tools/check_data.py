@@ -36,6 +36,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from cmim.engine.cli import run_tool
+    from cmim.engine.run_tool import run_tool
 
     run_tool(main)

@@ -23,11 +23,13 @@ def main() -> None:
     parser.add_argument("singles", nargs="+", help="folders of single-task runs")
     parser.add_argument(
         "--time-steps",
-        type=int,
+        type=cli.positive,
         metavar="ROUNDS",
         help="also time training steps of the runs' configs, in turns, on random data",
     )
-    parser.add_argument("--threads", type=int, help="CPU threads of torch for that")
+    parser.add_argument(
+        "--threads", type=cli.positive, help="CPU threads of torch for that"
+    )
     cli.add_json_option(parser)
     args = parser.parse_args()
 
@@ -52,6 +54,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from cmim.engine.cli import run_tool
+    from cmim.engine.run_tool import run_tool
 
     run_tool(main)

@@ -94,13 +94,25 @@ def main() -> None:
         "CMIM, test both, and draw their predictions; minutes on two cores.",
         "python tools/demo.py",
     )
-    parser.add_argument("--data", default="data/rooms", help="where the rooms lie")
     parser.add_argument(
-        "--work-dir", default="work_dirs/demo", help="folder of the runs"
+        "--data",
+        default="data/rooms",
+        type=cli.output_folder,
+        help="where the rooms lie",
     )
-    parser.add_argument("--frames", type=int, default=320, help="rooms to generate")
     parser.add_argument(
-        "--steps", type=int, help="training steps a task (default: the config's)"
+        "--work-dir",
+        default="work_dirs/demo",
+        type=cli.output_folder,
+        help="folder of the runs",
+    )
+    parser.add_argument(
+        "--frames", type=cli.positive, default=320, help="rooms to generate"
+    )
+    parser.add_argument(
+        "--steps",
+        type=cli.positive,
+        help="training steps a task (default: the config's)",
     )
     cli.add_json_option(parser)
     args = parser.parse_args()
@@ -121,6 +133,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from cmim.engine.cli import run_tool
+    from cmim.engine.run_tool import run_tool
 
     run_tool(main)

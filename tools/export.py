@@ -23,10 +23,12 @@ def main() -> None:
     )
     cli.add_config_options(parser)
     parser.add_argument("checkpoint", help="WORK_DIR/last.pth of a training run")
-    parser.add_argument("--out", required=True, metavar="MODEL.xml|.npz|.onnx")
+    parser.add_argument(
+        "--out", required=True, type=cli.output_file, metavar="MODEL.xml|.npz|.onnx"
+    )
     parser.add_argument(
         "--size",
-        type=int,
+        type=cli.positive,
         nargs=2,
         metavar=("HEIGHT", "WIDTH"),
         help="of the input in pixels (default: the config's test images)",
@@ -37,7 +39,10 @@ def main() -> None:
         help="of the file (default: by its ending)",
     )
     parser.add_argument(
-        "--batch", type=int, default=1, help="images at a time (.npz takes any number)"
+        "--batch",
+        type=cli.positive,
+        default=1,
+        help="images at a time (.npz takes any number)",
     )
     parser.add_argument(
         "--rest",
@@ -54,6 +59,7 @@ def main() -> None:
     parser.add_argument(
         "--sample",
         metavar="FILE.npz",
+        type=cli.output_file,
         help="also write a test image and the network's output, to check other "
         "machines with (docs/deploy.md)",
     )
@@ -83,6 +89,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from cmim.engine.cli import run_tool
+    from cmim.engine.run_tool import run_tool
 
     run_tool(main)

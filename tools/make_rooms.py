@@ -17,37 +17,41 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
+    from cmim.engine.option_types import output_file, output_folder, positive, seed
+    from cmim.engine.tool_parser import ToolParser
+
+    parser = ToolParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder to fill")
-    parser.add_argument("--frames", type=int, default=200, help="default: 200")
+    parser.add_argument(
+        "--out", type=output_folder, required=True, help="folder to fill"
+    )
+    parser.add_argument("--frames", type=positive, default=200, help="default: 200")
     parser.add_argument(
         "--size",
-        type=int,
+        type=positive,
         nargs=2,
         default=(120, 160),
         metavar=("HEIGHT", "WIDTH"),
         help="pixels, default: 120 160",
     )
-    parser.add_argument("--seed", type=int, default=0, help="default: 0")
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--seed", type=seed, default=0, help="default: 0")
+    parser.add_argument(
+        "--json", type=output_file, help="write the figures to this file"
+    )
     return parser.parse_args()
 
 
-def main() -> int:
-    """Render the rooms; return the exit status."""
+def main() -> None:
+    """Render the rooms; say what was done."""
     arguments = parse_arguments()
     from tasks.datasets.rooms import write_rooms
 
     started = time.perf_counter()
     size = (arguments.size[0], arguments.size[1])
-    try:
-        write_rooms(arguments.out, arguments.frames, size, arguments.seed)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    megabytes = sum(file.stat().st_size for file in arguments.out.glob("*.mat")) / 1e6
+    out = Path(arguments.out)
+    write_rooms(out, arguments.frames, size, arguments.seed)
+    megabytes = sum(file.stat().st_size for file in out.glob("*.mat")) / 1e6
     figures = {
         "frames": arguments.frames,
         "height": size[0],
@@ -57,14 +61,16 @@ def main() -> int:
         "megabytes": round(megabytes, 3),
     }
     if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
+        target = Path(arguments.json)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
     print(
         f"{arguments.out}: {figures['frames']} frames of {size[0]} x {size[1]} pixels, "
         f"{figures['megabytes']} MB in {figures['seconds']} s"
     )
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from cmim.engine.run_tool import run_tool
+
+    run_tool(main)

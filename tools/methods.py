@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument(
         "--picture",
         metavar="FILE",
+        type=cli.picture_file,
         default="work_dirs/methods.png",
         help="PNG, PDF or SVG to draw into (default: %(default)s)",
     )
@@ -50,6 +51,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from cmim.engine.cli import run_tool
+    from cmim.engine.run_tool import run_tool
 
     run_tool(main)

@@ -25,12 +25,19 @@ def main() -> None:
     parser.add_argument(
         "images", nargs="+", help="picture files of any size, or folders"
     )
-    parser.add_argument("--out", default="predictions", help="folder to write into")
+    parser.add_argument(
+        "--out",
+        default="predictions",
+        type=cli.output_folder,
+        help="folder to write into",
+    )
     args = parser.parse_args()
 
+    from mmengine.config import Config
     from tqdm import tqdm
 
     from cmim.engine.config import load_config, task_model_config
+    from cmim.engine.config_place import named_part
     from cmim.engine.evaluate import load_task_model
     from tasks.predict import (
         class_colours,
@@ -51,16 +58,21 @@ def main() -> None:
             classes = classify_image(model, config, path)
             print(f"{path}: " + "  ".join(f"{n} {100 * p:.1f} %" for n, p in classes))
         return
-    writer = PredictionWriter(args.out, class_names(config), class_colours(config))
     size = network_size(config)
+
+    @named_part
+    def predict(config: Config, path: str) -> object:
+        return predict_image(model, path, size, **picture_kind(config))
+
+    writer = PredictionWriter(args.out, class_names(config), class_colours(config))
     written = []
     for path in tqdm(images, unit="image", disable=None):
-        written += writer(predict_image(model, path, size, **picture_kind(config)))
+        written += writer(predict(config, path))
     for path in written:
         print(path)
 
 
 if __name__ == "__main__":
-    from cmim.engine.cli import run_tool
+    from cmim.engine.run_tool import run_tool
 
     run_tool(main)

@@ -17,43 +17,45 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
+    from cmim.engine.option_types import output_file, output_folder
+    from cmim.engine.tool_parser import ToolParser
+
+    parser = ToolParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("zip", type=Path, help="zip file of pictures")
     parser.add_argument(
         "out",
-        type=Path,
+        type=output_folder,
         nargs="?",
-        default=Path("data/cifar10"),
+        default="data/cifar10",
         help="folder to make, default: %(default)s",
     )
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument(
+        "--json", type=output_file, help="write the figures to this file"
+    )
     return parser.parse_args()
 
 
-def main() -> int:
-    """Unpack; return the exit status."""
+def main() -> None:
+    """Unpack; say what was done."""
     arguments = parse_arguments()
-    from tasks.datasets.errors import DataError
     from tasks.datasets.prepare_cifar10 import prepare_cifar10
 
-    try:
-        report = prepare_cifar10(arguments.zip, arguments.out)
-        if arguments.json:
-            arguments.json.parent.mkdir(parents=True, exist_ok=True)
-            arguments.json.write_text(json.dumps(asdict(report), indent=1) + "\n")
-    except (DataError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    report = prepare_cifar10(arguments.zip, Path(arguments.out))
+    if arguments.json:
+        target = Path(arguments.json)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(asdict(report), indent=1) + "\n")
     state = "unpacked" if report.written else "already complete, verified"
     print(
         f"{arguments.out}: {state}, {report.train} training and {report.test} test "
         f"pictures, {report.written} written, {report.megabytes} MB in "
         f"{report.seconds} s"
     )
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from cmim.engine.run_tool import run_tool
+
+    run_tool(main)

@@ -17,7 +17,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
+    from cmim.engine.option_types import output_file, output_folder
+    from cmim.engine.tool_parser import ToolParser
+
+    parser = ToolParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
@@ -32,8 +35,8 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--out",
-        type=Path,
-        default=Path("data/nyuv2"),
+        type=output_folder,
+        default="data/nyuv2",
         help="folder to fill, default: %(default)s",
     )
     parser.add_argument("--image-format", choices=("png", "jpg"), default="png")
@@ -46,45 +49,43 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--verify", action="store_true", help="only verify the folder --out"
     )
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument(
+        "--json", type=output_file, help="write the figures to this file"
+    )
     return parser.parse_args()
 
 
-def main() -> int:
-    """Prepare or verify; return the exit status."""
+def main() -> None:
+    """Prepare or verify; say what was done."""
     arguments = parse_arguments()
     from tasks.datasets.download import download_nyud
-    from tasks.datasets.errors import DataError
     from tasks.datasets.prepare_nyud import prepare_nyud, verify_prepared, write_report
 
     raw = arguments.mat.parent
-    try:
-        if arguments.verify:
-            report = verify_prepared(arguments.out)
-        else:
-            if arguments.download:
-                download_nyud(raw)
-            report = prepare_nyud(
-                arguments.mat,
-                arguments.splits or raw / "splits.mat",
-                arguments.mapping or raw / "classMapping40.mat",
-                arguments.out,
-                arguments.image_format,
-                arguments.depth,
-            )
-        if arguments.json:
-            write_report(arguments.json, asdict(report))
-    except (DataError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    if arguments.verify:
+        report = verify_prepared(Path(arguments.out))
+    else:
+        if arguments.download:
+            download_nyud(raw)
+        report = prepare_nyud(
+            arguments.mat,
+            arguments.splits or raw / "splits.mat",
+            arguments.mapping or raw / "classMapping40.mat",
+            Path(arguments.out),
+            arguments.image_format,
+            arguments.depth,
+        )
+    if arguments.json:
+        write_report(Path(arguments.json), asdict(report))
     state = "prepared" if report.written else "already complete, verified"
     print(
         f"{arguments.out}: {state}, {report.frames} frames ({report.train} train, "
         f"{report.test} test), {report.written} written, {report.megabytes} MB in "
         f"{report.seconds} s"
     )
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from cmim.engine.run_tool import run_tool
+
+    run_tool(main)

@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument(
         "--size",
         nargs=2,
-        type=int,
+        type=cli.positive,
         metavar=("HEIGHT", "WIDTH"),
         help="image in pixels (default: the config's test images)",
     )
@@ -31,12 +31,10 @@ def main() -> None:
     cli.add_json_option(parser)
     args = parser.parse_args()
 
-    from cmim.engine.config import ConfigError, load_config
+    from cmim.engine.config import load_config
     from cmim.engine.record import write_json
     from cmim.engine.summary import as_table, one_sentence, summarize
 
-    if args.size and min(args.size) < 1:
-        raise ConfigError(f"--size must be positive, got {args.size}")
     summary = summarize(
         load_config(args.config, args.cfg_options), args.size and tuple(args.size)
     )
@@ -47,6 +45,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from cmim.engine.cli import run_tool
+    from cmim.engine.run_tool import run_tool
 
     run_tool(main)

@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument(
         "--save-predictions",
         metavar="DIR",
+        type=cli.output_folder,
         help="write predictions as PNG (class + 1, depth in mm, ...) and as pictures",
     )
     cli.add_json_option(parser)
@@ -49,6 +50,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from cmim.engine.cli import run_tool
+    from cmim.engine.run_tool import run_tool
 
     run_tool(main)

@@ -12,24 +12,32 @@ def main() -> None:
     parser = cli.make_parser(
         "Train a config, evaluate it on the test split at the end, and leave config, "
         "seed, versions, last checkpoint and metrics in the run's folder.",
-        "python tools/train.py configs/nyud_seg_bireal_small.py --amp "
+        "python tools/train.py configs/nyud_seg_bireal_small.py --amp auto "
         "--cfg-options data_root=data/nyuv2 model.partner=latent",
     )
     cli.add_config_options(parser)
-    parser.add_argument("--work-dir", help="run's folder (default work_dirs/CONFIG)")
     parser.add_argument(
+        "--work-dir",
+        type=cli.output_folder,
+        help="run's folder (default work_dirs/CONFIG)",
+    )
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument(
         "--resume", action="store_true", help="continue the run in its folder"
     )
-    parser.add_argument(
+    start.add_argument(
         "--overwrite", action="store_true", help="start afresh in a folder with a run"
     )
-    parser.add_argument("--seed", type=int, help="seed of the run (default 0)")
+    parser.add_argument("--seed", type=cli.seed, help="seed of the run (default 0)")
     parser.add_argument(
         "--amp",
         nargs="?",
         const="bfloat16",
-        choices=("bfloat16", "float16"),
-        help="mixed precision: bfloat16 on any device (default), float16 on GPUs",
+        choices=("bfloat16", "float16", "auto"),
+        help="mixed precision: bfloat16 (default; on a CPU without bfloat16 "
+        "instructions, most desktops and laptops, four times slower than without "
+        "--amp), float16 on GPUs, or auto: bfloat16 where the device has it, else "
+        "float32",
     )
     parser.add_argument(
         "--launcher",
@@ -42,7 +50,7 @@ def main() -> None:
     )
     parser.add_argument(
         "--record-flips",
-        type=int,
+        type=cli.positive,
         metavar="N",
         help="record every N steps how many binary weights changed their sign "
         "(flips.json in the run's folder; tools/analyze.py draws it)",
@@ -84,6 +92,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from cmim.engine.cli import run_tool
+    from cmim.engine.run_tool import run_tool
 
     run_tool(main)

@@ -67,6 +67,12 @@ class Engine(nn.Module):
             found.append(named[0].removeprefix(OUTPUT) if named else "")
         return found
 
+    @property
+    def channels(self) -> list[int]:
+        """Channels of each output."""
+        shapes = [output.get_partial_shape() for output in self._compiled.outputs]
+        return [int(shape[1].get_length()) for shape in shapes]
+
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """What each head gives for normalised images ``(N, 3, H, W)``, any N."""
         batch, *image = self.shape
@@ -124,6 +130,13 @@ def load_exported(
             f"{path} was exported with heads for {given}, and this config has {wanted}:"
             " use the config it was exported with"
         )
+    for head, found in zip(heads.values(), engine.channels, strict=True):
+        classes = getattr(head, "num_classes", found)
+        if found != classes:
+            raise ExportError(
+                f"{path} was exported with {found} classes, and this config has "
+                f"{classes}: use the config it was exported with"
+            )
     # The heads' outputs pass for feature maps, of which each head takes its own.
     model.backbone = engine
     if hasattr(model, "bottleneck"):

@@ -5,9 +5,8 @@ is copied to. ``docs/raw_format.md`` describes what it reads.
 
 Products of signs are matrix products of -1, 0 and +1 in float32: all partial sums are
 integers of at most ``I kh kw < 2**24``, so they are exact in any order. XOR and
-population count would read fewer bytes, but in NumPy each is a pass over memory, a
-matrix product is one call of the BLAS, and zeros outside of the image need no second
-product there.
+population count read fewer bytes, but each is a pass over memory in NumPy, and zeros
+outside of the image would need a second product.
 
     python numpy_reference.py model.npz photo.npy
 """
@@ -18,41 +17,28 @@ import json
 import sys
 import time
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+try:
+    import numpy as np
+    from numpy.lib.stride_tricks import sliding_window_view
+except ModuleNotFoundError:
+    sys.exit("error: NumPy is not installed: pip install numpy")
 
 FORMAT, VERSION = "cmim-raw", 1
 PROGRAM = "program"
-MOST, RATIO = 1 << 24, 20  # bytes that a file may unpack to, and times its size
+# Weights hardly compress: a file that unpacks to more than this is no network.
+LARGEST_RATIO, ALWAYS_READ = 20, 2**26
 
 
 class RawNetworkError(ValueError):
     """A file, or an input, that is not what it should be."""
 
 
-def pack_signs(signs: np.ndarray) -> np.ndarray:
-    """Signs as bits: 1 for +1, channels innermost, the first in the lowest bit.
-
-    Args:
-        signs: ``(O, I, kh, kw)``, -1 or +1.
-
-    Returns:
-        uint8 ``(O, kh, kw, ceil(I / 8))``, unused bits 0.
-
-    Examples:
-        >>> pack_signs(np.array([1, -1, 1, 1]).reshape(1, 4, 1, 1)).tolist()
-        [[[[13]]]]
-    """
-    return np.packbits(signs.transpose(0, 2, 3, 1) > 0, axis=-1, bitorder="little")
-
-
 def unpack_signs(bits: np.ndarray, channels: int) -> np.ndarray:
-    """What :func:`pack_signs` packed, as float32.
+    """Signs, float32 ``(O, I, kh, kw)``; bit 1 is +1, the first channel the lowest bit.
 
     Args:
         bits: uint8 ``(O, kh, kw, ceil(I / 8))``.
@@ -110,16 +96,8 @@ def per_channel(values: np.ndarray, x: np.ndarray) -> np.ndarray:
     return values.reshape(-1, *[1] * (x.ndim - 2))
 
 
-def conv(step: dict, arrays: dict, x: np.ndarray) -> np.ndarray:
-    return convolve(x, arrays["weight"], step) + per_channel(arrays["bias"], x)
-
-
 def affine(step: dict, arrays: dict, x: np.ndarray) -> np.ndarray:
     return x * per_channel(arrays["scale"], x) + per_channel(arrays["shift"], x)
-
-
-def prelu(step: dict, arrays: dict, x: np.ndarray) -> np.ndarray:
-    return np.where(x > 0, x, x * per_channel(arrays["slope"], x))
 
 
 def pooled(x: np.ndarray, step: dict, outside: float) -> np.ndarray:
@@ -127,10 +105,6 @@ def pooled(x: np.ndarray, step: dict, outside: float) -> np.ndarray:
     pads = ((0, 0), (0, 0), (top, bottom), (left, right))
     x = np.pad(x, pads, constant_values=np.float32(outside))
     return windows(x, step["kernel"], step["stride"], step["dilation"])
-
-
-def max_pool(step: dict, arrays: dict, x: np.ndarray) -> np.ndarray:
-    return pooled(x, step, -np.inf).max(axis=(4, 5))
 
 
 def avg_pool(step: dict, arrays: dict, x: np.ndarray) -> np.ndarray:
@@ -149,13 +123,11 @@ def take(step: dict, arrays: dict, x: np.ndarray) -> np.ndarray:
     return x[tuple(at)]
 
 
-def pad(step: dict, arrays: dict, x: np.ndarray) -> np.ndarray:
-    return np.pad(x, [(0, 0), *step["widths"]], constant_values=step["value"])
-
-
 OPERATORS: dict[str, Callable[..., np.ndarray]] = {
     "binary_conv": binary_conv,
-    "conv": conv,
+    "conv": lambda step, arrays, x: (
+        convolve(x, arrays["weight"], step) + per_channel(arrays["bias"], x)
+    ),
     "linear": lambda step, arrays, x: x @ arrays["weight"].T + arrays["bias"],
     "affine": affine,
     "constant": lambda step, arrays: arrays["value"][None],
@@ -164,19 +136,35 @@ OPERATORS: dict[str, Callable[..., np.ndarray]] = {
     "multiply": lambda step, arrays, x, y: x * y,
     "divide": lambda step, arrays, x, y: x / y,
     "relu": lambda step, arrays, x: np.maximum(x, np.float32(0)),
-    "prelu": prelu,
+    "prelu": lambda step, arrays, x: np.where(
+        x > 0, x, x * per_channel(arrays["slope"], x)
+    ),
     "clip": lambda step, arrays, x: np.clip(x, step["low"], step["high"]),
     "exp": lambda step, arrays, x: np.exp(x),
     "absolute": lambda step, arrays, x: np.abs(x),
-    "max_pool": max_pool,
+    "max_pool": lambda step, arrays, x: pooled(x, step, -np.inf).max(axis=(4, 5)),
     "avg_pool": avg_pool,
     "mean": mean,
     "concat": lambda step, arrays, *xs: np.concatenate(xs, axis=step["axis"] + 1),
     "slice": take,
-    "pad": pad,
+    "pad": lambda step, arrays, x: np.pad(
+        x, [(0, 0), *step["widths"]], constant_values=step["value"]
+    ),
     "reshape": lambda step, arrays, x: x.reshape(len(x), *step["shape"]),
     "broadcast": lambda step, arrays, x: np.broadcast_to(x, (len(x), *step["shape"])),
 }
+
+
+def run_step(step: dict, arrays: dict, inputs: list[np.ndarray]) -> np.ndarray:
+    """One step; what does not fit together is an error of the file."""
+    try:
+        found = OPERATORS[step["op"]](step, arrays, *inputs)
+        if list(found.shape[1:]) != list(step["shape"]):
+            raise ValueError(f"gives {found.shape[1:]}, not {step['shape']}")
+    except (LookupError, TypeError, ValueError) as error:
+        where = f"step {step['output']!r} ({step['op']}) cannot be run"
+        raise RawNetworkError(f"{where}, the file is damaged: {error}") from error
+    return found
 
 
 class Network:
@@ -195,66 +183,73 @@ class Network:
         return tuple(self.document["input"]["shape"])
 
     def normalise(self, images: np.ndarray) -> np.ndarray:
-        """Uint8 RGB ``([N,] H, W, 3)`` as the network's float32 ``(N, 3, H, W)``."""
+        """RGB, uint8 ``([N,] H, W, 3)``, as the network's input ``(N, 3, H, W)``."""
         if images.ndim not in (3, 4) or images.shape[-1] != 3:
             raise RawNetworkError(f"images are {images.shape}, not ([N,] H, W, 3)")
+        if images.dtype != np.uint8:
+            raise RawNetworkError(f"images are {images.dtype}; give uint8, 0 to 255")
         given = self.document["input"]
         x = images.reshape(-1, *images.shape[-3:]).astype(np.float32)
         x = (x - np.float32(given["mean"])) / np.float32(given["std"])
         return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
 
     def run(self, images: np.ndarray) -> Any:
-        """The network's output.
+        """The network's output, a tuple where it has several.
 
         Args:
             images: float32 ``(N, 3, H, W)``, normalised.
 
-        Returns:
-            An array, or a tuple of them where the network has several outputs.
-
         Raises:
-            RawNetworkError: Images of another size.
+            RawNetworkError: Images of another size, or a step that cannot be run.
         """
         if images.ndim != 4 or images.shape[1:] != self.input_shape:
+            takes = f"this network takes {self.input_shape} each, behind their number"
             raise RawNetworkError(
-                f"images are {images.shape}; this network takes {self.input_shape} "
-                "each, behind the number of images: export it with another --size"
+                f"images are {images.shape}; {takes}: export it with another --size"
             )
         values = {self.document["input"]["name"]: np.asarray(images, np.float32)}
         outputs = self.document["outputs"]
         for k, step in enumerate(self.steps):
             arrays = {role: self.arrays[key] for role, key in step["arrays"].items()}
             inputs = [values[name] for name in step["inputs"]]
-            values[step["output"]] = OPERATORS[step["op"]](step, arrays, *inputs)
+            values[step["output"]] = run_step(step, arrays, inputs)
             for name in set(step["inputs"]) - set(outputs):
                 if self._last[name] == k:
                     del values[name]
-        found = tuple(values[name] for name in outputs)
-        return found[0] if len(found) == 1 else found
+        results = tuple(values[name] for name in outputs)
+        return results[0] if len(results) == 1 else results
 
 
 def load_network(path: str | Path) -> Network:
-    """Read a raw network file.
-
-    Args:
-        path: The ``.npz`` file; nothing in it is executed.
+    """Read a raw network file, ``.npz``; nothing in it is executed.
 
     Raises:
-        RawNetworkError: Damaged, unpacked too large, or of another format or version.
-        FileNotFoundError: There is no such file.
+        RawNetworkError: It is damaged, or no raw network of a version known here.
+        FileNotFoundError: There is none.
     """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"'{path}' does not exist, or is no file")
     try:
+        check_size(path)
         with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
             # NumPy compares no checksum of an array that says it is shorter.
-            if size > MOST + RATIO * Path(path).stat().st_size or archive.testzip():
-                raise RawNetworkError(f"a checksum is wrong, or {size} bytes too many")
+            if archive.testzip():
+                raise RawNetworkError("a checksum is wrong")
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         return Network(json.loads(bytes(arrays.pop(PROGRAM))), arrays)
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError,
-            zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
-        raise RawNetworkError(f"{path} is damaged or no raw network: {error}") from None
+    except Exception as error:
+        # A damaged file fails in any way: zlib, zip, JSON, headers of arrays.
+        what = str(error) or type(error).__name__
+        raise RawNetworkError(f"{path} is damaged or no raw network: {what}") from None
+
+
+def check_size(path: str | Path) -> None:
+    """Refuse a file that would unpack to a multiple of itself and fill the memory."""
+    with zipfile.ZipFile(path) as file:
+        size = sum(entry.file_size for entry in file.infolist())
+    if size > max(ALWAYS_READ, LARGEST_RATIO * Path(path).stat().st_size):
+        raise RawNetworkError(f"it would unpack to {size / 1e6:.0f} MB")
 
 
 def check_document(document: Any, arrays: dict[str, np.ndarray]) -> None:
@@ -262,38 +257,48 @@ def check_document(document: Any, arrays: dict[str, np.ndarray]) -> None:
     found = document.get("format") if isinstance(document, dict) else None
     if found != FORMAT:
         raise RawNetworkError(f"format {found!r} is not {FORMAT!r}")
-    if document.get("version") != VERSION:
-        raise RawNetworkError(
-            f"raw format version {document.get('version')} is not the version "
-            f"{VERSION} that this reader knows"
-        )
-    known = {document["input"]["name"]}
+    version = document.get("version")
+    if version != VERSION:
+        known = f"the version {VERSION} that this reader knows"
+        raise RawNetworkError(f"raw format version {version} is not {known}")
+    made = {document["input"]["name"]}
     for step in document["steps"]:
         where = f"step {step['output']!r}"
         if step["op"] not in OPERATORS:
             raise RawNetworkError(f"{where}: unknown operation {step['op']!r}")
-        missing = [name for name in step["inputs"] if name not in known]
+        missing = [name for name in step["inputs"] if name not in made]
         missing += [key for key in step["arrays"].values() if key not in arrays]
         if missing:
             raise RawNetworkError(f"{where}: {missing[0]!r} is not in the file")
-        known.add(step["output"])
-    if not set(document["outputs"]) <= known:
+        made.add(step["output"])
+    if not set(document["outputs"]) <= made:
         raise RawNetworkError("an output of the network is made by no step")
 
 
-def main() -> None:
+def main(words: list[str]) -> None:
     """List a file's steps, and time it on an image: uint8 ``(H, W, 3)``, ``.npy``."""
-    network = load_network(sys.argv[1])
+    if not words or len(words) > 2 or words[0].startswith("-"):
+        raise RawNetworkError("usage: python numpy_reference.py MODEL.npz [PHOTO.npy]")
+    network = load_network(words[0])
     for step in network.steps:
         shape = "x".join(map(str, step["shape"]))
         print(f"{step['op']:12s} {shape:14s} {step.get('name', '')}")
     images = np.zeros((1, *network.input_shape), np.float32)
-    if len(sys.argv) > 2:
-        images = network.normalise(np.load(sys.argv[2], allow_pickle=False))
+    if len(words) > 1:
+        try:
+            photo = np.lib.format.open_memmap(words[1], mode="r")
+        except ValueError as error:
+            raise RawNetworkError(f"{words[1]} is no .npy file: {error}") from None
+        images = network.normalise(photo)
     begin = time.perf_counter()
     network.run(images)
     print(f"{(time.perf_counter() - begin) / len(images):.3f} s an image")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main(sys.argv[1:])
+        sys.stdout.flush()
+    except (RawNetworkError, OSError, MemoryError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -15,9 +15,25 @@ from typing import Any
 import numpy as np
 
 from cmim.deploy.binary_layer import BinaryLayer
-from cmim.deploy.numpy_reference import FORMAT, PROGRAM, VERSION, Network, pack_signs
+from cmim.deploy.numpy_reference import FORMAT, PROGRAM, VERSION, Network
 
 INPUT = "image"
+
+
+def pack_signs(signs: np.ndarray) -> np.ndarray:
+    """Signs as bits: 1 for +1, channels innermost, the first in the lowest bit.
+
+    Args:
+        signs: ``(O, I, kh, kw)``, -1 or +1.
+
+    Returns:
+        uint8 ``(O, kh, kw, ceil(I / 8))``, unused bits 0.
+
+    Examples:
+        >>> pack_signs(np.array([1, -1, 1, 1]).reshape(1, 4, 1, 1)).tolist()
+        [[[[13]]]]
+    """
+    return np.packbits(signs.transpose(0, 2, 3, 1) > 0, axis=-1, bitorder="little")
 
 
 @dataclass(frozen=True)

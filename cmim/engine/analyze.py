@@ -21,6 +21,7 @@ from cmim.analysis.pixel_sample import PixelSample
 from cmim.contrast import binarizer_names
 from cmim.engine.compare_gradients import compare_gradients
 from cmim.engine.config import ConfigError, task_model_config
+from cmim.engine.config_place import named_part
 from cmim.engine.evaluate import load_task_model
 from cmim.engine.read_activations import (
     LAST,
@@ -68,6 +69,7 @@ def label_checkpoints(
     return dict(zip(names, paths, strict=True))
 
 
+@named_part
 def analyze(
     config: Config,
     checkpoints: Mapping[str, str],

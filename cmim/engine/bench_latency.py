@@ -15,7 +15,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from cmim.deploy.cpu_kernels import describe_kernels, has_vector_popcount
-from cmim.engine.config import ConfigError, task_model_config
+from cmim.engine.config import ConfigError, require_parts, task_model_config
+from cmim.engine.config_place import named_part
 from cmim.engine.export_images import calibration_images
 from cmim.engine.latency_accuracy import measure_accuracy
 from cmim.engine.latency_memory import measure_memory
@@ -29,6 +30,7 @@ BASELINES = {
 }
 
 
+@named_part
 def bench_latency(
     config: Config,
     checkpoint: str | None = None,
@@ -105,6 +107,7 @@ def input_size(config: Config) -> tuple[int, int]:
     Raises:
         ConfigError: It does not.
     """
+    require_parts(config, "test_dataloader.dataset.pipeline")
     for transform in reversed(config.test_dataloader.dataset.pipeline):
         if transform.get("size"):
             height, width = transform["size"]

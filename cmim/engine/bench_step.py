@@ -21,7 +21,8 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 from tqdm import trange
 
-from cmim.engine.config import ConfigError, task_model_config
+from cmim.engine.config import ConfigError, require_parts, task_model_config
+from cmim.engine.config_place import named_part
 from cmim.models import full_precision_twin
 
 VARIANTS = ("none", "latent", "teacher")
@@ -36,6 +37,8 @@ def synthetic_batch(config: Config) -> dict[str, Any]:
     Raises:
         ConfigError: The training pipeline names no ``crop_size``.
     """
+    require_parts(config, "train_dataloader.dataset.pipeline")
+    require_parts(config, "train_dataloader.batch_size")
     loader = config.train_dataloader
     sizes = [t["crop_size"] for t in loader.dataset.pipeline if "crop_size" in t]
     if not sizes:
@@ -156,6 +159,7 @@ def time_turns(
     return times
 
 
+@named_part
 def bench_step(
     config: Config,
     steps: int = 15,
@@ -218,6 +222,7 @@ def format_step(figures: dict[str, Any], names: Sequence[str]) -> str:
     )
 
 
+@named_part
 def profile_step(config: Config, amp: bool, partner: str, rows: int = 15) -> str:
     """A table of the operators that one step spends its time in.
 

@@ -1,68 +1,35 @@
-"""What all command-line tools share: errors as one sentence, options, summaries."""
+"""What all command-line tools share: options, summaries, errors as one sentence."""
 
 from __future__ import annotations
 
 import argparse
-import inspect
-import os
-import re
-import subprocess
-import sys
-import traceback
-import warnings
-from collections.abc import Callable
 from typing import Any
 
-from mmengine.config import DictAction
-from mmseg.registry import MODELS
+from cmim.engine.option_types import (
+    not_negative,
+    output_file,
+    output_folder,
+    picture_file,
+    positive,
+    seed,
+)
+from cmim.engine.options_action import OptionsAction
+from cmim.engine.run_tool import run_tool
+from cmim.engine.tool_parser import ToolParser
 
-from cmim.engine.allocator import keep_freed_memory
-
-# Errors a user can cause; anything else is a defect and keeps its traceback.
-USER_ERRORS = (ValueError, TypeError, KeyError, FileNotFoundError, ImportError, OSError)
-
-
-def run_tool(main: Callable[[], None]) -> None:
-    """Run a tool; say a user's error in one sentence and exit with 2.
-
-    Set ``CMIM_TRACEBACK=1`` to see where it was raised. The process keeps the memory
-    that it frees, see :mod:`cmim.engine.allocator`.
-
-    Args:
-        main: The tool.
-    """
-    warnings.filterwarnings("ignore", message="Fail to import ``MultiScaleDeformable")
-    keep_freed_memory()
-    try:
-        main()
-    except USER_ERRORS as error:
-        if os.environ.get("CMIM_TRACEBACK"):
-            traceback.print_exc()
-        print(f"error: {_sentence(error)}", file=sys.stderr)
-        sys.exit(2)
-    except subprocess.CalledProcessError as error:
-        # The tool that was called has said why.
-        sys.exit(error.returncode)
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
-def _sentence(error: Exception) -> str:
-    text = str(error)
-    if "Original Traceback" in text:
-        # A loader worker's error arrives with its traceback: the last line says it.
-        text = text.rstrip().splitlines()[-1].split(": ", 1)[-1]
-    return _accepted_options(" ".join(text.split())) or type(error).__name__
-
-
-def _accepted_options(text: str) -> str:
-    """Python's message about a component's unknown option, with the known ones."""
-    found = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword .*'(\w+)'", text)
-    component = MODELS.get(found[1]) if found else None
-    if found is None or component is None:
-        return text
-    accepted = ", ".join(inspect.signature(component).parameters)
-    return f"{found[1]} has no option '{found[2]}'; it accepts {accepted}"
+__all__ = [
+    "add_config_options",
+    "add_json_option",
+    "make_parser",
+    "not_negative",
+    "one_line",
+    "output_file",
+    "output_folder",
+    "picture_file",
+    "positive",
+    "run_tool",
+    "seed",
+]
 
 
 def make_parser(description: str, example: str) -> argparse.ArgumentParser:
@@ -72,7 +39,7 @@ def make_parser(description: str, example: str) -> argparse.ArgumentParser:
         description: What the tool does.
         example: A command that works.
     """
-    return argparse.ArgumentParser(
+    return ToolParser(
         description=description,
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -85,7 +52,7 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cfg-options",
         nargs="+",
-        action=DictAction,
+        action=OptionsAction,
         metavar="NAME=VALUE",
         help="override parts of the config, e.g. data_root=data/nyuv2 "
         "model.partner=teacher train_cfg.max_iters=200; methods: "
@@ -96,7 +63,12 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--json FILE``."""
-    parser.add_argument("--json", metavar="FILE", help="write the figures there too")
+    parser.add_argument(
+        "--json",
+        metavar="FILE",
+        type=output_file,
+        help="write the figures there too",
+    )
 
 
 def one_line(figures: dict[str, Any]) -> str:

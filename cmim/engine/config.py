@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from mmengine.runner import Runner
 # Registers all encoders: an override may name one that the config does not import.
 import cmim.encoders
 import cmim.engine.quiet_mmseg  # noqa: F401
+from cmim.engine.config_error import ConfigError
+from cmim.engine.config_file import read_config_file
+from cmim.engine.config_values import check_values
 from cmim.models.settings import default_loss
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
@@ -25,10 +29,8 @@ LENT = {
     "teacher_model": "model.teacher_model",
 }
 OWN_KEYS |= set(LENT)
-
-
-class ConfigError(ValueError):
-    """A config or an override that cannot be what was meant."""
+# What only the command line says.
+INSTEAD = {"resume": "--resume", "launcher": "--launcher"}
 
 
 def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
@@ -44,45 +46,78 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         options: Dotted names to values, as given by ``--cfg-options``.
 
     Raises:
-        ConfigError: No such file, or none in Python, a top-level key that nothing
-            reads, an override of a part that does not exist, or a head with another
-            number of classes than the data.
+        ConfigError: No such file, one that cannot be run, a top-level key that nothing
+            reads, an override of a part that does not exist, a value that no component
+            can mean, or a head with another number of classes than the data.
     """
     path = Path(path)
-    if not path.is_file():
-        near = sorted(p.name for p in path.parent.glob("*.py")) if path.parent else []
-        raise ConfigError(
-            f"config '{path}' does not exist; "
-            + (f"beside it there are {', '.join(near)}" if near else "see configs/")
-        )
-    if path.suffix != ".py":
-        raise ConfigError(
-            f"config '{path}' is no Python file; configs are Python code (.py), and "
-            "other kinds, which look like data, can name code to run as well: write it "
-            "as a .py file, see configs/"
-        )
-    config = Config.fromfile(str(path))
+    config = read_config_file(path)
     options = dict(options or {})
-    data_root = options.pop("data_root", None)
+    moved, data_root = "data_root" in options, options.pop("data_root", None)
     # A method's name comes first, so that its options find it.
     for name, value in sorted(options.items(), key=lambda item: item[0].count(".")):
         _make_room_for_options(config, name)
-        _check_override(config, name)
+        _check_override(config, name, value)
         config.merge_from_dict({name: value})
-    if data_root is not None:
-        config.data_root = data_root
-        for loader in LOADERS:
-            if config.get(loader) is not None:
-                config[loader].dataset.data_root = data_root
     _check_keys(config, path)
+    check_values(used_parts(config), str(path))
+    if moved:
+        _move_data(config, data_root)
     _check_classes(config)
     return config
 
 
+def used_parts(config: Config) -> dict[str, Any]:
+    """A config without what its bases have lent to the model."""
+    return {k: v for k, v in config.items() if k not in LENT or "model" not in config}
+
+
+def _move_data(config: Config, data_root: Any) -> None:
+    if not isinstance(data_root, str):
+        raise ConfigError(f"override 'data_root' must be a folder, got {data_root!r}")
+    config.data_root = data_root
+    for loader in LOADERS:
+        if config.get(loader) is not None:
+            require_parts(config, f"{loader}.dataset")
+            config[loader].dataset.data_root = data_root
+
+
 def task_model_config(config: Config) -> dict:
-    """The model without the CMIM wrapper: what evaluation and export use."""
-    model = config.model
-    return model.get("model", model)
+    """The model without the CMIM wrapper: what evaluation and export use.
+
+    Raises:
+        ConfigError: The config has no model, or the model no encoder.
+    """
+    require_parts(config, "model")
+    wrapped = "model" in config.model
+    require_parts(config, *(["model.model"] if wrapped else []))
+    require_parts(config, "model.model.backbone" if wrapped else "model.backbone")
+    return config.model.model if wrapped else config.model
+
+
+def require_parts(config: Config, *names: str) -> None:
+    """Refuse a config that lacks a part, or has None in its place.
+
+    Args:
+        config: A config.
+        names: Dotted names of parts.
+
+    Raises:
+        ConfigError: Naming the first that is missing.
+    """
+    for name in names:
+        node: Any = config
+        done: list[str] = []
+        for part in name.split("."):
+            there, node = node, _child(node, part)
+            if node is None:
+                where = f"'{'.'.join(done)}' has" if done else "it has"
+                raise ConfigError(
+                    f"config '{config.filename}' needs '{name}', and {where} no "
+                    f"'{part}'; at that place there are "
+                    f"{', '.join(_names(there)) or 'no parts'}"
+                )
+            done.append(part)
 
 
 def _runner_keys() -> set[str]:
@@ -119,10 +154,14 @@ def _check_classes(config: Config) -> None:
                 )
 
 
-def _check_override(config: Config, name: str) -> None:
+def _check_override(config: Config, name: str, value: Any) -> None:
     node: Any = config
     *parents, last = name.split(".")
     first = (*parents, last)[0]
+    if name in INSTEAD:
+        raise ConfigError(
+            f"override '{name}' would change nothing; use {INSTEAD[name]} instead"
+        )
     if first in LENT:
         raise ConfigError(
             f"override '{name}' would change nothing: '{first}' is in the model "
@@ -133,13 +172,45 @@ def _check_override(config: Config, name: str) -> None:
         if child is None:
             where = ".".join(parents[: depth + 1])
             raise ConfigError(
-                f"override '{name}': the config has no '{where}'; at that place there "
-                f"are {', '.join(_names(node)) or 'no parts'}"
+                f"override '{name}': the config has no '{where}'{_meant(node, part)}"
             )
         node = child
     if not parents and last not in config and last not in _runner_keys() | OWN_KEYS:
+        raise ConfigError(f"override '{name}': unknown key{_meant(config, last)}")
+    _check_replaced(node, name, value)
+
+
+def _meant(node: Any, part: str) -> str:
+    """The names at a place of the config, like the one given first."""
+    names = list(_names(node))
+    if part in names:
+        return f" (it is {_child(node, part)} there)"
+    close = difflib.get_close_matches(part, names, n=2)
+    did = f" (did you mean {' or '.join(close)}?)" if close else ""
+    return f"{did}; at that place there are {', '.join(names) or 'no parts'}"
+
+
+def _check_replaced(node: Any, name: str, value: Any) -> None:
+    """Refuse a value in the place of a part, and a part in the place of a value."""
+    *parents, last = name.split(".")
+    if isinstance(node, (list, tuple)):
+        if _child(node, last) is None or not isinstance(value, dict):
+            raise ConfigError(
+                f"override '{name}': '{'.'.join(parents)}' is a list of {len(node)}; "
+                f"name an option of an entry, {'.'.join(parents)}.0.OPTION=VALUE, or "
+                "give the whole list"
+            )
+        return
+    if not hasattr(node, "get"):
         raise ConfigError(
-            f"override '{name}': unknown key; the config has {', '.join(config)}"
+            f"override '{name}': '{'.'.join(parents)}' is {node!r}, which has no parts"
+        )
+    child = _child(node, last)
+    part = hasattr(child, "keys") and "type" in child
+    if part and value is not None and not hasattr(value, "keys"):
+        raise ConfigError(
+            f"override '{name}': a part with {', '.join(_names(child))} cannot become "
+            f"{value!r}; override one of these, such as {name}.type"
         )
 
 

@@ -19,9 +19,11 @@ from tqdm import tqdm
 
 from cmim.checkpoint import load_task_weights
 from cmim.deploy.requirements import require_openvino
-from cmim.engine.config import task_model_config
+from cmim.engine.config import require_parts, task_model_config
+from cmim.engine.config_place import named_part
 
 
+@named_part
 def load_task_model(config: Config, checkpoint: str) -> BaseModel:
     """Build the task model of a config and load its weights, ready for inference.
 
@@ -46,6 +48,7 @@ def load_task_model(config: Config, checkpoint: str) -> BaseModel:
     return model.to(get_device()).eval()
 
 
+@named_part
 @torch.inference_mode()
 def evaluate(
     model: BaseModel,
@@ -65,6 +68,7 @@ def evaluate(
     Raises:
         ValueError: A batch of pictures of several sizes.
     """
+    require_parts(config, "test_dataloader.dataset", "test_evaluator")
     loader = Runner.build_dataloader(config.test_dataloader, seed=0)
     metrics = config.test_evaluator
     evaluator = Evaluator(metrics if isinstance(metrics, list) else [metrics])

@@ -12,6 +12,7 @@ from cmim.deploy.network_core import NetworkCore, normalisation
 from cmim.deploy.packed_conv import pack_network
 from cmim.deploy.requirements import require_onnx, require_openvino
 from cmim.engine.config import ConfigError
+from cmim.engine.config_place import named_part
 from cmim.engine.evaluate import load_task_model
 from cmim.engine.export_images import calibration_images, first_image, write_sample
 
@@ -44,6 +45,7 @@ def choose_format(out: str | Path, name: str | None = None) -> str:
     return found[0]
 
 
+@named_part
 def export_network(
     config: Config,
     checkpoint: str,
@@ -82,6 +84,11 @@ def export_network(
     """
     form = choose_format(out, form)
     _check_possible(form, rest, verify)
+    if str(checkpoint).endswith((".xml", ".npz", ".onnx")):
+        raise ConfigError(
+            f"'{checkpoint}' is exported already; name the checkpoint it was made of, "
+            "WORK_DIR/last.pth"
+        )
     model = load_task_model(config, checkpoint).cpu()
     image = None if size else first_image(config, model)
     if image is None:

@@ -19,6 +19,7 @@ from cmim.checkpoint import (
     load_strictly,
     read_checkpoint,
 )
+from cmim.engine.precision import precision_of, warning_of
 
 
 class CMIMRunner(Runner):
@@ -47,7 +48,13 @@ class CMIMRunner(Runner):
 
     def _log_env(self, env_cfg: dict) -> None:
         """One line: config, versions and seed lie in the run's folder as files."""
-        self.logger.info(f"{self.work_dir}: seed {self.seed}, device {get_device()}")
+        device, precision = get_device(), precision_of(self.cfg)
+        self.logger.info(
+            f"{self.work_dir}: seed {self.seed}, device {device}, {precision}"
+        )
+        warning = warning_of(precision, device)
+        if warning:
+            self.logger.warning(warning)
 
     def get_hooks_info(self) -> str:
         """Names of the hooks in order, on one line."""

@@ -10,11 +10,13 @@ from mmseg.registry import MODELS
 
 from cmim.analysis.cost import LayerCost, as_records, layer_costs, totals
 from cmim.engine.config import ConfigError, task_model_config
+from cmim.engine.config_place import named_part
 from cmim.engine.record import network_of, one_name
 
 COLUMNS = "{:34s} {:>14s} {:>3s} {:>3s} {:>11s} {:>10s} {:>14s} {:>14s}"
 
 
+@named_part
 def summarize(config: Config, size: tuple[int, int] | None = None) -> dict[str, Any]:
     """Cost of a config's task model for one image.
 
@@ -31,8 +33,8 @@ def summarize(config: Config, size: tuple[int, int] | None = None) -> dict[str, 
     Raises:
         ConfigError: No size was given and the config names none.
     """
-    size = size or _image_size(config)
     task = task_model_config(config)
+    size = size or _image_size(config)
     model = MODELS.build(task)
     rows = layer_costs(model, torch.zeros(1, 3, *size), mode="tensor")
     return dict(

@@ -10,20 +10,23 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
 
 from cmim.checkpoint import read_checkpoint
-from cmim.engine.config import ConfigError, task_model_config
+from cmim.engine.config import ConfigError, require_parts, task_model_config
+from cmim.engine.config_loops import check_loops, check_optimizer
+from cmim.engine.config_place import named_part
 from cmim.engine.evaluate import evaluate
+from cmim.engine.precision import precision_of, set_precision
 from cmim.engine.record import network_of, peak_memory_gb, versions, write_json
 from cmim.engine.runner import CMIMRunner, last_whole_checkpoint
 from cmim.hooks import RecordTiming
 from cmim.json_file import read_json
 
-AMP_TYPES = ("bfloat16", "float16")
 
-
+@named_part
 def train(config: Config, final_test: bool = True) -> dict[str, Any]:
     """Train, then evaluate once on the test loader.
 
@@ -46,6 +49,8 @@ def train(config: Config, final_test: bool = True) -> dict[str, Any]:
                 commands=[*_earlier_commands(folder, config), shlex.join(sys.argv)],
                 config=str(config.filename),
                 seed=runner.seed,
+                precision=precision_of(config),
+                device=get_device(),
                 threads=torch.get_num_threads(),
                 world_size=runner.world_size,
                 versions=versions(),
@@ -81,6 +86,7 @@ def _end_workers(runner: CMIMRunner) -> None:
     gc.collect()
 
 
+@named_part
 def prepare_training(
     config: Config,
     work_dir: str | None = None,
@@ -98,7 +104,8 @@ def prepare_training(
         work_dir: The run's folder; ``work_dirs/CONFIG`` when None.
         resume: Continue from the last whole checkpoint in the run's folder.
         seed: Seed of everything random; the config's own, else 0, when None.
-        amp: ``'bfloat16'`` (any device), ``'float16'`` (GPU, with loss scaling)
+        amp: ``'bfloat16'`` (any device), ``'float16'`` (GPU, with loss scaling),
+            ``'auto'`` (bfloat16 where the device has it, else what the config says)
             or None for what the config says.
         launcher: As in mmengine: ``'none'``, ``'pytorch'``, ``'slurm'``, ``'mpi'``.
         overwrite: Start afresh in a folder that holds a run.
@@ -109,6 +116,10 @@ def prepare_training(
             folder that holds a run already, or a resumed run with another seed or
             number of steps.
     """
+    require_parts(config, "model", "train_cfg", "optim_wrapper.optimizer")
+    require_parts(config, "train_dataloader.dataset")
+    check_loops(config)
+    check_optimizer(config)
     name = Path(config.filename).stem
     config.work_dir = work_dir or config.get("work_dir") or f"work_dirs/{name}"
     config.resume = resume
@@ -125,7 +136,7 @@ def prepare_training(
     chosen = seed if seed is not None else randomness.get("seed")
     config.randomness = {**randomness, "seed": 0 if chosen is None else chosen}
     if amp is not None:
-        _set_precision(config, amp)
+        set_precision(config, amp, get_device())
     if record_flips is not None:
         _add_flips(config, record_flips)
     _fit_schedules(config)
@@ -181,15 +192,3 @@ def _fit_schedules(config: Config) -> None:
     for scheduler in kept:
         scheduler.setdefault("end", steps)
     config.param_scheduler = kept
-
-
-def _set_precision(config: Config, amp: str) -> None:
-    if amp not in AMP_TYPES:
-        raise ConfigError(f"amp {amp!r} is unknown; choose from {', '.join(AMP_TYPES)}")
-    if amp == "bfloat16":
-        config.optim_wrapper.type = "cmim.engine.autocast.AutocastOptimWrapper"
-        return
-    if not torch.cuda.is_available():
-        raise ConfigError("amp 'float16' needs a GPU; use bfloat16 on a CPU")
-    config.optim_wrapper.type = "AmpOptimWrapper"
-    config.optim_wrapper.loss_scale = "dynamic"

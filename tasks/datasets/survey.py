@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmseg.registry import DATASETS
 from tqdm import tqdm
 
+from cmim.engine.config_place import named_part
 from tasks.datasets.dense_folder import DenseFolderDataset
 from tasks.datasets.errors import DataError
 from tasks.datasets.findings import EqualPictures, by_reason
@@ -21,6 +22,7 @@ from tasks.datasets.survey_pictures import survey_pictures
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
 
+@named_part
 def survey_config(config: Config) -> dict[str, dict[str, Any]]:
     """Survey the data set of every loader of a config, and each part of joined ones.
 

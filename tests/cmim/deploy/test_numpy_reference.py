@@ -6,6 +6,8 @@ import json
 import shutil
 import subprocess
 import sys
+import tracemalloc
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,11 +23,10 @@ from cmim.deploy.numpy_reference import (
     RawNetworkError,
     binary_conv,
     load_network,
-    pack_signs,
     unpack_signs,
 )
 from cmim.deploy.packed_conv import PackedConv
-from cmim.deploy.raw_program import INPUT, Program, Step, binary_step
+from cmim.deploy.raw_program import INPUT, Program, Step, binary_step, pack_signs
 
 
 def run_layer(layer: BinaryLayer, x: np.ndarray) -> np.ndarray:
@@ -249,6 +250,73 @@ def test_equal_programs_give_equal_files(tmp_path):
     for name in ("a.npz", "b.npz"):
         tiny_program().save(tmp_path / name)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_a_file_that_unpacks_to_a_multiple_of_itself_is_not_read(tmp_path):
+    program = np.frombuffer(json.dumps(changed()).encode(), np.uint8)
+    bomb = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as file:
+        with file.open("program.npy", "w") as entry:
+            np.lib.format.write_array(entry, program)
+        with file.open("zeros.npy", "w") as entry:
+            for _ in range(80):
+                entry.write(bytes(2**20))
+    tracemalloc.start()
+    with pytest.raises(RawNetworkError, match=r"bomb\.npz is .* unpack to 8\d MB"):
+        load_network(bomb)
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d, a: d["steps"][1].pop("axes"), r"step 'v1' \(mean\) .*axes"),
+        (lambda d, a: d["steps"][1].update(axes=[9]), r"step 'v1' \(mean\) cannot"),
+        (lambda d, a: d["steps"][0].update(shape=[3, 2, 1]), "gives .*not"),
+        (lambda d, a: a.update({"002.shift": np.zeros(4)}), r"step 'v2' \(affine\)"),
+    ],
+)
+def test_steps_that_do_not_fit_together_are_named(change, message):
+    document, arrays = tiny_program().pack()
+    change(document, arrays)
+    with pytest.raises(RawNetworkError, match=message):
+        Network(document, arrays).run(np.ones((1, 3, 2, 2), np.float32))
+
+
+def test_pictures_are_bytes():
+    with pytest.raises(RawNetworkError, match="float64; give uint8"):
+        tiny_program().network().normalise(np.ones((2, 2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "usage: python numpy_reference.py MODEL.npz [PHOTO.npy]"),
+        (["--help"], "usage: "),
+        (["absent.npz"], "'absent.npz' does not exist"),
+        (["."], "'.' does not exist, or is no file"),
+        (["reader.py"], "reader.py is damaged or no raw network"),
+        (["model.npz", "absent.npy"], "absent.npy"),
+        (["model.npz", "reader.py"], "reader.py is no .npy file"),
+        (["model.npz", "model.npz"], "model.npz is no .npy file"),
+        (["model.npz", "grey.npy"], "images are (2, 2), not"),
+        (["model.npz", "large.npy"], "images are (1, 3, 4, 4); this network takes"),
+    ],
+)
+def test_its_command_line_says_one_sentence(words, said, tmp_path):
+    tiny_program().save(tmp_path / "model.npz")
+    shutil.copy(reference.__file__, tmp_path / "reader.py")
+    np.save(tmp_path / "grey.npy", np.zeros((2, 2), np.uint8))
+    np.save(tmp_path / "large.npy", np.zeros((4, 4, 3), np.uint8))
+    done = subprocess.run(
+        [sys.executable, "reader.py", *words],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert said in line
 
 
 BLOCKED = "import sys; sys.modules.update(torch=None, mmengine=None, openvino=None)\n"

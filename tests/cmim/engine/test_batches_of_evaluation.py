@@ -1,9 +1,8 @@
 """Batches that cannot be evaluated are said before a model sees them."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
+from mmengine.config import Config
 from torch.utils.data import Dataset
 
 from cmim.engine.evaluate import evaluate
@@ -33,7 +32,7 @@ def run(batch_size, *sizes):
         sampler=dict(type="DefaultSampler", shuffle=False),
         dataset=Pictures(*sizes),
     )
-    config = SimpleNamespace(test_dataloader=loader, test_evaluator=[])
+    config = Config(dict(test_dataloader=loader, test_evaluator=[]))
     return evaluate(Model(), config)
 
 

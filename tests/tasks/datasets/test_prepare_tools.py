@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import pytest
 
+import cmim.engine.run_tool
 from tasks.datasets.rooms import write_rooms
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -68,7 +69,11 @@ def load_tool(name: str):
 def run_tool(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: object) -> int:
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
-    return load_tool(name).main()
+    try:
+        cmim.engine.run_tool.run_tool(load_tool(name).main)
+    except SystemExit as stopped:
+        return stopped.code
+    return 0
 
 
 def test_tools_make_and_prepare_rooms(
