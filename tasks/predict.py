@@ -14,10 +14,10 @@ from mmengine.dataset import Compose
 from mmengine.model import BaseModel
 from mmseg.structures import SegDataSample
 
+from cmim.engine.config import require_parts
 from tasks.datasets.errors import DataError
 from tasks.datasets.image_folder import find_pictures
 from tasks.datasets.label_values import codes_of, coloured
-from cmim.engine.config import require_parts
 from tasks.datasets.nyu40 import NYU40_CLASSES
 from tasks.picture_files import read_picture
 from tasks.transforms.augment import fit_shorter
