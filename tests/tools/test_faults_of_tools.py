@@ -17,7 +17,11 @@ CASES = [
     ("test", "{config} CK --json {place} OPTIONS", "--json|{place}|a folder"),
     ("test", "{config} CK --json {place}/file/a.json OPTIONS", "--json|file' is no f"),
     ("test", "{config} CK --json /dev/null OPTIONS", "--json|/dev/null"),
-    ("test", "{config} CK --save-predictions {place}/file OPTIONS", "{place}|no folder"),
+    (
+        "test",
+        "{config} CK --save-predictions {place}/file OPTIONS",
+        "{place}|no folder",
+    ),
     ("test", "{config} CK --cfg-options foo", "--cfg-options|'foo'|NAME=VALUE"),
     ("test", "{config} CK --cfg-options =5", "--cfg-options|'=5'|NAME=VALUE"),
     ("test", "{config} CK --cfg-options a..b=5", "'a..b=5'|NAME=VALUE"),
