@@ -150,6 +150,7 @@ def _check_opaque(path: Path, picture: Image.Image) -> None:
 
 def _read_bands(path: Path, channels: int | None) -> NDArray:
     """Every band as it is stored, colours as RGB."""
+    array: NDArray
     if path.suffix.lower() == ".npy":
         array = _read_stored(path)
     else:
@@ -158,7 +159,7 @@ def _read_bands(path: Path, channels: int | None) -> NDArray:
             raise DataError(
                 f"'{path}' cannot be decoded as a picture; give a PNG or .npy file"
             )
-        array: NDArray = stored
+        array = stored
         if array.ndim == 3 and array.shape[2] in (3, 4):
             array = array[..., [2, 1, 0, 3][: array.shape[2]]]
         turned = orientation(path)
