@@ -150,6 +150,7 @@ def _check_opaque(path: Path, picture: Image.Image) -> None:
 
 def _read_bands(path: Path, channels: int | None) -> NDArray:
     """Every band as it is stored, colours as RGB."""
+    array: NDArray
     if path.suffix.lower() == ".npy":
         array: NDArray = _read_stored(path)
     else:

@@ -74,6 +74,12 @@ class AugmentFrame(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         height, width = results["img"].shape[:2]
+        bands = results["img"].shape[2]
+        if self.colour and bands not in (1, 3):
+            raise ValueError(
+                f"'{results.get('img_path')}' has {bands} bands, and colours are "
+                "changed in pictures of 1 or 3 only; set colour=0 in AugmentFrame"
+            )
         side = self._side(height, width)
         compose = self._compose(side)
         compose.set_random_seed(_single_seed(results["seed"]))

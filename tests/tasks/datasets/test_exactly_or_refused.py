@@ -21,6 +21,7 @@ from tasks.datasets.sampler import ReplayableSampler
 from tasks.datasets.survey import as_text, survey, survey_config
 from tasks.picture_files import read_picture
 from tasks.predict import image_files
+from tasks.transforms import AugmentFrame
 
 PNG = {**SEG, "images": "images/{split}/{name}.png"}
 
@@ -263,3 +264,10 @@ def test_folders_are_predicted_on(tmp_path):
     (tmp_path / "b.jpg").unlink()
     with pytest.raises(DataError, match="has no pictures"):
         image_files([tmp_path])
+
+
+def test_colours_of_four_bands_are_not_changed():
+    bands = dict(img=np.zeros((8, 8, 4), np.uint8), seed=[0])
+    with pytest.raises(ValueError, match=r"4 bands.*set colour=0"):
+        AugmentFrame((8, 8), (4, 4))(dict(bands))
+    assert AugmentFrame((8, 8), (4, 4), colour=0)(dict(bands))["img"].shape == (4, 4, 4)
