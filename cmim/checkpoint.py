@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cmim.finite import what_is_not_finite
+
 # State of the losses that the wrapper adds, beside that of the task model.
 LOSS_PREFIXES = ("contrast.", "regularizers.")
 # What a layer computes apart from its weights, where the class does not say it.
@@ -89,8 +91,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         Dictionary with at least ``state_dict``.
 
     Raises:
-        CheckpointError: No such file, a half-written or foreign file, or one that
-            holds more than tensors and plain values.
+        CheckpointError: No such file, a half-written or foreign file, one that holds
+            more than tensors and plain values, or one with NaN or Inf.
     """
     path = Path(path)
     if not path.is_file():
@@ -127,7 +129,28 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"checkpoint '{path}' has no state dict, a dictionary of named tensors; "
             "save model.state_dict()"
         )
+    check_finite(checkpoint, path)
     return checkpoint
+
+
+def check_finite(checkpoint: dict[str, Any], path: str | Path) -> None:
+    """Refuse the checkpoint of a run that has diverged.
+
+    Args:
+        checkpoint: As read.
+        path: Where it comes from, for the message.
+
+    Raises:
+        CheckpointError: A weight, an average of weights or the optimizer's state is
+            NaN or Inf.
+    """
+    parts = ("state_dict", "ema_state_dict", "optimizer")
+    found = what_is_not_finite({k: checkpoint[k] for k in parts if k in checkpoint})
+    if found:
+        raise CheckpointError(
+            f"checkpoint '{path}' holds {found}: its run has diverged; use an earlier "
+            "checkpoint or train again with a lower learning rate"
+        )
 
 
 def load_task_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
