@@ -13,9 +13,10 @@ from mmengine.runner import Runner
 # Registers all encoders: an override may name one that the config does not import.
 import cmim.encoders
 import cmim.engine.quiet_mmseg  # noqa: F401
+from cmim.engine.inference_mode import fit_test_cfg
+from cmim.engine.loader_options import LOADERS, fit_loaders
 from cmim.models.settings import default_loss
 
-LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 # Top-level keys besides those of mmengine's runner.
 OWN_KEYS = {"data_root", "sync_bn", "find_unused_parameters"}
 # Parts that a base lends to the model; once the config is read, only the model counts.
@@ -45,8 +46,8 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
 
     Raises:
         ConfigError: No such file, a top-level key that nothing reads, an override of a
-            part that does not exist, or a head with another number of classes than
-            the data.
+            part that does not exist, a head with another number of classes than the
+            data, or a ``test_cfg`` of the model that cannot be.
     """
     path = Path(path)
     if not path.is_file():
@@ -70,6 +71,9 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
                 config[loader].dataset.data_root = data_root
     _check_keys(config, path)
     _check_classes(config)
+    fit_loaders(config)
+    if config.get("model"):
+        fit_test_cfg(task_model_config(config), ConfigError)
     return config
 
 

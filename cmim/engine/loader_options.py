@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from mmengine.config import Config
 
-from cmim.engine.config import LOADERS
-
+LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 # torch refuses them where the main process loads the data itself.
 OF_WORKERS = ("persistent_workers", "prefetch_factor", "timeout")
 OF_WORKERS += ("multiprocessing_context",)

@@ -16,6 +16,8 @@ from cmim.finite import what_is_not_finite
 GRADIENT = "gradient"
 # Thirty skipped steps in a row below the usual first loss scale of float16, 2^16.
 SMALLEST_SCALE = 2.0**-14
+# Adam divides it by 1 - beta, and the quotient must be a float32.
+LARGEST_RATE = 1e34
 
 
 class DivergedError(ValueError):
@@ -58,6 +60,7 @@ class StopWhenDiverged(Hook):
         several = hasattr(wrappers, "optim_wrappers")
         for wrapper in wrappers.values() if several else [wrappers]:
             optimizer = wrapper.optimizer
+            _check_rates(optimizer)
             self._handles.append(optimizer.register_step_pre_hook(self._note_gradient))
 
     def after_train(self, runner: Any) -> None:
@@ -96,10 +99,15 @@ class StopWhenDiverged(Hook):
         if tuple(seen) != self._names:
             self._complain(runner, self._step())
             self._names, self._first = tuple(seen), None
-        self._remember(torch.stack(list(seen.values())), runner.iter + 1)
-        on_cpu = not next(iter(seen.values())).is_cuda
-        if on_cpu or self.every_n_train_iters(runner, self.interval):
+        values = torch.stack(list(seen.values()))
+        self._remember(values, runner.iter + 1)
+        if not self.waits(values) or self.every_n_train_iters(runner, self.interval):
             self.read(runner)
+
+    @staticmethod
+    def waits(values: Tensor) -> bool:
+        """Whether reading a tensor waits for its device."""
+        return values.device.type != "cpu"
 
     def _remember(self, values: Tensor, step: int) -> None:
         wrong = ~values.isfinite().all()
@@ -169,6 +177,17 @@ class StopWhenDiverged(Hook):
 
 def _device(tensor: Tensor | None) -> torch.device:
     return torch.device("cpu") if tensor is None else tensor.device
+
+
+def _check_rates(optimizer: torch.optim.Optimizer) -> None:
+    """Refuse learning rates whose first step would be a number that does not exist."""
+    for group in optimizer.param_groups:
+        rate = float(group.get("initial_lr", group["lr"]))
+        if not rate < LARGEST_RATE:
+            raise DivergedError(
+                f"the learning rate is {rate}, more than weights can hold; lower "
+                "optim_wrapper.optimizer.lr"
+            )
 
 
 def _way_out(runner: Any) -> str:
