@@ -18,8 +18,8 @@ def is_finite(values: Tensor) -> bool:
         values: Any tensor on any device; this waits for the device.
 
     Examples:
-        >>> is_finite(torch.tensor([1.0, torch.inf])), is_finite(torch.tensor([3e38] * 2))
-        (False, True)
+        >>> [is_finite(torch.tensor(v)) for v in ([1.0, torch.inf], [3e38, 3e38])]
+        [False, True]
     """
     if not (values.is_floating_point() or values.is_complex()) or values.is_meta:
         return True

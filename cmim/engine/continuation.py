@@ -62,16 +62,16 @@ def read_settings(text: str) -> dict[str, Any]:
 
 
 def _value(node: ast.expr) -> Any:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        if node.func.id == "dict":
-            found: dict[Any, Any] = {}
-            for part in node.args:
-                given = _value(part)
-                found.update(given if isinstance(given, dict) else {})
-            for keyword in node.keywords:
-                given = _value(keyword.value)
-                found.update(given if keyword.arg is None else {keyword.arg: given})
-            return found
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "dict":
+        found: dict[Any, Any] = {}
+        for part in node.args:
+            given = _value(part)
+            found.update(given if isinstance(given, dict) else {})
+        for keyword in node.keywords:
+            given = _value(keyword.value)
+            inner = given if keyword.arg is None else {keyword.arg: given}
+            found.update(inner if isinstance(inner, dict) else {})
+        return found
     if isinstance(node, ast.Dict) and None not in node.keys:
         keys = (_value(key) for key in node.keys if key is not None)
         return dict(zip(keys, map(_value, node.values), strict=True))

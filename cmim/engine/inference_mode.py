@@ -20,9 +20,9 @@ def fit_test_cfg(task_model: dict, error: type[ValueError] = ValueError) -> None
             stride, or with gaps between them.
 
     Examples:
-        >>> model = Config(dict(decode_head={}))
+        >>> model = dict(decode_head={"type": "DeepLabHead"})
         >>> fit_test_cfg(model)
-        >>> dict(model.test_cfg)
+        >>> model["test_cfg"]
         {'mode': 'whole'}
     """
     if task_model.get("decode_head") is None:
@@ -49,8 +49,8 @@ def _check_windows(options: dict, error: type[ValueError]) -> None:
     for name in ("crop_size", "stride"):
         if not _is_size(options.get(name)):
             raise error(
-                f"test_cfg.mode='slide' needs {name}, two positive whole numbers (rows, "
-                f"columns), got {options.get(name)!r}; e.g. "
+                f"test_cfg.mode='slide' needs {name}, two positive whole numbers "
+                f"(rows, columns), got {options.get(name)!r}; e.g. "
                 "test_cfg=dict(mode='slide', crop_size=(96, 128), stride=(64, 96))"
             )
     crop, stride = options["crop_size"], options["stride"]

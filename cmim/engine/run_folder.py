@@ -79,8 +79,11 @@ def _take(file, path: Path) -> None:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EAGAIN):
-            print_log(f"'{path}' cannot be locked here ({error}): two runs in one folder "
-                      "would not be noticed", logger="current")  # fmt: skip
+            print_log(
+                f"'{path}' cannot be locked here ({error}): two runs in one folder "
+                "would not be noticed",
+                logger="current",
+            )
             return
         raise ConfigError(
             f"'{path.parent}' is in use by {_holder(file)}; wait for that run, end it, "

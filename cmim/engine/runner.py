@@ -108,8 +108,9 @@ class CMIMRunner(Runner):
         ):
             if before != now:
                 raise CheckpointError(
-                    f"'{filename}' was trained with {before} {what}, not {now}: resume "
-                    f"with {before}, or start another run with --work-dir or --overwrite"
+                    f"'{filename}' was trained with {before} {what}, not {now}: "
+                    f"resume with {before}, or start another run with --work-dir or "
+                    "--overwrite"
                 )
 
     def load_or_resume(self) -> None:

@@ -190,9 +190,9 @@ def prepare_training(
 def _occupied(folder: str, resume: bool) -> str:
     if resume:
         return (
-            f"'{folder}' holds results of a run, but neither last.pth nor previous.pth, "
-            "so that there is nothing to resume; choose another folder with --work-dir, "
-            "or start afresh with --overwrite"
+            f"'{folder}' holds results of a run, but no checkpoint: nothing to "
+            "resume; choose another folder with --work-dir, or start afresh with "
+            "--overwrite"
         )
     return (
         f"'{folder}' holds a run already; continue it with --resume, choose another "

@@ -130,7 +130,7 @@ class SaveCheckpoint(Hook):
         # A figure of a diverged model is never better, nor is it to be beaten.
         if not math.isfinite(score):
             runner.logger.warning(
-                f"{self.best} is {score} at step {runner.iter}: no candidate for best.pth"
+                f"{self.best} is {score} at step {runner.iter}: not for best.pth"
             )
             return
         if known is not None and sign * score <= sign * known:

@@ -43,7 +43,7 @@ def test_epochs_are_refused_with_what_to_write(change):
 @pytest.mark.parametrize("steps", [0, -5, 2.5, True, "many", None])
 def test_steps_are_a_whole_number(steps):
     config = load_config(CONFIG, {"train_cfg.max_iters": steps})
-    with pytest.raises(ConfigError, match="max_iters is .* at least 1"):
+    with pytest.raises(ConfigError, match=r"max_iters is .* at least 1"):
         prepare_training(config)
 
 

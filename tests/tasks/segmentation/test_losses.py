@@ -1,4 +1,4 @@
-"""Class weights and focal loss against torch's and torchvision's, on void labels too."""
+"""Class weights and focal loss against torch's and torchvision's, also on void."""
 
 import pytest
 import torch
