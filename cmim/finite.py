@@ -18,6 +18,7 @@ def is_finite(values: Tensor) -> bool:
         values: Any tensor on any device; this waits for the device.
 
     Examples:
+        >>> import torch
         >>> [is_finite(torch.tensor(v)) for v in ([1.0, torch.inf], [3e38, 3e38])]
         [False, True]
     """
@@ -38,6 +39,7 @@ def named_tensors(content: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
         name: Put before the names.
 
     Examples:
+        >>> import torch
         >>> [n for n, _ in named_tensors({"a": [torch.ones(1), 2]}, "part")]
         ['part.a.0']
     """
@@ -58,6 +60,7 @@ def what_is_not_finite(content: Any) -> str:
         content: A state dict, or a checkpoint's nested parts.
 
     Examples:
+        >>> import torch
         >>> state = {"a": torch.tensor([torch.nan]), "b": torch.ones(2)}
         >>> what_is_not_finite(state), what_is_not_finite({"b": state["b"]})
         ("NaN or Inf in 1 of 2 tensors (first 'a')", '')
