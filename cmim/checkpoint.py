@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from cmim.finite import what_is_not_finite
 from cmim.torch_file import ArchiveError, is_address, load_torch_file
 
 # State of the losses that the wrapper adds, beside that of the task model.
@@ -93,7 +94,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
     Raises:
         CheckpointError: No such file, an address, a damaged, half-written or foreign
-            file, or one that holds more than tensors and plain values.
+            file, one that holds more than tensors and plain values, or one with NaN or
+            Inf.
     """
     if is_address(path):
         raise CheckpointError(
@@ -125,7 +127,28 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"checkpoint '{path}' has no state dict, a dictionary of named tensors; "
             "save model.state_dict()"
         )
+    check_finite(checkpoint, path)
     return checkpoint
+
+
+def check_finite(checkpoint: dict[str, Any], path: str | Path) -> None:
+    """Refuse the checkpoint of a run that has diverged.
+
+    Args:
+        checkpoint: As read.
+        path: Where it comes from, for the message.
+
+    Raises:
+        CheckpointError: A weight, an average of weights or the optimizer's state is
+            NaN or Inf.
+    """
+    parts = ("state_dict", "ema_state_dict", "optimizer")
+    found = what_is_not_finite({k: checkpoint[k] for k in parts if k in checkpoint})
+    if found:
+        raise CheckpointError(
+            f"checkpoint '{path}' holds {found}: its run has diverged; use an earlier "
+            "checkpoint or train again with a lower learning rate"
+        )
 
 
 def load_task_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:

@@ -17,9 +17,10 @@ import cmim.engine.quiet_mmseg  # noqa: F401
 from cmim.engine.config_error import ConfigError
 from cmim.engine.config_file import read_config_file
 from cmim.engine.config_values import check_values
+from cmim.engine.inference_mode import fit_test_cfg
+from cmim.engine.loader_options import LOADERS, fit_loaders
 from cmim.models.settings import default_loss
 
-LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 # Top-level keys besides those of mmengine's runner.
 OWN_KEYS = {"data_root", "sync_bn", "find_unused_parameters"}
 # Parts that a base lends to the model; once the config is read, only the model counts.
@@ -48,7 +49,8 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     Raises:
         ConfigError: No such file, one that cannot be run, a top-level key that nothing
             reads, an override of a part that does not exist, a value that no component
-            can mean, or a head with another number of classes than the data.
+            can mean, a head with another number of classes than the data, or a
+            ``test_cfg`` of the model that cannot be.
     """
     path = Path(path)
     config = read_config_file(path)
@@ -64,6 +66,9 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     if moved:
         _move_data(config, data_root)
     _check_classes(config)
+    fit_loaders(config)
+    if config.get("model"):
+        fit_test_cfg(task_model_config(config), ConfigError)
     return config
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -66,7 +67,8 @@ def evaluate(
         The metrics, and ``images``, ``seconds`` and ``images_per_second``.
 
     Raises:
-        ValueError: A batch of pictures of several sizes.
+        ValueError: A batch of pictures of several sizes, or a figure that is NaN or
+            Inf.
     """
     require_parts(config, "test_dataloader.dataset", "test_evaluator")
     loader = Runner.build_dataloader(config.test_dataloader, seed=0)
@@ -86,6 +88,7 @@ def evaluate(
         bar.update(len(samples))
     bar.close()
     figures = dict(evaluator.evaluate(total) or {})
+    _check_finite(figures)
     seconds = time.perf_counter() - begin
     return dict(
         **{name: round(float(value), 4) for name, value in figures.items()},
@@ -93,6 +96,17 @@ def evaluate(
         seconds=round(seconds, 1),
         images_per_second=round(total / seconds, 1),
     )
+
+
+def _check_finite(figures: dict[str, Any]) -> None:
+    """A figure that is none is no result."""
+    shown = [f"{name} {float(value):g}" for name, value in figures.items()]
+    if not all(math.isfinite(float(value)) for value in figures.values()):
+        raise ValueError(
+            f"the evaluation gave {', '.join(shown)}: what is not finite is no result; "
+            "predictions or ground truth hold NaN or Inf, or the data set has nothing "
+            "to measure"
+        )
 
 
 def _check_sizes(inputs: Sequence[Tensor]) -> None:

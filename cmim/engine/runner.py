@@ -20,6 +20,9 @@ from cmim.checkpoint import (
     read_checkpoint,
 )
 from cmim.engine.precision import precision_of, warning_of
+from cmim.hooks import StopWhenDiverged
+
+RESUMABLE = ("last.pth", "previous.pth")
 
 
 class CMIMRunner(Runner):
@@ -56,6 +59,12 @@ class CMIMRunner(Runner):
         if warning:
             self.logger.warning(warning)
 
+    def register_hooks(self, *args: Any, **kwargs: Any) -> None:
+        """As in mmengine, and no run goes on once its loss is not finite."""
+        super().register_hooks(*args, **kwargs)
+        if not any(isinstance(hook, StopWhenDiverged) for hook in self.hooks):
+            self.register_hook(StopWhenDiverged())
+
     def get_hooks_info(self) -> str:
         """Names of the hooks in order, on one line."""
         return ", ".join(type(hook).__name__ for hook in self.hooks)
@@ -86,12 +95,30 @@ class CMIMRunner(Runner):
         """
         checkpoint = read_checkpoint(filename)
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        load_strictly(model, checkpoint["state_dict"], filename)
+        if self._resume:
+            self._check_conditions(checkpoint.get("meta", {}), filename)
         check_structure(model, checkpoint, filename)
+        # A hook may choose among several weights in the file: EMA's takes back the
+        # trained ones where it goes on with them.
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        load_strictly(model, checkpoint["state_dict"], filename)
         self._has_loaded = True
         self.logger.info(f"Loaded checkpoint {filename}")
         return checkpoint
+
+    def _check_conditions(self, meta: dict[str, Any], filename: str) -> None:
+        """Refuse to go on with other data or another number of processes."""
+        images = len(self.train_dataloader.dataset)
+        for what, before, now in (
+            ("training images", meta.get("train_images", images), images),
+            ("processes", meta.get("world_size", self.world_size), self.world_size),
+        ):
+            if before != now:
+                raise CheckpointError(
+                    f"'{filename}' was trained with {before} {what}, not {now}: "
+                    f"resume with {before}, or start another run with --work-dir or "
+                    "--overwrite"
+                )
 
     def load_or_resume(self) -> None:
         """Resume from the last whole checkpoint of the run's folder, if asked to."""
@@ -101,8 +128,22 @@ class CMIMRunner(Runner):
         if whole is None:
             self.logger.info(f"Nothing to resume in {self.work_dir}: starting afresh")
             return None
+        if whole.name == "previous.pth":
+            self._keep_damaged()
         self.resume(str(whole))
         return None
+
+    @master_only
+    def _keep_damaged(self) -> None:
+        """Move a damaged ``last.pth`` away: the next checkpoint would push it over
+        ``previous.pth``, the only whole one."""
+        last = Path(self.work_dir) / "last.pth"
+        if last.exists():
+            os.replace(last, last.with_name("damaged.pth"))
+            self.logger.warning(
+                f"{last} cannot be resumed from and lies in damaged.pth now: "
+                "continuing from previous.pth"
+            )
 
 
 def last_whole_checkpoint(folder: str | Path) -> Path | None:
@@ -113,7 +154,7 @@ def last_whole_checkpoint(folder: str | Path) -> Path | None:
     Args:
         folder: A run's folder.
     """
-    for name in ("last.pth", "previous.pth"):
+    for name in RESUMABLE:
         path = Path(folder) / name
         try:
             if "optimizer" in read_checkpoint(path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -11,17 +12,22 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import is_main_process
-from mmengine.model import is_model_wrapper
+from mmengine.dist import barrier, is_main_process
+from mmengine.model import BaseModel, is_model_wrapper
 
-from cmim.checkpoint import read_checkpoint
+from cmim.checkpoint import load_strictly, read_checkpoint
 from cmim.engine.config import ConfigError, require_parts, task_model_config
 from cmim.engine.config_loops import check_loops, check_optimizer
 from cmim.engine.config_place import named_part
+from cmim.engine.continuation import check_continuation
+from cmim.engine.earlier_run import check_steps_and_seed, find_earlier
 from cmim.engine.evaluate import evaluate
+from cmim.engine.loader_options import fit_loaders
 from cmim.engine.precision import precision_of, set_precision
 from cmim.engine.record import network_of, peak_memory_gb, versions, write_json
-from cmim.engine.runner import CMIMRunner, last_whole_checkpoint
+from cmim.engine.run_folder import holds_run, leads, locked, set_aside
+from cmim.engine.runner import CMIMRunner
+from cmim.engine.steps import check_loop, fit_schedules
 from cmim.hooks import RecordTiming
 from cmim.json_file import read_json
 
@@ -31,7 +37,9 @@ def train(config: Config, final_test: bool = True) -> dict[str, Any]:
     """Train, then evaluate once on the test loader.
 
     The run's folder (``config.work_dir``) gets the config, ``run.json`` (command, seed,
-    versions), ``last.pth``, logs, and ``metrics.json`` (final metrics and costs).
+    versions), ``last.pth``, logs, and ``metrics.json`` (final metrics and costs). Where
+    the run does not continue the one that lies there, that one's files move into
+    ``previous_run_N`` first.
 
     Args:
         config: A complete config, see :func:`prepare_training`.
@@ -39,22 +47,43 @@ def train(config: Config, final_test: bool = True) -> dict[str, Any]:
 
     Returns:
         What ``metrics.json`` holds.
+
+    Raises:
+        ConfigError: Another run is using the folder.
+        DivergedError: A loss, gradient or weight is not finite; ``last.pth`` stays.
+        ValueError: A figure of the final test is not finite.
     """
     folder = Path(config.work_dir)
+    if not leads(config.get("launcher", "none")):
+        return _train(config, folder, final_test)
+    with locked(folder):
+        commands = [*_earlier_commands(folder, config), shlex.join(sys.argv)]
+        if not config.get("resume"):
+            set_aside(folder)
+        record = dict(
+            commands=commands,
+            config=str(config.filename),
+            seed=config.randomness.seed,
+            precision=precision_of(config),
+            device=get_device(),
+            threads=torch.get_num_threads(),
+            versions=versions(),
+        )
+        # Before anything that takes long: what is killed then is known by it.
+        _dump_config(config, folder)
+        write_json(folder / "run.json", record)
+        return _train(config, folder, final_test, record)
+
+
+def _train(
+    config: Config, folder: Path, final_test: bool, record: dict | None = None
+) -> dict[str, Any]:
+    """The run itself, in each process; the leading one has the record."""
     runner = CMIMRunner.from_cfg(config)
-    if is_main_process():
+    if record is not None:
         write_json(
             folder / "run.json",
-            dict(
-                commands=[*_earlier_commands(folder, config), shlex.join(sys.argv)],
-                config=str(config.filename),
-                seed=runner.seed,
-                precision=precision_of(config),
-                device=get_device(),
-                threads=torch.get_num_threads(),
-                world_size=runner.world_size,
-                versions=versions(),
-            ),
+            {**record, "seed": runner.seed, "world_size": runner.world_size},
         )
     runner.train()
     _end_workers(runner)
@@ -64,9 +93,7 @@ def train(config: Config, final_test: bool = True) -> dict[str, Any]:
         if isinstance(hook, RecordTiming):
             figures.update(hook.figures())
     if final_test and config.get("test_dataloader") is not None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        model.eval()
-        figures["test"] = evaluate(model, config)
+        figures["test"] = evaluate(_final_model(runner, folder), config)
     figures["peak_memory_gb"] = peak_memory_gb()
     if torch.cuda.is_available():
         gpu_bytes = torch.cuda.max_memory_allocated()
@@ -74,6 +101,27 @@ def train(config: Config, final_test: bool = True) -> dict[str, Any]:
     if is_main_process():
         write_json(folder / "metrics.json", figures)
     return figures
+
+
+def _final_model(runner: CMIMRunner, folder: Path) -> BaseModel:
+    """The model with the weights that ``last.pth`` hands out.
+
+    Those need not be the last step's: an averaging hook (EMA) saves the averages.
+    """
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    barrier()
+    last = folder / "last.pth"
+    if last.is_file():
+        load_strictly(model, read_checkpoint(last)["state_dict"], last)
+    return model.eval()
+
+
+def _dump_config(config: Config, folder: Path) -> None:
+    """The config as text, whole or not at all."""
+    target = folder / Path(config.filename).name
+    temporary = target.with_name(f".{target.name}.part")
+    temporary.write_text(config.pretty_text)
+    os.replace(temporary, target)
 
 
 def _end_workers(runner: CMIMRunner) -> None:
@@ -108,13 +156,15 @@ def prepare_training(
             ``'auto'`` (bfloat16 where the device has it, else what the config says)
             or None for what the config says.
         launcher: As in mmengine: ``'none'``, ``'pytorch'``, ``'slurm'``, ``'mpi'``.
-        overwrite: Start afresh in a folder that holds a run.
+        overwrite: Start afresh in a folder that holds a run; its files move into
+            ``previous_run_N`` there.
         record_flips: Steps between records of changed weight signs; None for none.
 
     Raises:
         ConfigError: Unknown precision, float16 without a GPU, an interval below 1, a
-            folder that holds a run already, or a resumed run with another seed or
-            number of steps.
+            loop or schedule that counts epochs, a folder that holds a run already, or
+            a resumed run with anything else that changes its result.
+        CheckpointError: None of the run's checkpoints can be read.
     """
     require_parts(config, "model", "train_cfg", "optim_wrapper.optimizer")
     require_parts(config, "train_dataloader.dataset")
@@ -124,14 +174,12 @@ def prepare_training(
     config.work_dir = work_dir or config.get("work_dir") or f"work_dirs/{name}"
     config.resume = resume
     config.launcher = launcher
-    earlier = last_whole_checkpoint(config.work_dir)
-    if earlier is not None and resume:
-        seed = _check_resumption(config, earlier, seed)
-    elif earlier is not None and not overwrite:
-        raise ConfigError(
-            f"'{config.work_dir}' holds a run already; continue it with --resume, "
-            "choose another folder with --work-dir, or start afresh with --overwrite"
-        )
+    check_loop(config)
+    earlier = find_earlier(config.work_dir) if resume else None
+    if earlier is not None:
+        seed = check_steps_and_seed(config, earlier, seed)
+    elif holds_run(config.work_dir) and not (overwrite and not resume):
+        raise ConfigError(_occupied(config.work_dir, resume))
     randomness = dict(config.get("randomness") or {})
     chosen = seed if seed is not None else randomness.get("seed")
     config.randomness = {**randomness, "seed": 0 if chosen is None else chosen}
@@ -139,12 +187,28 @@ def prepare_training(
         set_precision(config, amp, get_device())
     if record_flips is not None:
         _add_flips(config, record_flips)
-    _fit_schedules(config)
+    fit_schedules(config)
+    fit_loaders(config)
     if not torch.cuda.is_available():
         # torch's SyncBatchNorm and NCCL work on GPUs only.
         config.pop("sync_bn", None)
         config.env_cfg = {**config.get("env_cfg", {}), "dist_cfg": {"backend": "gloo"}}
+    if earlier is not None and earlier.text:
+        check_continuation(config, earlier.text, earlier.source)
     return config
+
+
+def _occupied(folder: str, resume: bool) -> str:
+    if resume:
+        return (
+            f"'{folder}' holds results of a run, but no checkpoint: nothing to "
+            "resume; choose another folder with --work-dir, or start afresh with "
+            "--overwrite"
+        )
+    return (
+        f"'{folder}' holds a run already; continue it with --resume, choose another "
+        "folder with --work-dir, or start afresh with --overwrite"
+    )
 
 
 def _add_flips(config: Config, interval: int) -> None:
@@ -154,41 +218,9 @@ def _add_flips(config: Config, interval: int) -> None:
     config.custom_hooks = [*config.get("custom_hooks", []), hook]
 
 
-def _check_resumption(config: Config, earlier: Path, seed: int | None) -> int | None:
-    """The seed of the run to continue; refuses what would make it another run."""
-    meta = read_checkpoint(earlier)["meta"]
-    if seed is not None and seed != meta["seed"]:
-        raise ConfigError(
-            f"'{earlier}' was trained with seed {meta['seed']}, not {seed}; leave "
-            "--seed out to continue it"
-        )
-    steps = meta.get("max_iters", config.train_cfg.max_iters)
-    if steps != config.train_cfg.max_iters:
-        raise ConfigError(
-            f"'{earlier}' was started for {steps} steps, not "
-            f"{config.train_cfg.max_iters}: its schedule would not fit; resume with "
-            f"train_cfg.max_iters={steps}, or start another run"
-        )
-    return meta["seed"]
-
-
 def _earlier_commands(folder: Path, config: Config) -> list[str]:
     """Commands that brought a resumed run to where it is, the first one first."""
     record = folder / "run.json"
     if not config.get("resume") or not record.is_file():
         return []
     return list(read_json(record).get("commands", []))
-
-
-def _fit_schedules(config: Config) -> None:
-    """Let schedules without an end run to the last step.
-
-    ``train_cfg.max_iters=...`` alone then shortens a run, decay included; a run that
-    ends within its warm-up has no decay.
-    """
-    steps = config.train_cfg.max_iters
-    schedulers = config.get("param_scheduler") or []
-    kept = [s for s in schedulers if "end" in s or s.get("begin", 0) < steps]
-    for scheduler in kept:
-        scheduler.setdefault("end", steps)
-    config.param_scheduler = kept

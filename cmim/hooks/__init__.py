@@ -7,12 +7,15 @@ from cmim.hooks.record_timing import RecordTiming
 from cmim.hooks.save_checkpoint import SaveCheckpoint
 from cmim.hooks.seed_steps import SeedSteps
 from cmim.hooks.set_progress import SetProgress
+from cmim.hooks.stop_when_diverged import DivergedError, StopWhenDiverged
 
 __all__ = [
     "ClipLatentWeights",
+    "DivergedError",
     "RecordFlips",
     "RecordTiming",
     "SaveCheckpoint",
     "SeedSteps",
     "SetProgress",
+    "StopWhenDiverged",
 ]

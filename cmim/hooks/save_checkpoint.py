@@ -15,6 +15,7 @@ from mmengine.registry import HOOKS
 from torch import nn
 
 from cmim.checkpoint import structure
+from cmim.hooks.stop_when_diverged import stop_if_diverged
 
 RULES = {"greater": 1.0, "less": -1.0}
 
@@ -32,8 +33,8 @@ class SaveCheckpoint(Hook):
         rule: ``'greater'`` or ``'less'``: which values of ``best`` are better.
 
     Raises:
-        ValueError: ``best`` is used where the validation data are the test split, or
-            the metric does not exist.
+        ValueError: ``best`` is used where there are no validation data, where they are
+            the test split, or the metric does not exist.
     """
 
     priority = "VERY_LOW"
@@ -50,19 +51,33 @@ class SaveCheckpoint(Hook):
         self.rule = rule
 
     def before_train(self, runner: Any) -> None:
-        if self.best is None or runner.val_loop is None:
+        if self.best is None:
             return
-        split = getattr(runner.val_dataloader.dataset, "split", None)
-        if split == "test":
-            raise ValueError(
-                "the test split must not select a checkpoint: give val_dataloader "
-                "split='val' with val_fraction, or set best=None"
-            )
+        self._check_validation(runner)
         due = runner.iter % runner.val_interval == 0 or runner.iter == runner.max_iters
         if runner.iter and due:
             # The checkpoint is written before its step is validated: a run killed in
             # between does that validation now.
             runner.val_loop.run()
+
+    def _check_validation(self, runner: Any) -> None:
+        if runner.val_loop is None:
+            raise ValueError(
+                f"best={self.best!r} needs validation data: give the config "
+                "val_dataloader, val_cfg and val_evaluator, or set "
+                "default_hooks.checkpoint.best=None"
+            )
+        if runner.val_begin > runner.max_iters:
+            raise ValueError(
+                f"best={self.best!r} needs a validation, and the first one would be at "
+                f"step {runner.val_begin} of {runner.max_iters}: lower "
+                "train_cfg.val_begin"
+            )
+        if getattr(runner.val_dataloader.dataset, "split", None) == "test":
+            raise ValueError(
+                "the test split must not select a checkpoint: give val_dataloader "
+                "split='val' with val_fraction, or set best=None"
+            )
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         # The log history is a class that only an unsafe load could restore, and no
@@ -74,7 +89,11 @@ class SaveCheckpoint(Hook):
         )
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         checkpoint["structure"] = structure(model)
-        checkpoint["meta"]["max_iters"] = runner.max_iters
+        checkpoint["meta"].update(
+            max_iters=runner.max_iters,
+            world_size=runner.world_size,
+            train_images=len(runner.train_dataloader.dataset),
+        )
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
@@ -85,6 +104,7 @@ class SaveCheckpoint(Hook):
             self._save(runner)
 
     def _save(self, runner: Any) -> None:
+        stop_if_diverged(runner)
         _share_statistics(runner.model)
         folder = Path(runner.work_dir)
         meta = dict(epoch=runner.epoch, iter=runner.iter + 1)
@@ -107,8 +127,13 @@ class SaveCheckpoint(Hook):
         hub: MessageHub = runner.message_hub
         known = hub.runtime_info.get("best_score")
         sign = RULES[self.rule]
-        # A diverged model (NaN) is never better, nor is it to be beaten.
-        if math.isnan(score) or (known is not None and sign * score <= sign * known):
+        # A figure of a diverged model is never better, nor is it to be beaten.
+        if not math.isfinite(score):
+            runner.logger.warning(
+                f"{self.best} is {score} at step {runner.iter}: not for best.pth"
+            )
+            return
+        if known is not None and sign * score <= sign * known:
             return
         hub.update_info("best_score", score)
         meta = dict(epoch=runner.epoch, iter=runner.iter)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tasks.heads import ASPP
 from tasks.heads.losses import head_losses
+from tasks.segmentation.losses import own_losses
 
 
 @MODELS.register_module()
@@ -26,7 +27,7 @@ class DeepLabHead(BaseDecodeHead):
         binary_projection: Binarize the projection behind them too.
         dropout_ratio: Dropout before the classifier.
         in_index: Which feature map of the encoder is read.
-        loss_decode: mmseg loss config; labels 255 are ignored.
+        loss_decode: mmseg loss config, or a list of them; labels 255 are ignored.
         align_corners: Passed to mmseg's resizing.
 
     Shape:
@@ -43,7 +44,7 @@ class DeepLabHead(BaseDecodeHead):
         binary_projection: bool = False,
         dropout_ratio: float = 0.1,
         in_index: int = -1,
-        loss_decode: dict | None = None,
+        loss_decode: dict | list | None = None,
         align_corners: bool = False,
     ) -> None:
         super().__init__(
@@ -53,8 +54,9 @@ class DeepLabHead(BaseDecodeHead):
             dropout_ratio=dropout_ratio,
             in_index=in_index,
             # mmseg's default divides by all pixels, the ignored ones included.
-            loss_decode=loss_decode
-            or dict(type="CrossEntropyLoss", avg_non_ignore=True),
+            loss_decode=own_losses(
+                loss_decode or dict(type="CrossEntropyLoss", avg_non_ignore=True)
+            ),
             align_corners=align_corners,
         )
         self.aspp = ASPP(in_channels, channels, dilations, method, binary_projection)
