@@ -3,7 +3,9 @@ r"""Losses on directions: cosine distance and angle.
 What they share: a pixel is valid where the target is a vector, not zero; every other
 pixel gets a gradient of exactly zero, whatever the prediction holds there; a batch
 without a valid pixel gives a zero that still hangs on the prediction. Predictions need
-no unit length. float16 and bfloat16 are computed in float32.
+no unit length; one shorter than 1e-6 has no direction and counts as a right angle, with
+a gradient of unit length towards the target. float16 and bfloat16 are computed in
+float32.
 
 Checked: the cosine distance against ``model_fit`` of github.com/lorenmt/mtan, commit
 c36c30b: equal in float64 and float32.
@@ -11,17 +13,20 @@ c36c30b: equal in float64 and float32.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-# Shorter predictions have no direction; gradients stay finite.
+# Shorter predictions have no direction: the formula's gradient, 1 / length, is
+# replaced by that of the dot product.
 _SHORTEST = 1e-6
 
 
-def _unit_pairs(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Unit vectors, equal ones where there is no target, and the mask."""
+def _unit_pairs(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Unit vectors, equal ones without target; masks of targets and of zeros."""
     if pred.shape != target.shape or pred.ndim != 4 or pred.shape[1] != 3:
         raise ValueError(
             f"pred has shape {tuple(pred.shape)} and target {tuple(target.shape)}; "
@@ -33,9 +38,13 @@ def _unit_pairs(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     ahead = pred.new_zeros(1, 3, 1, 1)
     ahead[:, 2] = 1
     # Replaced before any formula: the backward pass would turn 0 * NaN into NaN.
-    pred = F.normalize(torch.where(valid, pred, ahead), dim=1, eps=_SHORTEST)
+    pred = torch.where(valid, pred, ahead)
+    short = pred.detach().norm(dim=1, keepdim=True) < _SHORTEST
+    zero = pred - pred.detach()
+    unit = F.normalize(pred, dim=1, eps=_SHORTEST)
+    pred = torch.where(short, zero, unit)
     target = F.normalize(torch.where(valid, target, ahead), dim=1)
-    return pred, target, valid
+    return pred, target, valid, short
 
 
 def _valid_mean(values: Tensor, valid: Tensor) -> Tensor:
@@ -71,7 +80,7 @@ def normal_cosine_loss(pred: Tensor, target: Tensor) -> Tensor:
         >>> normal_cosine_loss(pred.view(1, 3, 1, 3), target.view(1, 3, 1, 3)).item()
         0.5
     """
-    pred, target, valid = _unit_pairs(pred, target)
+    pred, target, valid, _ = _unit_pairs(pred, target)
     return _valid_mean(1 - (pred * target).sum(dim=1), valid)
 
 
@@ -100,12 +109,19 @@ def normal_angular_loss(pred: Tensor, target: Tensor) -> Tensor:
         >>> round(normal_angular_loss(pred, target).item(), 4)
         1.5708
     """
-    pred, target, valid = _unit_pairs(pred, target)
+    pred, target, valid, short = _unit_pairs(pred, target)
+    short = short[:, 0]
     square = torch.linalg.cross(pred, target, dim=1).square().sum(dim=1)
     sine = (square + torch.finfo(square.dtype).tiny).sqrt()
     # The root has no slope at zero: there it is replaced, and the gradient is 0.
     sine = torch.where(square > 0, sine, square)
-    return _valid_mean(torch.atan2(sine, (pred * target).sum(dim=1)), valid)
+    cosine = (pred * target).sum(dim=1)
+    # Without a direction atan2(0, 0) is 0, perfect, and its gradient NaN.
+    angle = torch.atan2(
+        torch.where(short, torch.ones_like(sine), sine),
+        torch.where(short, torch.zeros_like(cosine), cosine),
+    )
+    return _valid_mean(torch.where(short, math.pi / 2 - cosine, angle), valid)
 
 
 @MODELS.register_module()

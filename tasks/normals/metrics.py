@@ -39,7 +39,8 @@ def angle_sums(pred: Tensor, target: Tensor) -> AngleSums:
 
     .. math:: \alpha = \mathrm{atan2}(|p \times t|, p \cdot t)
 
-    A pixel is valid where t is not zero. A NaN prediction makes the mean NaN and counts
+    A pixel is valid where t is not zero. A prediction of zero has no direction and
+    counts as a right angle, 90 degrees. A NaN prediction makes the mean NaN and counts
     as 180 degrees elsewhere, so it cannot pass unseen.
 
     Args:
@@ -70,6 +71,8 @@ def angle_sums(pred: Tensor, target: Tensor) -> AngleSums:
     p, t = pred[:, valid].double(), target[:, valid].double()
     cross = torch.linalg.cross(p, t, dim=0).square().sum(dim=0).sqrt()
     angles = torch.rad2deg(torch.atan2(cross, (p * t).sum(dim=0)))
+    # atan2(0, 0) would be 0, a perfect prediction.
+    angles = torch.where((p == 0).all(dim=0), 90.0, angles)
     bounded = angles.nan_to_num(180.0)
     places = (bounded / BIN).long().clamp(max=BINS - 1)
     below = [(bounded < limit).sum() for limit in THRESHOLDS]

@@ -119,3 +119,16 @@ def test_modules_weigh_and_name_their_loss(kind):
 def test_other_shapes_are_refused(name):
     with pytest.raises(ValueError, match="resize the prediction"):
         LOSSES[name](torch.zeros(1, 3, 2, 2), torch.zeros(1, 3, 4, 4))
+
+
+@every_loss
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("length", [0.0, 1e-12])
+def test_a_prediction_of_zero_is_a_right_angle_that_learns(name, dtype, length):
+    target = torch.tensor([0.0, 0, 1]).view(1, 3, 1, 1).expand(1, 3, 2, 2)
+    pred = torch.full((1, 3, 2, 2), length, dtype=dtype, requires_grad=True)
+    loss = LOSSES[name](pred, target.to(dtype))
+    loss.backward()
+    assert loss.item() == pytest.approx(1 if name == "cosine" else math.pi / 2)
+    # A quarter for each of four pixels, towards the target.
+    assert pred.grad[0, :, 0, 0].tolist() == [0, 0, -0.25]

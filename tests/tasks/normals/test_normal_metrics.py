@@ -110,3 +110,12 @@ def test_head_starts_at_a_wall_seen_from_the_front():
     vectors = head((torch.randn(2, 8, 5, 6),))
     assert torch.allclose(vectors.norm(dim=1), torch.ones(2, 5, 6), atol=1e-6)
     assert (vectors[:, 2] < -0.9).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_prediction_of_zero_is_a_right_angle(dtype):
+    truth = torch.tensor([0.0, 0, 1]).view(3, 1, 1).expand(3, 4, 4).to(dtype)
+    figures = normal_figures([angle_sums(torch.zeros(3, 4, 4, dtype=dtype), truth)])
+    assert figures["mean_angle"] == 90
+    assert figures["median_angle"] == pytest.approx(90, abs=BIN)
+    assert figures["within_30"] == 0
