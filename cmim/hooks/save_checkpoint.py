@@ -15,6 +15,7 @@ from mmengine.registry import HOOKS
 from torch import nn
 
 from cmim.checkpoint import structure
+from cmim.identity import identity_of
 
 RULES = {"greater": 1.0, "less": -1.0}
 
@@ -74,6 +75,8 @@ class SaveCheckpoint(Hook):
         )
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         checkpoint["structure"] = structure(model)
+        if runner.cfg.get("model"):
+            checkpoint["identity"] = identity_of(runner.cfg)
         checkpoint["meta"]["max_iters"] = runner.max_iters
 
     def after_train_iter(

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from tqdm import tqdm
 
 from tasks.datasets.dense_folder import DenseFolderDataset
+from tasks.datasets.depth_ranges import range_notes
 from tasks.datasets.errors import DataError
 from tasks.datasets.frame_files import check_whole, read_frame
 from tasks.datasets.label_format import VOID
@@ -21,7 +22,8 @@ def survey_config(config: Config) -> dict[str, dict[str, Any]]:
 
     Returns:
         Figures of :func:`survey`, by the loaders' names; ``trained``: how many of a
-        loader's pictures are trained on, too.
+        loader's pictures are trained on, too;
+        ``notes``: whether head and evaluator reach as far as the depth does.
 
     Raises:
         DataError: A loader does not read folders that the config describes.
@@ -45,7 +47,12 @@ def survey_config(config: Config) -> dict[str, dict[str, Any]]:
             trained = paths
         elif trained & paths:
             figures["trained"] = len(trained & paths)
-        found[loader.removesuffix("_dataloader")] = figures
+        split = loader.removesuffix("_dataloader")
+        if config.get("model") and (
+            notes := range_notes(figures.get("depth"), config, split)
+        ):
+            figures["notes"] = notes
+        found[split] = figures
     return found
 
 
@@ -130,5 +137,6 @@ def as_text(split: str, found: dict[str, Any]) -> str:
             f"  {found['trained']} of them are trained on, too: figures measured here "
             "say nothing about new pictures"
         )
+    lines += [f"  note: {note}" for note in found.get("notes", [])]
     lines += [f"  problem: {problem}" for problem in found["problems"]]
     return "\n".join(lines)

@@ -160,8 +160,8 @@ class SegmentationMetric(BaseMetric):
 
     Reports ``mIoU``, ``pixel_accuracy``, ``mean_accuracy`` and ``measured_share`` of
     the data set's one confusion matrix, not means over images. Each image is
-    reduced to an integer matrix of its own, so the figures do not depend on batch size or number of
-    processes, and images repeated to fill a distributed batch are trimmed.
+    reduced to an integer matrix of its own, so the figures do not depend on batch size
+    or number of processes, and images repeated to fill a distributed batch are trimmed.
 
     Args:
         num_classes: Number of classes C; ``None`` takes the length of
