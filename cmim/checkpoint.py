@@ -3,8 +3,8 @@
 A checkpoint is a ``torch.save`` file with ``state_dict`` (the task model's weights,
 named the same with and without the CMIM wrapper, plus the loss state under
 ``contrast.`` and ``regularizers.``), ``structure`` (what its layers are, see
-:func:`structure`) and, for resuming, ``optimizer``, ``param_schedulers``,
-``message_hub`` and ``meta``.
+:func:`structure`), ``identity`` (see :mod:`cmim.identity`) and,
+for resuming, ``optimizer``, ``param_schedulers``, ``message_hub`` and ``meta``.
 """
 
 from __future__ import annotations

@@ -152,7 +152,7 @@ def _read_bands(path: Path, channels: int | None) -> NDArray:
     """Every band as it is stored, colours as RGB."""
     array: NDArray
     if path.suffix.lower() == ".npy":
-        array: NDArray = _read_stored(path)
+        array = _read_stored(path)
     else:
         stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if stored is None:

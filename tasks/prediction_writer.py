@@ -30,6 +30,10 @@ class PredictionWriter:
     ``65535 (x + 1) / 2``, and ``NAME_normals_colour.png``; ``NAME_edges.png`` uint8,
     255 times the probability, and ``NAME_edges_overlay.png``.
 
+    Values that such a PNG cannot hold are written as float32 into a ``.npy`` of that
+    name instead, as they are: depth in metres that is NaN, below half a millimetre or
+    beyond 65.535 m, components and probabilities that are NaN or out of range.
+
     Pictures of equal name from several folders get a number: ``NAME_2_labels.png``.
 
     Args:
@@ -38,7 +42,8 @@ class PredictionWriter:
         palette: RGB triple of each class; some that differ when None.
 
     Raises:
-        ValueError: A palette of fewer colours than classes.
+        ValueError: More than 255 classes; a palette of fewer colours than classes; a
+            sample of a class that has no name.
     """
 
     def __init__(
@@ -47,6 +52,11 @@ class PredictionWriter:
         classes: Sequence[str] = NYU40_CLASSES,
         palette: Sequence[Sequence[int]] | None = None,
     ) -> None:
+        if len(classes) > 255:
+            raise ValueError(
+                f"{len(classes)} classes do not fit into label pictures of 8 bits, "
+                "where 0 is void; at most 255 classes can be written"
+            )
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.classes = classes
@@ -88,8 +98,16 @@ class PredictionWriter:
         )
 
     def _draw_classes(self, sample: Any, base: Path) -> Path:
-        classes = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
-        write_image(f"{base}_labels.png", classes + np.uint8(1))
+        classes = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.int64)
+        low, high = int(classes.min()), int(classes.max())
+        if low < 0 or high >= len(self.classes):
+            raise ValueError(
+                f"class {low if low < 0 else high} is predicted for "
+                f"'{sample.img_path}', but there are names of {len(self.classes)} "
+                "classes, from 0 on: use the config that the model was trained with, "
+                "or name all classes in the test data's metainfo"
+            )
+        write_image(f"{base}_labels.png", (classes + 1).astype(np.uint8))
         image = read_to_show(sample.img_path)
         picture = overlay_classes(image, classes, self.classes, self.palette)
         return _write_picture(f"{base}_overlay.png", picture)
@@ -97,23 +115,41 @@ class PredictionWriter:
 
 def _draw_depth(sample: Any, base: Path) -> Path:
     metres = sample.pred_depth_map.data[0].cpu().numpy()
-    millimetres = np.clip(np.rint(metres * 1000), 0, 65535).astype(np.uint16)
-    write_image(f"{base}_depth.png", millimetres)
+    millimetres = np.rint(metres.astype(np.float64) * 1000)
+    # 0 stands for unknown, which no prediction is.
+    fits = ((millimetres >= 1) & (millimetres <= 65535)).all()
+    _write_exact(f"{base}_depth", metres, millimetres, fits, np.uint16)
     return _write_picture(f"{base}_depth_colour.png", depth_with_scale(metres))
 
 
 def _draw_normals(sample: Any, base: Path) -> Path:
     normals = sample.pred_normal_map.data.permute(1, 2, 0).cpu().numpy()
-    levels = np.rint((np.clip(normals, -1, 1) + 1) * 32767.5).astype(np.uint16)
-    write_image(f"{base}_normals.png", levels)
+    levels = np.rint((np.clip(normals, -1, 1) + 1) * 32767.5)
+    # Rounding makes components of unit vectors a little longer than 1.
+    fits = (np.abs(normals) <= 1 + 1e-5).all()
+    _write_exact(f"{base}_normals", normals, levels, fits, np.uint16)
     return _write_picture(f"{base}_normals_colour.png", colour_normals(normals))
 
 
 def _draw_edges(sample: Any, base: Path) -> Path:
     share = sample.pred_edge_map.data[0].cpu().numpy()
-    write_image(f"{base}_edges.png", np.rint(255 * share).astype(np.uint8))
+    fits = ((share >= 0) & (share <= 1)).all()
+    _write_exact(f"{base}_edges", share, np.rint(255 * share), fits, np.uint8)
     picture = overlay_edges(read_to_show(sample.img_path), share)
     return _write_picture(f"{base}_edges_overlay.png", picture)
+
+
+def _write_exact(
+    base: str, values: np.ndarray, levels: np.ndarray, fits: bool, kind: type
+) -> None:
+    """Levels as PNG where they stand for the values, else the values as they are."""
+    picture, array = Path(f"{base}.png"), Path(f"{base}.npy")
+    # One of an earlier prediction would be taken for this one's.
+    (array if fits else picture).unlink(missing_ok=True)
+    if fits:
+        write_image(str(picture), levels.astype(kind))
+    else:
+        np.save(array, values.astype(np.float32))
 
 
 def _write_picture(path: str, picture: np.ndarray) -> Path:

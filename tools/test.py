@@ -27,6 +27,12 @@ def main() -> None:
         type=cli.output_folder,
         help="write predictions as PNG (class + 1, depth in mm, ...) and as pictures",
     )
+    parser.add_argument(
+        "--per-class",
+        action="store_true",
+        help="print IoU and accuracy of each class, too (segmentation; --json has them "
+        "always)",
+    )
     cli.add_json_option(parser)
     args = parser.parse_args()
 
@@ -46,6 +52,8 @@ def main() -> None:
     figures = evaluate(model, config, writer)
     if args.json:
         write_json(args.json, figures)
+    if args.per_class and (lines := cli.class_lines(figures)):
+        print(lines)
     print(cli.one_line(figures))
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmseg.registry import MODELS
 from torch import Tensor, nn
@@ -14,6 +17,7 @@ from torch import Tensor, nn
 from cmim.deploy.binary_layer import ExportError
 from cmim.deploy.network_core import OUTPUT, heads_of
 from cmim.deploy.seal import check_seal
+from cmim.identity import check_identity
 
 
 class Engine(nn.Module):
@@ -52,6 +56,7 @@ class Engine(nn.Module):
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = threads
         self.path = path
+        self.identity = read_identity(model, path)
         self.shape = tuple(model.input(0).shape)
         try:
             self._compiled = core.compile_model(model, "CPU", options)
@@ -104,11 +109,29 @@ def _why_not_compiled(path: str | Path, error: RuntimeError) -> str:
     return f"OpenVINO does not run {path} here: {text[-300:]}"
 
 
+def read_identity(model: Any, path: str | Path) -> dict[str, Any] | None:
+    """What an exported model says of its task, or None.
+
+    Raises:
+        ExportError: It says something that nobody wrote.
+    """
+    if not model.has_rt_info(["cmim", "identity"]):
+        return None
+    try:
+        found = json.loads(model.get_rt_info(["cmim", "identity"]).astype(str))
+        if isinstance(found, dict):
+            return found
+    except ValueError:
+        pass
+    raise ExportError(f"{path} is damaged: its note cmim/identity is no JSON object")
+
+
 def load_exported(
     model_config: dict,
     path: str | Path,
     threads: int | None = None,
     options: dict[str, Any] | None = None,
+    identity: dict[str, Any] | None = None,
 ) -> BaseModel:
     """A task model whose network is an exported one; its predictions are made of it.
 
@@ -117,11 +140,26 @@ def load_exported(
         path: The ``.xml`` file.
         threads: CPU threads of the engine.
         options: Further options of the engine.
+        identity: :func:`cmim.identity.identity_of` the config in use; what the file
+            says of itself must be the same. A file that says nothing is taken with a
+            warning.
 
     Raises:
         ExportError: The file is missing, no model, or one of other tasks.
     """
     engine = Engine(path, threads, options)
+    if identity is not None and engine.identity is None:
+        print_log(
+            f"{path} does not say of which task it is, so it is not compared with the "
+            "config; export it again for that",
+            logger="current",
+            level=logging.WARNING,
+        )
+    elif identity is not None:
+        try:
+            check_identity(identity, engine.identity, path)
+        except ValueError as error:
+            raise ExportError(str(error)) from None
     model = MODELS.build(model_config).eval().requires_grad_(False)
     heads = heads_of(model)
     if engine.outputs != list(heads):

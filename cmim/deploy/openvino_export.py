@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -53,14 +54,20 @@ def _extensions(operator: str, module: PackedConv) -> list[Any]:
     ]
 
 
-def describe(converted: ov.Model, model: BaseModel) -> None:
+def describe(
+    converted: ov.Model, model: BaseModel, identity: dict[str, Any] | None = None
+) -> None:
     """Note in the exported model how its images are normalised: RGB of 0 to 255.
 
     Args:
         converted: Gets ``cmim/mean`` and ``cmim/std``, three numbers each; the outputs
             of a joint model the names ``cmim.TASK``.
         model: The task model it was made of.
+        identity: :func:`cmim.identity.identity_of` its config, kept as JSON in
+            ``cmim/identity``.
     """
+    if identity is not None:
+        converted.set_rt_info(json.dumps(identity), ["cmim", "identity"])
     for name, values in normalisation(model).items():
         converted.set_rt_info(" ".join(f"{v:g}" for v in values), ["cmim", name])
     if is_joint(model):

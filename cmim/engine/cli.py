@@ -74,8 +74,29 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
 def one_line(figures: dict[str, Any]) -> str:
     """Figures as ``name value`` pairs on one line.
 
+    Those of single classes are left out, see :func:`class_lines`.
+
     Examples:
         >>> one_line({"mIoU": 8.5, "images": 3})
         'mIoU 8.5  images 3'
     """
-    return "  ".join(f"{name} {value}" for name, value in figures.items())
+    plain = {k: v for k, v in figures.items() if not isinstance(v, dict)}
+    return "  ".join(f"{name} {value}" for name, value in plain.items())
+
+
+def class_lines(figures: dict[str, Any]) -> str:
+    """Figures of single classes, a class a line; a dash where one is undefined.
+
+    Examples:
+        >>> print(class_lines({"mIoU": 8.5, "per_class": {
+        ...     "wall": {"iou": 8.5}, "car": {"iou": None}}}))
+        wall  iou 8.5
+        car  iou -
+    """
+    lines = []
+    for name, classes in figures.items():
+        prefix = name.removesuffix("per_class")
+        for label, values in classes.items() if isinstance(classes, dict) else ():
+            row = {k: "-" if v is None else v for k, v in values.items()}
+            lines.append(f"{prefix}{label}  {one_line(row)}")
+    return "\n".join(lines)

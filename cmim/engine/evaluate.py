@@ -22,6 +22,7 @@ from cmim.checkpoint import load_task_weights
 from cmim.deploy.requirements import require_openvino
 from cmim.engine.config import require_parts, task_model_config
 from cmim.engine.config_place import named_part
+from cmim.identity import check_identity, identity_of
 
 
 @named_part
@@ -35,6 +36,9 @@ def load_task_model(config: Config, checkpoint: str) -> BaseModel:
 
     Raises:
         CheckpointError: The file cannot be read or is of another model.
+        ExportError: Likewise.
+        ValueError: The file is of another task: other heads, classes, depth range or
+            normalisation of pictures than the config's.
     """
     model_config = task_model_config(config)
     if model_config.get("backbone", {}).get("init_from"):
@@ -43,9 +47,11 @@ def load_task_model(config: Config, checkpoint: str) -> BaseModel:
         require_openvino()
         from cmim.deploy.exported_model import load_exported
 
-        return load_exported(model_config, checkpoint)
+        return load_exported(model_config, checkpoint, identity=identity_of(config))
+    own = identity_of(config)
     model = MODELS.build(model_config)
-    load_task_weights(model, checkpoint)
+    saved = load_task_weights(model, checkpoint).get("identity")
+    check_identity(own, saved, checkpoint)
     return model.to(get_device()).eval()
 
 
@@ -64,7 +70,9 @@ def evaluate(
         on_prediction: Called with every predicted data sample.
 
     Returns:
-        The metrics, and ``images``, ``seconds`` and ``images_per_second``.
+        The metrics, ``per_class`` (IoU and accuracy of each class, None where
+        undefined, by the metric's prefix where it has one) for segmentation, and
+        ``images``, ``seconds`` and ``images_per_second``.
 
     Raises:
         ValueError: A batch of pictures of several sizes, or a figure that is NaN or
@@ -92,6 +100,7 @@ def evaluate(
     seconds = time.perf_counter() - begin
     return dict(
         **{name: round(float(value), 4) for name, value in figures.items()},
+        **_per_class(evaluator),
         images=total,
         seconds=round(seconds, 1),
         images_per_second=round(total / seconds, 1),
@@ -107,6 +116,16 @@ def _check_finite(figures: dict[str, Any]) -> None:
             "predictions or ground truth hold NaN or Inf, or the data set has nothing "
             "to measure"
         )
+
+
+def _per_class(evaluator: Evaluator) -> dict[str, Any]:
+    """Figures of single classes, which only a part of the metrics have."""
+    found = {}
+    for metric in evaluator.metrics:
+        if classes := getattr(metric, "classes_measured", None):
+            prefix = f"{metric.prefix}/" if metric.prefix else ""
+            found[f"{prefix}per_class"] = classes
+    return found
 
 
 def _check_sizes(inputs: Sequence[Tensor]) -> None:

@@ -15,6 +15,7 @@ from cmim.engine.config import ConfigError
 from cmim.engine.config_place import named_part
 from cmim.engine.evaluate import load_task_model
 from cmim.engine.export_images import calibration_images, first_image, write_sample
+from cmim.identity import identity_of
 
 RESTS = ("float32", "int8")
 # What is written, and how its file is called.
@@ -156,7 +157,7 @@ def _to_openvino(
         size, batch = tuple(example.shape[2:]), len(example)
         images = calibration_images(config, model, size, batch)
         converted = quantize_rest(converted, images, everything=not names)
-    describe(converted, model)
+    describe(converted, model, identity_of(config))
     save_model(converted, out)
     rows = verify_layers(core, example) if verify else []
     return dict(layers=engine_layers(out), verified=rows)

@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 # torch refuses them where the main process loads the data itself.
-OF_WORKERS = ("persistent_workers", "prefetch_factor", "timeout")
+OF_WORKERS: tuple[str, ...] = ("persistent_workers", "prefetch_factor", "timeout")
 OF_WORKERS += ("multiprocessing_context",)
 
 

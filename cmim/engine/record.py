@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import os
 import platform
 import resource
@@ -91,8 +92,26 @@ def peak_memory_gb() -> float:
     return round(total * unit / 1e9, 2)
 
 
+def finite(content: Any) -> Any:
+    """Plain values with None in place of numbers that are not finite.
+
+    Examples:
+        >>> finite({"rmse": float("nan"), "all": [1.0, float("inf")]})
+        {'rmse': None, 'all': [1.0, None]}
+    """
+    if isinstance(content, dict):
+        return {name: finite(value) for name, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [finite(value) for value in content]
+    return (
+        None if isinstance(content, float) and not math.isfinite(content) else content
+    )
+
+
 def write_json(path: str | Path, content: dict[str, Any] | list[Any]) -> None:
     """Write a dictionary or list as JSON, whole or not at all.
+
+    NaN and infinity, which JSON has not, become null.
 
     Args:
         path: Target; its folder is made.
@@ -100,6 +119,7 @@ def write_json(path: str | Path, content: dict[str, Any] | list[Any]) -> None:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(finite(content), indent=2, default=str, allow_nan=False)
     temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(json.dumps(content, indent=2, default=str) + "\n")
+    temporary.write_text(text + "\n")
     os.replace(temporary, path)

@@ -16,6 +16,7 @@ from torch import nn
 
 from cmim.checkpoint import structure
 from cmim.hooks.stop_when_diverged import stop_if_diverged
+from cmim.identity import identity_of
 
 RULES = {"greater": 1.0, "less": -1.0}
 
@@ -89,6 +90,8 @@ class SaveCheckpoint(Hook):
         )
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         checkpoint["structure"] = structure(model)
+        if runner.cfg.get("model"):
+            checkpoint["identity"] = identity_of(runner.cfg)
         checkpoint["meta"].update(
             max_iters=runner.max_iters,
             world_size=runner.world_size,

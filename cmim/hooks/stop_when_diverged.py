@@ -111,7 +111,7 @@ class StopWhenDiverged(Hook):
 
     def _remember(self, values: Tensor, step: int) -> None:
         wrong = ~values.isfinite().all()
-        if self._first is None:
+        if self._first is None or self._values is None:
             self._first = torch.zeros_like(wrong, dtype=torch.int64)
             self._values = values
         new = wrong & (self._first == 0)

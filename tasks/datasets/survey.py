@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from cmim.engine.config_place import named_part
 from tasks.datasets.dense_folder import DenseFolderDataset
+from tasks.datasets.depth_ranges import range_notes
 from tasks.datasets.errors import DataError
 from tasks.datasets.findings import EqualPictures, by_reason
 from tasks.datasets.frame_files import check_whole, read_frame
@@ -30,7 +31,8 @@ def survey_config(config: Config) -> dict[str, dict[str, Any]]:
         Figures of :func:`survey` or
         :func:`tasks.datasets.survey_pictures.survey_pictures`, by the loaders' names;
         ``trained``: how many of a loader's pictures are trained on, too. Pictures that
-        are, under another name, are among the ``problems``.
+        are, under another name, are among the ``problems``. ``notes``: whether head
+        and evaluator reach as far as the depth does.
 
     Raises:
         DataError: A loader reads neither folders that the config describes nor pictures
@@ -59,8 +61,12 @@ def survey_config(config: Config) -> dict[str, dict[str, Any]]:
                 figures["trained"] = len(paths_trained & paths)
             if equal is not trained and (leak := equal.leak(trained, paths_trained)):
                 figures["problems"].append(leak)
-            name = loader.removesuffix("_dataloader")
-            found[name if len(parts) == 1 else f"{name} part {place}"] = figures
+            split = loader.removesuffix("_dataloader")
+            if config.get("model") and (
+                notes := range_notes(figures.get("depth"), config, split)
+            ):
+                figures["notes"] = notes
+            found[split if len(parts) == 1 else f"{split} part {place}"] = figures
     return found
 
 
@@ -212,6 +218,7 @@ def as_text(split: str, found: dict[str, Any]) -> str:
             f"  {found['trained']} of them are trained on, too: figures measured here "
             "say nothing about new pictures"
         )
+    lines += [f"  note: {note}" for note in found.get("notes", [])]
     for count, example in by_reason(found["problems"]):
         often = "" if count == 1 else f" ({count} times, for example)"
         lines.append(f"  problem{often}: {example}")

@@ -10,6 +10,8 @@ from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from tasks.measured_share import measured_share
+
 SUM_NAMES = (
     "valid",
     "squared",
@@ -200,7 +202,8 @@ class DepthMetric(BaseMetric):
 
     Args:
         depth_range: Smallest (> 0) and largest depth in metres. Predictions are
-            clamped to it; ground truth outside is not evaluated.
+            clamped to it; ground truth outside is not evaluated, and ``measured_share``
+            says how much of the known ground truth in ``region`` was.
         region: ``whole`` or ``eigen``.
         collect_device: ``cpu`` or ``gpu``, where distributed results are gathered.
         prefix: Put before the names, as ``prefix/rmse``.
@@ -253,10 +256,20 @@ class DepthMetric(BaseMetric):
             if self.region == "eigen":
                 rows, columns = eigen_crop(*pred.shape[-2:])
                 pred, target = pred[:, rows, columns], target[:, rows, columns]
-            self.results.append(depth_sums(pred, target, self.depth_range).cpu())
+            sums = depth_sums(pred, target, self.depth_range).cpu()
+            known = (torch.isfinite(target) & (target > 0)).sum().cpu()
+            self.results.append(torch.cat([sums, known.double()[None]]))
 
     def compute_metrics(self, results: list[Tensor]) -> dict[str, float]:
-        """Return the figures of :func:`depth_figures` for all images."""
+        """Return :func:`depth_figures` of all images and ``measured_share``."""
         if not results:
             raise ValueError("no image was evaluated: the data loader gave no sample")
-        return depth_figures(torch.stack(results))
+        sums = torch.stack(results)
+        figures = depth_figures(sums[:, :-1])
+        low, high = self.depth_range
+        left_out = (
+            f"depth outside of {low:g} to {high:g} m counts nowhere; give the "
+            "evaluator and the head the range of the data (depth_range)"
+        )
+        known, measured = sums[:, -1].sum().item(), sums[:, 0].sum().item()
+        return dict(**figures, measured_share=measured_share(measured, known, left_out))

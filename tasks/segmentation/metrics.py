@@ -11,6 +11,11 @@ from mmengine.logging import print_log
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from tasks.measured_share import measured_share
+
+# The label that never has ground truth, whatever else is ignored.
+_VOID = 255
+
 
 def _check_labels(labels: Tensor, num_classes: int, name: str) -> None:
     if labels.is_floating_point():
@@ -136,14 +141,27 @@ def _class_table(names: Sequence[str], figures: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _by_class(
+    names: Sequence[str], figures: dict[str, Any]
+) -> dict[str, dict[str, float | None]]:
+    columns = zip(names, figures["iou"], figures["accuracy"], strict=True)
+    return {
+        name: {
+            key: None if value.isnan() else round(value.item(), 4)
+            for key, value in (("iou", iou), ("accuracy", accuracy))
+        }
+        for name, iou, accuracy in columns
+    }
+
+
 @METRICS.register_module()
 class SegmentationMetric(BaseMetric):
     """Evaluate label maps; figures in :func:`segmentation_figures`, in percent.
 
-    Reports ``mIoU``, ``pixel_accuracy`` and ``mean_accuracy`` of the data set's one
-    confusion matrix, not means over images. Each image is reduced to an integer
-    matrix of its own, so the figures do not depend on batch size or number of
-    processes, and images repeated to fill a distributed batch are trimmed.
+    Reports ``mIoU``, ``pixel_accuracy``, ``mean_accuracy`` and ``measured_share`` of
+    the data set's one confusion matrix, not means over images. Each image is
+    reduced to an integer matrix of its own, so the figures do not depend on batch size
+    or number of processes, and images repeated to fill a distributed batch are trimmed.
 
     Args:
         num_classes: Number of classes C; ``None`` takes the length of
@@ -183,6 +201,8 @@ class SegmentationMetric(BaseMetric):
         self.num_classes = num_classes
         self.ignore_index = ignore_index
         self.per_class = per_class
+        #: IoU and accuracy by class name once evaluated; None where undefined.
+        self.classes_measured: dict[str, dict[str, float | None]] = {}
 
     def _class_names(self) -> list[str]:
         names = (self.dataset_meta or {}).get("classes")
@@ -198,6 +218,13 @@ class SegmentationMetric(BaseMetric):
                 f"num_classes is {self.num_classes} but the data set names "
                 f"{len(names)} classes: leave num_classes out, or correct one of them"
             )
+        if len(names) == 1:
+            raise ValueError(
+                f"{names[0]!r} is the only class, so every prediction is right and "
+                "mIoU is always 100: name two, and let what is void now be the other, "
+                f"metainfo=dict(classes=['background', {names[0]!r}]) with "
+                "label_values=[0, 255] for masks of 0 and 255, and num_classes=2"
+            )
         return list(names)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -210,14 +237,21 @@ class SegmentationMetric(BaseMetric):
                 matrix = confusion_matrix(pred, target, num_classes, self.ignore_index)
             except ValueError as error:
                 raise ValueError(f"{sample.get('img_path')}: {error}") from error
-            self.results.append(matrix.cpu())
+            known = int((target != _VOID).sum())
+            self.results.append((matrix.cpu(), known))
 
-    def compute_metrics(self, results: list[Tensor]) -> dict[str, float]:
-        """Return mIoU, pixel accuracy and mean accuracy over all images."""
+    def compute_metrics(self, results: list[tuple[Tensor, int]]) -> dict[str, float]:
+        """Return mIoU, the accuracies and ``measured_share`` over all images."""
         if not results:
             raise ValueError("no image was evaluated: the data loader gave no sample")
-        figures = segmentation_figures(torch.stack(results).sum(0))
+        matrix = torch.stack([matrix for matrix, _ in results]).sum(0)
+        figures = segmentation_figures(matrix)
+        self.classes_measured = _by_class(self._class_names(), figures)
         if self.per_class:
             table = _class_table(self._class_names(), figures)
             print_log(f"per class, percent:\n{table}", logger="current")
-        return {k: figures[k] for k in ("mIoU", "pixel_accuracy", "mean_accuracy")}
+        found = {k: figures[k] for k in ("mIoU", "pixel_accuracy", "mean_accuracy")}
+        left_out = f"class {self.ignore_index} is ignored (ignore_index)"
+        known = sum(known for _, known in results)
+        share = measured_share(matrix.sum().item(), known, left_out)
+        return dict(**found, measured_share=share)

@@ -1,5 +1,7 @@
 """What is written for each task: exact values and a picture."""
 
+import math
+
 import cv2
 import numpy as np
 import pytest
@@ -89,3 +91,55 @@ def test_likely_edges_are_red_and_nan_is_none():
     share = np.array([[1.0, 0.5, np.nan]])
     painted = overlay_edges(np.full((1, 3, 3), 255, np.uint8), share)
     assert painted[0].tolist() == [[255, 0, 0], [255, 128, 128], [255, 255, 255]]
+
+
+def only(tmp_path, **parts) -> SegDataSample:
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), np.full((1, 4, 3), 90, np.uint8))
+    sample = SegDataSample(metainfo=dict(img_path=str(path)))
+    sample.set_data({k: PixelData(data=torch.tensor(v)) for k, v in parts.items()})
+    return sample
+
+
+@pytest.mark.parametrize("values", [[20.0, 65.0, 70.0, 79.9], [1.0, -2.0, 3.0, 4.0]])
+def test_depth_that_no_png_holds_comes_back_from_npy(tmp_path, values):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a_depth.png").write_bytes(b"of an earlier run")
+    PredictionWriter(tmp_path / "out")(only(tmp_path, pred_depth_map=[[values]]))
+    assert not (tmp_path / "out" / "a_depth.png").exists()
+    written = np.load(tmp_path / "out" / "a_depth.npy")
+    assert written.tolist() == [np.float32(values).tolist()]
+
+
+def test_the_largest_depth_of_a_png_comes_back(tmp_path):
+    values = [[[0.001, 65.0, 65.535, 1.0]]]
+    PredictionWriter(tmp_path / "out")(only(tmp_path, pred_depth_map=values))
+    stored = cv2.imread(str(tmp_path / "out" / "a_depth.png"), -1)
+    assert stored.tolist() == [[1, 65000, 65535, 1000]]
+    assert not (tmp_path / "out" / "a_depth.npy").exists()
+
+
+@pytest.mark.parametrize("kind", ["depth", "normal", "edge"])
+def test_nan_is_no_level_of_a_png(tmp_path, kind):
+    planes = 3 if kind == "normal" else 1
+    values = [[[0.5, math.nan, 0.5, 0.5]]] * planes
+    name = {"normal": "normals", "edge": "edges"}.get(kind, kind)
+    PredictionWriter(tmp_path / "out")(only(tmp_path, **{f"pred_{kind}_map": values}))
+    assert not (tmp_path / "out" / f"a_{name}.png").exists()
+    assert np.isnan(np.load(tmp_path / "out" / f"a_{name}.npy")).sum() == planes
+
+
+def test_more_classes_than_a_byte_holds_are_refused(tmp_path):
+    names = [str(number) for number in range(256)]
+    classes = [[[0, 1, 253, 254]]]
+    PredictionWriter(tmp_path, names[:255])(only(tmp_path, pred_sem_seg=classes))
+    stored = cv2.imread(str(tmp_path / "a_labels.png"), -1)
+    assert stored.tolist() == [[1, 2, 254, 255]]
+    with pytest.raises(ValueError, match="256 classes do not fit"):
+        PredictionWriter(tmp_path, names)
+
+
+def test_a_class_without_a_name_is_refused(tmp_path):
+    sample = only(tmp_path, pred_sem_seg=[[[0, 1, 2, 1]]])
+    with pytest.raises(ValueError, match=r"class 2 is predicted .* names of 2 classes"):
+        PredictionWriter(tmp_path / "out", ["a", "b"])(sample)

@@ -80,6 +80,7 @@ def naive_figures(samples: list[dict], low: float, high: float) -> dict:
 def test_matches_a_loop_over_pixels(depth_range):
     samples = random_samples()
     figures = evaluate(samples, depth_range=depth_range)
+    figures.pop("measured_share")
     assert list(figures) == FIGURES.split()
     assert figures == pytest.approx(naive_figures(samples, *depth_range), rel=1e-12)
 
@@ -101,6 +102,7 @@ def test_hand_values():
             "delta1": 0.25,
             "delta2": 0.5,
             "delta3": 0.5,
+            "measured_share": 1.0,
         },
         rel=1e-14,
     )
@@ -110,7 +112,7 @@ def test_perfect_prediction():
     target = torch.tensor([[[0.1, 3.0, 10.0]]], dtype=torch.float64)
     figures = evaluate([sample_of(target.clone(), target)])
     for name, value in figures.items():
-        assert value == (1 if name.startswith("delta") else 0)
+        assert value == (name.startswith("delta") or name == "measured_share")
 
 
 @pytest.mark.parametrize("batch_size", [3, 7, 11])
@@ -263,3 +265,17 @@ def test_wrong_range_is_named(depth_range):
 def test_unknown_region_is_named():
     with pytest.raises(ValueError, match="'valid' is unknown; choose from whole"):
         DepthMetric(region="valid")
+
+
+def test_the_share_of_known_pixels_in_range_is_said(monkeypatch):
+    target = torch.tensor([[[2.0, 20.0, 30.0, 40.0, 0.0, math.nan]]])
+    said = []
+    monkeypatch.setattr(
+        "tasks.measured_share.print_log", lambda text, **_: said.append(text)
+    )
+    figures = evaluate([sample_of(target.nan_to_num(), target)])
+    assert figures["measured_share"] == 0.25
+    assert "only 25.0 % of the pixels with ground truth" in said[0]
+    assert "0.1 to 10 m" in said[0]
+    whole = evaluate([sample_of(target, target)], depth_range=(0.1, 80.0))
+    assert whole["measured_share"] == 1

@@ -75,6 +75,7 @@ def naive_figures(samples: list[dict]) -> dict:
 def test_matches_a_naive_count():
     samples = random_samples()
     figures = evaluate(samples)
+    assert figures.pop("measured_share") == 1
     assert list(figures) == ["mIoU", "pixel_accuracy", "mean_accuracy"]
     assert figures == pytest.approx(naive_figures(samples), rel=1e-12)
 
@@ -98,6 +99,7 @@ def test_rows_are_the_ground_truth():
 def test_perfect_prediction_is_a_hundred_percent():
     target = torch.tensor([[[0, 1, 4, 255]]])
     figures = evaluate([sample_of(target.clamp(max=4), target)])
+    assert figures.pop("measured_share") == 1
     assert set(figures.values()) == {100.0}
 
 
@@ -164,7 +166,7 @@ def test_classes_come_from_the_data_set():
     metric.dataset_meta = {"classes": ["wall", "floor"]}
     labels = torch.tensor([[[0, 1]]])
     metric.process(None, [sample_of(labels, labels)])
-    assert metric.results[0].shape == (2, 2)
+    assert metric.results[0][0].shape == (2, 2)
 
 
 def test_per_class_table_names_the_classes(monkeypatch):
@@ -233,3 +235,35 @@ def test_data_set_without_labels_is_refused():
         SegmentationMetric().compute_metrics([])
     with pytest.raises(ValueError, match="expected"):
         segmentation_figures(torch.ones(2, 3))
+
+
+def one_image(metric, pred, target):
+    sample = {
+        "gt_sem_seg": {"data": torch.tensor([[target]])},
+        "pred_sem_seg": {"data": torch.tensor([[pred]])},
+    }
+    metric.process(None, [sample])
+    return metric.evaluate(size=1)
+
+
+def test_one_class_alone_is_refused_with_the_line_to_write():
+    metric = SegmentationMetric()
+    metric.dataset_meta = dict(classes=["fg"])
+    with pytest.raises(ValueError, match=r"classes=\['background', 'fg'\]"):
+        one_image(metric, [0, 0], [0, 255])
+
+
+def test_a_class_that_is_ignored_lowers_the_share_that_was_measured():
+    metric = SegmentationMetric(num_classes=2, ignore_index=0)
+    assert one_image(metric, [1, 1, 1], [0, 1, 1])["measured_share"] == 2 / 3
+    metric = SegmentationMetric(num_classes=2)
+    assert one_image(metric, [1, 1, 1], [255, 1, 1])["measured_share"] == 1
+
+
+def test_each_class_has_its_figures_and_an_absent_one_none():
+    metric = SegmentationMetric()
+    metric.dataset_meta = dict(classes=["road", "car", "sky"])
+    one_image(metric, [0, 1, 0], [0, 0, 0])
+    road = dict(iou=66.6667, accuracy=66.6667)
+    car, sky = dict(iou=0.0, accuracy=None), dict(iou=None, accuracy=None)
+    assert metric.classes_measured == dict(road=road, car=car, sky=sky)
