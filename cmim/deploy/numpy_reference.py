@@ -221,20 +221,11 @@ class Network:
 
 
 def load_network(path: str | Path) -> Network:
-    """Read a raw network file, ``.npz``; nothing in it is executed.
-
-    Raises:
-        RawNetworkError: It is damaged, or no raw network of a version known here.
-        FileNotFoundError: There is none.
-    """
+    """Read a ``.npz``, executing nothing; ``RawNetworkError`` if it is none of ours."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"'{path}' does not exist, or is no file")
     try:
-        check_size(path)
-        with zipfile.ZipFile(path) as archive:
-            # NumPy compares no checksum of an array that says it is shorter.
-            if archive.testzip():
-                raise RawNetworkError("a checksum is wrong")
+        check_archive(path)
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         return Network(json.loads(bytes(arrays.pop(PROGRAM))), arrays)
@@ -244,12 +235,15 @@ def load_network(path: str | Path) -> Network:
         raise RawNetworkError(f"{path} is damaged or no raw network: {what}") from None
 
 
-def check_size(path: str | Path) -> None:
-    """Refuse a file that would unpack to a multiple of itself and fill the memory."""
+def check_archive(path: str | Path) -> None:
+    """Refuse what unpacks to a multiple of itself or differs from its checksums."""
     with zipfile.ZipFile(path) as file:
-        size = sum(entry.file_size for entry in file.infolist())
-    if size > max(ALWAYS_READ, LARGEST_RATIO * Path(path).stat().st_size):
-        raise RawNetworkError(f"it would unpack to {size / 1e6:.0f} MB")
+        size = sum(x.file_size for x in file.infolist())
+        if size > max(ALWAYS_READ, LARGEST_RATIO * Path(path).stat().st_size):
+            raise RawNetworkError(f"it would unpack to {size / 1e6:.0f} MB")
+        # NumPy compares no checksum of an array that says it is shorter.
+        if file.testzip():
+            raise RawNetworkError("a checksum is wrong")
 
 
 def check_document(document: Any, arrays: dict[str, np.ndarray]) -> None:
