@@ -202,6 +202,7 @@ def classifier_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
         state: A state dict.
 
     Examples:
+        >>> import torch
         >>> one = torch.zeros(1)
         >>> list(classifier_names({"conv1.weight": one, "fc.weight": one}))
         ['backbone.conv1.weight', 'head.fc.weight']
@@ -228,6 +229,7 @@ def load_strictly(model: nn.Module, state: dict[str, Tensor], path: str | Path) 
         CheckpointError: Missing or unexpected names, or other shapes.
 
     Examples:
+        >>> import torch
         >>> load_strictly(nn.Linear(2, 1), {"weight": torch.zeros(1, 3)}, "a.pth")
         Traceback (most recent call last):
         cmim.checkpoint.CheckpointError: checkpoint 'a.pth' is of another model: ...

@@ -11,6 +11,8 @@ from mmengine.config import DictAction
 class OptionsAction(DictAction):
     """mmengine's action, which refuses what it cannot read.
 
+    Of a name that is given twice the last value counts, as scripts rely on.
+
     Examples:
         >>> parser = argparse.ArgumentParser()
         >>> _ = parser.add_argument("--o", nargs="+", action=OptionsAction)
@@ -26,7 +28,6 @@ class OptionsAction(DictAction):
         option_string: str | None = None,
     ) -> None:
         """Check and parse; ends the program as argparse does where a pair is wrong."""
-        given = set(getattr(namespace, self.dest, None) or {})
         for pair in values or ():
             name, equals, value = pair.partition("=")
             if not equals or not name or "" in name.split("."):
@@ -35,11 +36,8 @@ class OptionsAction(DictAction):
                     f"{pair!r} is no NAME=VALUE, such as train_cfg.max_iters=200; give "
                     "files in front of --cfg-options, which takes all that follow",
                 )
-            if name in given:
-                raise argparse.ArgumentError(self, f"'{name}' is given twice")
             if any(value.count(a) != value.count(b) for a, b in ("()", "[]")):
                 raise argparse.ArgumentError(
                     self, f"the brackets of {pair!r} do not match; quote the pair"
                 )
-            given.add(name)
         super().__call__(parser, namespace, values, option_string)

@@ -25,7 +25,6 @@ CASES = [
     ("test", "{config} CK --cfg-options foo", "--cfg-options|'foo'|NAME=VALUE"),
     ("test", "{config} CK --cfg-options =5", "--cfg-options|'=5'|NAME=VALUE"),
     ("test", "{config} CK --cfg-options a..b=5", "'a..b=5'|NAME=VALUE"),
-    ("test", "{config} CK --cfg-options a=1 a=2", "'a' is given twice"),
     ("test", "{config} CK --cfg-options a=(1", "brackets|'a=(1'"),
     ("test", "{config} --cfg-options a=1 CK", "last.pth|in front of --cfg-options"),
     ("test", "", "config, checkpoint"),

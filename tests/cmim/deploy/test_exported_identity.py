@@ -7,6 +7,7 @@ import pytest
 
 from cmim.deploy.binary_layer import ExportError
 from cmim.deploy.exported_model import load_exported, read_identity
+from cmim.deploy.openvino_export import save_model
 
 ov = pytest.importorskip("openvino")
 
@@ -22,7 +23,7 @@ def saved(path, note):
     model = ov.Model([ov.opset13.relu(image)], [image])
     if note is not None:
         model.set_rt_info(note, ["cmim", "identity"])
-    ov.save_model(model, str(path))
+    save_model(model, path)
     return ov.Core().read_model(str(path))
 
 

@@ -126,6 +126,7 @@ import sys, numpy as np, pytest, openvino as ov, openvino.opset13 as ops
 from cmim.deploy import openvino_graph as graph
 from cmim.deploy.binary_layer import BinaryLayer, ExportError, SignStep, SignTerm
 from cmim.deploy.exported_model import Engine
+from cmim.deploy.openvino_export import save_model
 
 graph.LARGEST_PADDING = 4
 step = SignStep(np.zeros(1, np.float32), -1.0, 1.0)
@@ -133,7 +134,7 @@ term = SignTerm(np.ones(8, np.float32), np.ones((8, 8, 3, 3), np.int8))
 layer = BinaryLayer("one", (step,), (term,), (1, 1), (4, 4), (4, 4))
 x = ops.parameter([1, 8, 20, 20], ov.Type.f32)
 model = ov.Model([ops.result(graph.add_layer(x.output(0), layer, 20))], [x])
-ov.save_model(model, sys.argv[1])
+save_model(model, sys.argv[1])
 with pytest.raises(ExportError, match="old.xml holds .* export the checkpoint again"):
     Engine(sys.argv[1])
 """

@@ -42,9 +42,9 @@ def test_epochs_are_refused_with_what_to_write(change):
 
 @pytest.mark.parametrize("steps", [0, -5, 2.5, True, "many", None])
 def test_steps_are_a_whole_number(steps):
-    config = load_config(CONFIG, {"train_cfg.max_iters": steps})
-    with pytest.raises(ConfigError, match=r"max_iters is .* at least 1"):
-        prepare_training(config)
+    said = r"max_iters (is .* at least 1|must be (at least 1|a number))"
+    with pytest.raises(ConfigError, match=said):
+        prepare_training(load_config(CONFIG, {"train_cfg.max_iters": steps}))
 
 
 def test_a_schedule_that_counts_epochs_would_never_move_and_is_refused():

@@ -38,7 +38,7 @@ def task_model(head: str = "DeepLabHead", method: str = "bireal") -> dict:
 def batch(height: int = 32, width: int = 48, size: int = 2) -> dict:
     config = Config(
         dict(
-            model=dict(decode_head=dict(num_classes=40)),
+            model=dict(backbone={}, decode_head=dict(num_classes=40)),
             train_dataloader=dict(
                 batch_size=size,
                 dataset=dict(pipeline=[dict(crop_size=(height, width))]),

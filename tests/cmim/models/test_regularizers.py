@@ -60,7 +60,7 @@ def twin(tmp_path) -> str:
 def losses_of(model: CMIM) -> dict[str, Tensor]:
     pipeline = [dict(crop_size=(32, 48))]
     loader = dict(batch_size=2, dataset=dict(pipeline=pipeline))
-    head = dict(decode_head=dict(num_classes=5))
+    head = dict(backbone={}, decode_head=dict(num_classes=5))
     data = synthetic_batch(Config(dict(model=head, train_dataloader=loader)))
     torch.manual_seed(0)
     return model(**model.data_preprocessor(data, True), mode="loss")

@@ -63,7 +63,7 @@ def joint_model(names=TASKS, head_method: str = "fp", **options) -> ConfigDict:
 
 
 def batch(size: int = 3) -> dict:
-    model = dict(heads={name: head(name) for name in TASKS})
+    model = dict(backbone={}, heads={name: head(name) for name in TASKS})
     pipeline = [dict(crop_size=(32, 48))]
     loader = dict(batch_size=size, dataset=dict(pipeline=pipeline))
     return synthetic_batch(Config(dict(model=model, train_dataloader=loader)))
