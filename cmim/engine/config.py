@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 # Registers all encoders: an override may name one that the config does not import.
 import cmim.encoders
 import cmim.engine.quiet_mmseg  # noqa: F401
+from cmim.engine.config_classes import check_classes
 from cmim.engine.config_error import ConfigError
 from cmim.engine.config_file import read_config_file
 from cmim.engine.config_values import check_values
@@ -65,7 +66,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     check_values(used_parts(config), str(path))
     if moved:
         _move_data(config, data_root)
-    _check_classes(config)
+    check_classes(config, task_model_config(config) if config.get("model") else {})
     fit_loaders(config)
     if config.get("model"):
         fit_test_cfg(task_model_config(config), ConfigError)
@@ -139,24 +140,6 @@ def _check_keys(config: Config, path: Path) -> None:
             f"{', '.join(sorted(_runner_keys() | OWN_KEYS))} (helper variables start "
             "with an underscore)"
         )
-
-
-def _check_classes(config: Config) -> None:
-    """Refuse a head whose number of classes is not that of the data."""
-    task = task_model_config(config) if config.get("model") else {}
-    heads = {name: task.get(name) for name in ("decode_head", "head")}
-    heads["heads.seg"] = (task.get("heads") or {}).get("seg")
-    for part, head in heads.items():
-        count = (head or {}).get("num_classes")
-        for loader in LOADERS if count is not None else ():
-            dataset = (config.get(loader) or {}).get("dataset") or {}
-            classes = (dataset.get("metainfo") or {}).get("classes")
-            if classes is not None and len(classes) != count:
-                raise ConfigError(
-                    f"{loader} names {len(classes)} classes, but the model's {part} "
-                    f"has num_classes {count}; both must agree: "
-                    f"task_model.{part}.update(num_classes={len(classes)})"
-                )
 
 
 def _check_override(config: Config, name: str, value: Any) -> None:

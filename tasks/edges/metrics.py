@@ -58,7 +58,7 @@ def edge_counts(
         pred and target ``(H, W)``; output ``(99, 4)``.
 
     Raises:
-        ValueError: If the shapes differ.
+        ValueError: If the shapes differ, or the ground truth holds another value.
 
     Examples:
         One of two predicted pixels is right; the one true pixel is found.
@@ -71,6 +71,13 @@ def edge_counts(
         raise ValueError(
             f"predicted edges have shape {pred.shape} and the ground truth "
             f"{target.shape}; both must be the same (H, W)"
+        )
+    other = ~np.isin(target, (0, 1, UNKNOWN))
+    if other.any():
+        raise ValueError(
+            f"{other.sum()} pixels of the true edges hold other values than 0 (none), "
+            f"1 (edge) and {UNKNOWN} (unknown), the first {target[other][0]}: they would "
+            "count as no edge"
         )
     near = disk(tolerance * math.hypot(*pred.shape))
     edge = target == 1

@@ -127,3 +127,25 @@ def test_a_head_has_as_many_classes_as_the_data(loader):
     with pytest.raises(ConfigError, match=r"heads\.seg has num_classes 40"):
         load_config(joint, names)
     assert load_config(joint, {**names, "model.model.heads.seg.num_classes": 2})
+
+
+def named(train: list[str], test: list[str]) -> dict:
+    """Overrides: class names of the loaders."""
+    return {
+        f"{loader}_dataloader.dataset.metainfo": dict(classes=names)
+        for loader, names in (("train", train), ("test", test))
+    }
+
+
+def test_loaders_name_the_same_classes_in_the_same_order():
+    """Numbers would mean other classes in testing than in training."""
+    names = [f"class {k}" for k in range(40)]
+    assert load_config(BINARY, named(names, names))
+    with pytest.raises(ConfigError, match="test_dataloader names the classes .* train"):
+        load_config(BINARY, named(names, names[::-1]))
+
+
+def test_one_class_is_refused_with_the_line_to_write():
+    one = {"model.model.decode_head.num_classes": 1, **named(["fg"], ["fg"])}
+    with pytest.raises(ConfigError, match=r"one class, .*classes=\['background', 'fg'"):
+        load_config(BINARY, one)

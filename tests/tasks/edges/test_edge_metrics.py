@@ -105,3 +105,14 @@ def test_misuse_is_named():
         edge_counts(np.zeros((2, 2)), np.zeros((4, 4)))
     with pytest.raises(ValueError, match="must not be negative"):
         EdgeMetric(tolerance=-1)
+
+
+@pytest.mark.parametrize("value", [2, 128, 254])
+def test_other_values_of_the_ground_truth_are_refused(value):
+    """An edge map stored as 0 and 128 would have no edge at all."""
+    target = np.zeros((4, 4), np.uint8)
+    target[1] = value
+    with pytest.raises(
+        ValueError, match=f"4 pixels of the true edges .* first {value}"
+    ):
+        edge_counts(np.zeros((4, 4)), target)
