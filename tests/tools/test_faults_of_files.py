@@ -10,9 +10,16 @@ import fault_checkpoints as faults
 import pytest
 from fault_run import CONFIG, assert_said, options, run
 
-UNREADABLE = (
-    "a loop,a dangling link,a folder,a pipe,a device,a long name,below a file,a space"
-).split(",")
+UNREADABLE = [
+    "a loop",
+    "a dangling link",
+    "a folder",
+    "a pipe",
+    "a device",
+    "a long name",
+    "below a file",
+    "a space",
+]
 QUICK = {"half", "bit at 0.5", "a foreign pickle", "NaN in a weight", "identity a list"}
 
 
