@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from cmim.finite import what_is_not_finite
+from cmim.finite import is_finite, what_is_not_finite
 from cmim.torch_file import ArchiveError, is_address, load_torch_file
 
 # State of the losses that the wrapper adds, beside that of the task model.
@@ -127,6 +127,13 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"checkpoint '{path}' has no state dict, a dictionary of named tensors; "
             "save model.state_dict()"
         )
+    for name in ("structure", "identity"):
+        part = checkpoint.get(name)
+        if not isinstance(part, (dict, type(None))):
+            raise CheckpointError(
+                f"checkpoint '{path}' is damaged: its '{name}' is a "
+                f"{type(part).__name__}, expected a dictionary; use another copy"
+            )
     check_finite(checkpoint, path)
     return checkpoint
 
@@ -226,7 +233,9 @@ def load_strictly(model: nn.Module, state: dict[str, Tensor], path: str | Path) 
         path: Where the state comes from, for the message.
 
     Raises:
-        CheckpointError: Missing or unexpected names, or other shapes.
+        CheckpointError: Missing or unexpected names, other shapes, or numbers that
+            the model's cannot be made of (whole, complex, too large, a variance below
+            zero).
 
     Examples:
         >>> import torch
@@ -251,4 +260,30 @@ def load_strictly(model: nn.Module, state: dict[str, Tensor], path: str | Path) 
             f"checkpoint '{path}' is of another model: {', '.join(found)}; use the "
             "config it was trained with"
         )
+    for name, values in own.items():
+        _check_numbers(values, state[name], f"'{name}' in checkpoint '{path}'")
     model.load_state_dict(state)
+
+
+def _check_numbers(own: Tensor, given: Tensor, name: str) -> None:
+    """Refuse what copying would turn into other numbers without a word."""
+    if given.is_meta:
+        raise CheckpointError(f"{name} has a shape and no numbers; save real tensors")
+    if (own.is_floating_point(), own.is_complex()) != (
+        given.is_floating_point(),
+        given.is_complex(),
+    ):
+        raise CheckpointError(
+            f"{name} holds {given.dtype}, expected {own.dtype}: quantized or converted "
+            "weights are other weights; use the checkpoint that training wrote"
+        )
+    if given.dtype != own.dtype and not is_finite(given.to(own.dtype)):
+        raise CheckpointError(
+            f"{name} holds numbers in {given.dtype} that {own.dtype} cannot hold; "
+            "its run has diverged"
+        )
+    # Its root would be NaN, and the class of highest NaN is a plausible figure.
+    if name.split("'")[1].endswith("running_var") and bool((given < 0).any()):
+        raise CheckpointError(
+            f"{name} is a variance below zero: the file is damaged; use another copy"
+        )
