@@ -76,8 +76,8 @@ def edge_counts(
     if other.any():
         raise ValueError(
             f"{other.sum()} pixels of the true edges hold other values than 0 (none), "
-            f"1 (edge) and {UNKNOWN} (unknown), the first {target[other][0]}: they would "
-            "count as no edge"
+            f"1 (edge) and {UNKNOWN} (unknown), the first {target[other][0]}: they "
+            "would count as no edge"
         )
     near = disk(tolerance * math.hypot(*pred.shape))
     edge = target == 1
