@@ -19,8 +19,9 @@ def check_classes(config: Any, task: dict) -> None:
         ConfigError: Loaders that name other classes or another order, a head with
             another number of classes than the data, or a segmentation of one class.
     """
-    named = {loader: _classes(config, loader) for loader in LOADERS}
-    named = {loader: classes for loader, classes in named.items() if classes}
+    named = {
+        loader: classes for loader in LOADERS if (classes := _classes(config, loader))
+    }
     for loader, classes in named.items():
         first = next(iter(named))
         if classes != named[first]:
@@ -50,7 +51,8 @@ def check_classes(config: Any, task: dict) -> None:
             )
 
 
-def _classes(config: Any, loader: str) -> list[str] | None:
+def _classes(config: Any, loader: str) -> list[str]:
+    """Names that a loader's data set gives in the config; none if it gives none."""
     dataset = (config.get(loader) or {}).get("dataset") or {}
     classes = (dataset.get("metainfo") or {}).get("classes") or dataset.get("classes")
-    return None if classes is None else [str(name) for name in classes]
+    return [str(name) for name in classes or ()]
