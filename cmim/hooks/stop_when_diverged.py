@@ -75,11 +75,10 @@ class StopWhenDiverged(Hook):
             p.grad
             for group in optimizer.param_groups
             for p in group["params"]
-            if p.grad is not None
+            if p.grad is not None and p.grad.numel()
         ]
         if gradients:
-            largest = torch._foreach_norm(gradients, torch.inf)
-            found = torch.stack([value.float() for value in largest]).max()
+            found = _largest(gradients)
             known = self._gradient
             self._gradient = found if known is None else torch.maximum(known, found)
 
@@ -216,3 +215,13 @@ def stop_if_diverged(runner: Any) -> None:
     for hook in runner.hooks:
         if isinstance(hook, StopWhenDiverged):
             hook.read(runner)
+
+
+def _largest(gradients: list[Tensor]) -> Tensor:
+    """Largest magnitude, NaN or Inf where there is any; a scalar, float32 at least."""
+    if gradients[0].device.type == "cpu":
+        # The maximum norm is seven times slower there.
+        ends = [end.float() for x in gradients for end in x.aminmax()]
+        return torch.stack(ends).abs().max()
+    norms = torch._foreach_norm(gradients, torch.inf)
+    return torch.stack([norm.float() for norm in norms]).max()
