@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tasks.datasets.errors import DataError
+from tasks.whole_file import check_file
 
 _JPEG = b"\xff\xd8\xff"
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -52,6 +53,7 @@ def read_picture(
         head = file.read(1 << 16)
     if channels not in (None, 3) or path.suffix.lower() == ".npy":
         return _to_bytes(_read_bands(path, channels), white, path)
+    check_file(path)
     if not head.startswith(_JPEG):
         _check_kind(path, head, channels)
     # The whole depth only where it is asked for: reading stays as fast as it was.

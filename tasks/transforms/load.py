@@ -11,6 +11,7 @@ from mmseg.registry import TRANSFORMS
 
 from tasks.datasets.errors import DataError
 from tasks.transforms.zoom import halve_map
+from tasks.whole_file import check_file
 
 # One thread per process: loader workers are the parallelism, and OpenCV's own pool
 # deadlocks after fork.
@@ -115,6 +116,7 @@ def _decode(path: str, flag: int) -> np.ndarray:
         raise DataError(
             f"'{path}' does not exist; the data set is incomplete, prepare it again"
         )
+    check_file(path)
     array = cv2.imread(path, flag)
     if array is None:
         raise DataError(
