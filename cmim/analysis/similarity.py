@@ -73,7 +73,9 @@ def linear_cka(x: ArrayLike, y: ArrayLike, debiased: bool = True) -> float:
 
 def _centered(samples: Floats, name: str) -> Floats:
     """Without the mean; largest value 1, which only guards against overflow."""
-    samples = samples - samples.mean(0)
+    # A sum rounds: the mean of many equal numbers is beside them, and what is left
+    # of a constant would be taken for its variation.
+    samples = samples - samples.mean(0).clip(samples.min(0), samples.max(0))
     size = np.abs(samples).max()
     if size == 0:
         raise ValueError(

@@ -85,6 +85,9 @@ def dynamic_weights(last: Tensor, before: Tensor, temperature: float) -> Tensor:
     # A loss that is NaN is no unknown one: its weight is NaN and stops the training.
     known = ~(last <= 0) & ~(before <= 0)
     ratio = torch.where(known, last / torch.where(known, before, 1.0), 1.0)
+    # Nor does an unknown epoch beside it, or an infinite one below it, hide it.
+    diverged = ~(last.isfinite() & before.isfinite())
+    ratio = torch.where(diverged, torch.nan, ratio)
     return len(ratio) * (ratio / temperature).softmax(dim=0)
 
 

@@ -39,9 +39,18 @@ def _unit_pairs(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     ahead = pred.new_zeros(1, 3, 1, 1)
     ahead[:, 2] = 1
     # Replaced before any formula: the backward pass would turn 0 * NaN into NaN.
-    pred = F.normalize(torch.where(valid, pred, ahead), dim=1, eps=_SHORTEST)
-    target = F.normalize(torch.where(valid, target, ahead), dim=1)
+    pred = F.normalize(
+        _shortened(torch.where(valid, pred, ahead)), dim=1, eps=_SHORTEST
+    )
+    target = F.normalize(_shortened(torch.where(valid, target, ahead)), dim=1)
     return pred, target, valid
+
+
+def _shortened(vectors: Tensor) -> Tensor:
+    """Vectors whose squares overflow, with a largest component of 1; others as is."""
+    largest = vectors.detach().abs().amax(dim=1, keepdim=True)
+    limit = torch.finfo(vectors.dtype).max ** 0.5 / 2
+    return vectors / torch.where(largest > limit, largest, torch.ones_like(largest))
 
 
 def _valid_mean(values: Tensor, valid: Tensor) -> Tensor:

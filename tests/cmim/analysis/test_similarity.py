@@ -108,3 +108,16 @@ def test_what_hardly_varies_has_no_unbiased_similarity():
         linear_cka([1, 2, 3, 4, 5], [0, 0, 0, 0, 1])
     # (sum of x y, centred)^2 / (sum x^2 sum y^2) = 2^2 / (0.8 * 10)
     assert linear_cka([0, 0, 0, 0, 1], [1, 2, 3, 4, 5], False) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("value", [0.1, -0.99, 1 / 3, 7.7, 1e-20, 1e300])
+@pytest.mark.parametrize("count", [7, 10, 1000])
+def test_a_constant_is_refused_whatever_its_mean_rounds_to(value, count):
+    varying = np.random.default_rng(0).normal(size=(count, 3))
+    for pair in (
+        (np.full((count, 4), value), varying),
+        (varying, np.full(count, value)),
+    ):
+        for debiased in (True, False):
+            with pytest.raises(ValueError, match="is constant over its"):
+                linear_cka(*pair, debiased=debiased)

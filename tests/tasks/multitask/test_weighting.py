@@ -146,3 +146,12 @@ def test_a_loss_that_is_no_number_is_not_hidden(place):
     losses = [torch.tensor([1.0, 1.0]), torch.tensor([1.0, 1.0])]
     losses[place][0] = torch.nan
     assert dynamic_weights(*losses, 2.0).isnan().any()
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+@pytest.mark.parametrize("other", [0.0, 1.0])
+@pytest.mark.parametrize("turned", [False, True])
+def test_no_other_epoch_hides_a_loss_that_is_not_finite(number, other, turned):
+    epochs = [torch.tensor([number, 1.0]), torch.tensor([other, 1.0])]
+    weights = dynamic_weights(*(epochs[::-1] if turned else epochs), temperature=2.0)
+    assert weights.isnan().all()

@@ -148,3 +148,13 @@ def test_a_growing_prediction_never_gets_worse(loss):
     values = torch.stack([loss(n * direction, target) for n in lengths])
     assert (values.diff() <= 1e-12).all()
     assert values.diff().abs().max() < 0.06
+
+
+@pytest.mark.parametrize("length", [1e15, 1e20, 1e30, 3e38])
+@pytest.mark.parametrize("loss", [normal_cosine_loss, normal_angular_loss])
+def test_a_long_vector_has_its_direction(loss, length):
+    target = torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1)
+    across = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1)
+    for pred in (target, across):
+        assert loss(length * pred, target).item() == loss(pred, target).item()
+        assert loss(pred, length * target).item() == loss(pred, target).item()
