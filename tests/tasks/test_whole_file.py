@@ -196,3 +196,16 @@ def test_reading_works_without_a_standard_error_stream(tmp_path):
         check=True,
     )
     assert ran.stdout.strip() == str(PICTURE.shape)
+
+
+@pytest.mark.real_data
+def test_holes_in_real_photographs_are_seen(nyuv2, tmp_path):
+    """Of 400 zeros anywhere and of a missing third; whole ones are read as they are."""
+    for path in sorted((nyuv2 / "images").iterdir())[::150]:
+        expected = cv2.imread(str(path))[..., ::-1]
+        assert np.array_equal(read_picture(path), expected)
+        check_whole(path)
+        for damage, content in damaged(path.read_bytes()).items():
+            bad = written(tmp_path / f"{damage}.jpg", content)
+            with pytest.raises(DataError, match=damage):
+                read_picture(bad)
