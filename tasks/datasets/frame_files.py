@@ -9,12 +9,13 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from tasks.datasets.errors import DataError
 from tasks.datasets.label_format import LabelFormat
 from tasks.datasets.npy_file import read_npy
+from tasks.picture_decoder import decode
 from tasks.picture_files import orientation, read_picture
+from tasks.whole_file import read_whole
 
 # Depths beyond these are no scene that a camera sees: the scale must be wrong.
 PLAUSIBLE = (0.01, 1000.0)
@@ -82,13 +83,12 @@ def _stored_depth(path: Path) -> NDArray:
             return read_npy(path)
         except (ValueError, OSError, EOFError) as error:
             raise DataError(f"depth '{path}' cannot be read ({error})") from error
-    array = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if array is None:
+    try:
+        return decode(read_whole(path), path, cv2.IMREAD_UNCHANGED)
+    except DataError as error:
         raise DataError(
-            f"depth '{path}' cannot be decoded: it is damaged, or of another kind than "
-            "PNG, TIFF (16 bits or floats) and .npy"
-        )
-    return array
+            f"depth {error}; depth is read from PNG, TIFF (16 bits or floats) and .npy"
+        ) from error
 
 
 def _ask_about_largest(stored: NDArray, path: Path) -> None:
@@ -155,23 +155,6 @@ def read_frame(info: dict[str, Any]) -> dict[str, NDArray]:
         )
         _check_size(frame["gt_depth_map"], info["depth_path"], frame["img"], info)
     return frame
-
-
-def check_whole(path: str | Path) -> None:
-    """Refuse a picture that ends too early: OpenCV fills the rest with grey.
-
-    Decodes the picture again, so it is for checks and not for training.
-
-    Raises:
-        DataError: A part of the file is missing; the message names it.
-    """
-    try:
-        with Image.open(path) as picture:
-            picture.load()
-    except UnidentifiedImageError:  # A kind that OpenCV alone reads.
-        return
-    except OSError as error:
-        raise DataError(f"'{path}' is damaged ({error}); get it again") from error
 
 
 def _check_size(array: NDArray, path: str, image: NDArray, info: dict) -> None:

@@ -140,7 +140,8 @@ class LabelFormat:
             )
             return self.decode(stored)
         except DataError as error:
-            raise DataError(f"labels '{path}': {error}") from error
+            said = str(error).removeprefix(f"'{path}' ")
+            raise DataError(f"labels '{path}': {said}") from error
 
     def _complaint(self, codes: NDArray, wrong: NDArray) -> str:
         strange = np.unique(codes[wrong])

@@ -14,11 +14,12 @@ from tasks.datasets.dense_folder import DenseFolderDataset
 from tasks.datasets.depth_ranges import range_notes
 from tasks.datasets.errors import DataError
 from tasks.datasets.findings import EqualPictures, by_reason
-from tasks.datasets.frame_files import check_whole, read_frame
+from tasks.datasets.frame_files import read_frame
 from tasks.datasets.label_files import Palettes
 from tasks.datasets.label_format import VOID
 from tasks.datasets.labelled_pictures import LabelledPictures
 from tasks.datasets.survey_pictures import survey_pictures
+from tasks.whole_file import check_whole
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
@@ -135,7 +136,9 @@ def survey(
         try:
             info = dataset.get_data_info(index)
             frame = read_frame(info)
-            check_whole(info["img_path"])
+            for key in ("img_path", "seg_map_path", "depth_path"):
+                if key in info:
+                    check_whole(info[key])
         except DataError as error:
             problems.append(str(error))
             continue
