@@ -90,8 +90,9 @@ def _weights(path: Path) -> list[Path]:
 def _place(path: Path, text: bytes) -> str:
     found = _SEALS[path.suffix].findall(text)
     if len(found) != 1:
+        kind = "OpenVINO" if path.suffix == ".xml" else "ONNX"
         raise ExportError(
-            f"{path} is no exported model with a digest, as tools/export.py writes it "
+            f"{path} is no {kind} model with a digest, as tools/export.py writes it "
             "(since this version): export it again, from its checkpoint, by python "
             f"tools/export.py CONFIG CHECKPOINT --out {path.name}"
         )
