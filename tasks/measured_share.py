@@ -25,8 +25,8 @@ def measured_share(measured: float, known: float, left_out: str) -> float:
         ValueError: Nothing was measured, so that there is no figure.
 
     Examples:
-        >>> measured_share(3, 4, "depth beyond 10 m")
-        0.75
+        >>> measured_share(3, 3, "none")
+        1.0
         >>> measured_share(0, 4, "depth beyond 10 m counts nowhere")
         Traceback (most recent call last):
         ValueError: nothing was measured, of 4 pixels with ground truth: depth ...
