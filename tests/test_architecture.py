@@ -42,6 +42,7 @@ ALLOWED: dict[str, set[str]] = {
         "contrast",
         "regularizers",
         "checkpoint",
+        "identity",
         "safe_loading",
         "distill",
         "naming",

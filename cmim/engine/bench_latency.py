@@ -22,6 +22,7 @@ from cmim.engine.latency_accuracy import measure_accuracy
 from cmim.engine.latency_memory import measure_memory
 from cmim.engine.latency_profile import profile_network
 from cmim.engine.latency_variants import Variant, build_networks, make_variants
+from cmim.identity import identity_of
 
 BASELINES = {
     "speedup_vs_torch_fp32": "torch_fp32",
@@ -77,9 +78,10 @@ def bench_latency(
     model_config = task_model_config(config)
     if model_config["backbone"].get("init_from"):
         model_config["backbone"]["init_from"] = None
-    binary, twin = build_networks(model_config, checkpoint, twin_checkpoint)
+    identity = identity_of(config)
+    binary, twin = build_networks(model_config, checkpoint, twin_checkpoint, identity)
     calibration, source = _calibration(config, binary, (height, width))
-    variants = make_variants(binary, twin, calibration, example, out)
+    variants = make_variants(binary, twin, calibration, example, out, identity)
     figures: dict[str, Any] = dict(
         input=list(example.shape), rounds=rounds, calibration=source, threads={}
     )

@@ -103,7 +103,9 @@ def export_network(
     else:
         from cmim.engine.export_raw import WRITERS
 
-        found = WRITERS[form](core, example, out, normalisation(model), verify)
+        found = WRITERS[form](
+            core, example, out, normalisation(model), verify, identity_of(config)
+        )
     if sample is not None:
         write_sample(sample, config, model, core, tuple(example.shape[2:]))
     suffixes = [".xml", ".bin"] if form == "openvino" else [Path(out).suffix]

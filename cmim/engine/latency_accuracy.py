@@ -12,6 +12,7 @@ from cmim.deploy.exported_model import load_exported
 from cmim.engine.config import task_model_config
 from cmim.engine.evaluate import evaluate, load_task_model
 from cmim.engine.latency_variants import Variant
+from cmim.identity import identity_of
 from cmim.models import full_precision_twin
 
 
@@ -52,7 +53,12 @@ def measure_accuracy(
                 chosen.model = full_precision_twin(model_config)
             model = load_task_model(chosen, checkpoint)
         else:
-            model = load_exported(model_config, variant.path, options=variant.options)
+            model = load_exported(
+                model_config,
+                variant.path,
+                options=variant.options,
+                identity=identity_of(config),
+            )
         metrics = evaluate(model, config)
         for name in ("seconds", "images_per_second"):
             metrics.pop(name)

@@ -21,6 +21,7 @@ from cmim.checkpoint import (
 )
 from cmim.engine.precision import precision_of, warning_of
 from cmim.hooks import StopWhenDiverged
+from cmim.identity import check_identity, identity_of
 
 RESUMABLE = ("last.pth", "previous.pth")
 
@@ -84,6 +85,9 @@ class CMIMRunner(Runner):
     ) -> dict[str, Any]:
         """Read safely and load strictly.
 
+        A run that goes on must answer what it answered. One that starts from a file
+        (``load_from``) may learn other classes of the same number, say.
+
         Args:
             filename: Local path; nothing is fetched.
             args: Ignored: mmengine's device mapping (weights are copied to where the
@@ -92,11 +96,15 @@ class CMIMRunner(Runner):
 
         Raises:
             CheckpointError: Damaged, unsafe or of another model.
+            ValueError: A run to go on with is of another task.
         """
         checkpoint = read_checkpoint(filename)
         model = self.model.module if is_model_wrapper(self.model) else self.model
         if self._resume:
             self._check_conditions(checkpoint.get("meta", {}), filename)
+        if self._resume and self.cfg.get("model"):
+            saved = checkpoint.get("identity")
+            check_identity(identity_of(self.cfg), saved, filename)
         check_structure(model, checkpoint, filename)
         # A hook may choose among several weights in the file: EMA's takes back the
         # trained ones where it goes on with them.

@@ -24,7 +24,12 @@ from cmim.models.read_labels import read_labels
 from cmim.models.settings import resolve_settings
 from cmim.models.tap_patterns import tap_patterns
 from cmim.models.task_losses import weigh_losses
-from cmim.models.twin import load_teacher, tapped_outputs
+from cmim.models.twin import (
+    check_teacher,
+    load_teacher,
+    model_identity,
+    tapped_outputs,
+)
 from cmim.regularizers import Regularizers
 
 
@@ -242,6 +247,17 @@ class CMIM(BaseModel):
         self.__dict__["_teacher"] = teacher
         names = [name for names in needed.values() for name in names]
         self._teacher_taps = ActivationTaps(teacher, names) if teacher else None
+        self.check_teacher(model_identity(model))
+
+    def check_teacher(self, own: dict[str, Any]) -> None:
+        """Refuse a teacher that answers something else, as far as that is read.
+
+        Args:
+            own: :func:`cmim.identity.identity_of` the whole config, with classes.
+        """
+        if self._teacher_taps is not None:
+            names = self._teacher_taps.names
+            check_teacher(self.__dict__["_teacher"], names, own)
 
     def _teacher_features(self, inputs: Tensor) -> dict[str, Tensor]:
         if self._teacher_taps is None:

@@ -265,11 +265,11 @@ class DepthMetric(BaseMetric):
         if not results:
             raise ValueError("no image was evaluated: the data loader gave no sample")
         sums = torch.stack(results)
-        figures = depth_figures(sums[:, :-1])
         low, high = self.depth_range
         left_out = (
             f"depth outside of {low:g} to {high:g} m counts nowhere; give the "
             "evaluator and the head the range of the data (depth_range)"
         )
         known, measured = sums[:, -1].sum().item(), sums[:, 0].sum().item()
-        return dict(**figures, measured_share=measured_share(measured, known, left_out))
+        share = measured_share(measured, known, left_out)
+        return dict(**depth_figures(sums[:, :-1]), measured_share=share)

@@ -14,6 +14,8 @@ from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from tasks.measured_share import measured_share
+
 #: Degrees of a bin of the histogram: the resolution of the median.
 BIN = 0.02
 BINS = 9000
@@ -139,6 +141,9 @@ def _median(histogram: Tensor) -> float:
 class NormalMetric(BaseMetric):
     """Evaluate surface normals; figures in :func:`normal_figures`.
 
+    ``measured_share`` beside them says how much of the known ground truth, all that is
+    not zero, they are of: a normal shorter than 0.5 is none and counts nowhere.
+
     Each image is reduced to integers and one float64 sum of its own, so the figures do
     not depend on batch size or number of processes, and images repeated to fill a
     distributed batch are trimmed.
@@ -177,11 +182,20 @@ class NormalMetric(BaseMetric):
                 sums = angle_sums(pred, target)
             except ValueError as error:
                 raise ValueError(f"{sample.get('img_path')}: {error}") from error
-            self.results.append(AngleSums(*(part.cpu() for part in sums)))
+            known = int((target != 0).any(dim=0).sum())
+            self.results.append((AngleSums(*(part.cpu() for part in sums)), known))
 
-    def compute_metrics(self, results: list[AngleSums]) -> dict[str, float]:
-        """Return the figures of :func:`normal_figures` for all images."""
+    def compute_metrics(self, results: list[tuple[AngleSums, int]]) -> dict[str, float]:
+        """Return :func:`normal_figures` of all images and ``measured_share``."""
         if not results:
             raise ValueError("no image was evaluated: the data loader gave no sample")
         # Gathering turns named tuples into plain ones.
-        return normal_figures([AngleSums(*sums) for sums in results])
+        images = [AngleSums(*sums) for sums, _ in results]
+        measured = sum(int(image.counts[0]) for image in images)
+        left_out = (
+            "normals that are NaN or shorter than 0.5 are none and count nowhere; "
+            "check the depth that AddNormals reads"
+        )
+        known = sum(known for _, known in results)
+        share = measured_share(measured, known, left_out)
+        return dict(**normal_figures(images), measured_share=share)

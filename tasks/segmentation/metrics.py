@@ -245,13 +245,13 @@ class SegmentationMetric(BaseMetric):
         if not results:
             raise ValueError("no image was evaluated: the data loader gave no sample")
         matrix = torch.stack([matrix for matrix, _ in results]).sum(0)
+        left_out = f"class {self.ignore_index} is ignored (ignore_index)"
+        known = sum(known for _, known in results)
+        share = measured_share(matrix.sum().item(), known, left_out)
         figures = segmentation_figures(matrix)
         self.classes_measured = _by_class(self._class_names(), figures)
         if self.per_class:
             table = _class_table(self._class_names(), figures)
             print_log(f"per class, percent:\n{table}", logger="current")
         found = {k: figures[k] for k in ("mIoU", "pixel_accuracy", "mean_accuracy")}
-        left_out = f"class {self.ignore_index} is ignored (ignore_index)"
-        known = sum(known for _, known in results)
-        share = measured_share(matrix.sum().item(), known, left_out)
         return dict(**found, measured_share=share)

@@ -246,6 +246,30 @@ def test_files_that_are_none_are_refused(tmp_path):
         load_network(tmp_path / "absent.npz")
 
 
+def test_a_digest_tells_what_checksums_do_not(tmp_path):
+    """Of an archive that was written again, with another array or another order."""
+    whole, again = tmp_path / "whole.npz", tmp_path / "again.npz"
+    own = dict(classes=["a", '"sha256":"' + "1" * 64])
+    replace(tiny_program(), identity=own).save(whole)
+    with np.load(whole) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    np.savez(again, **arrays)
+    assert load_network(again).document["identity"] == own
+    name = next(name for name in arrays if arrays[name].dtype == np.float32)
+    np.savez(again, **arrays | {name: arrays[name] + 1})
+    with pytest.raises(RawNetworkError, match="its digest is another one"):
+        load_network(again)
+    program = arrays["program"].tobytes().replace(b'"a"', b'"b"')
+    np.savez(again, **arrays | dict(program=np.frombuffer(program, np.uint8)))
+    with pytest.raises(RawNetworkError, match="its digest is another one"):
+        load_network(again)
+    # A file from before there was a digest.
+    document, arrays = tiny_program().pack()
+    text = np.frombuffer(json.dumps(document).encode(), np.uint8)
+    np.savez(again, program=text, **arrays)
+    assert len(load_network(again).steps) == len(document["steps"])
+
+
 def test_equal_programs_give_equal_files(tmp_path):
     for name in ("a.npz", "b.npz"):
         tiny_program().save(tmp_path / name)

@@ -63,6 +63,20 @@ def test_figures_are_those_of_all_pixels_whatever_the_batches():
         assert figures[f"normals/within_{limit:g}"] == pytest.approx(share)
 
 
+def test_the_share_of_known_pixels_that_are_normals(monkeypatch):
+    assert measure([IMAGES])["normals/measured_share"] == 1
+    monkeypatch.setattr("tasks.measured_share.print_log", lambda *_, **__: None)
+    pred, truth = (x.clone() for x in IMAGES[0])
+    short = truth.clone()
+    # Of 18 known rows nine are too short to be normals.
+    short[:, 2:11] *= 0.1
+    assert measure([[(pred, short)]])["normals/measured_share"] == 0.5
+    with pytest.raises(ValueError, match="nothing was measured, of 558 pixels"):
+        measure([[(pred, 0.1 * truth)]])
+    with pytest.raises(ValueError, match="the test data have none"):
+        measure([[(pred, 0 * truth)]])
+
+
 def test_median_of_one_value_lies_in_its_bin():
     pred = torch.tensor([math.cos(0.5), math.sin(0.5), 0]).view(3, 1, 1)
     truth = torch.tensor([1.0, 0, 0]).view(3, 1, 1)
