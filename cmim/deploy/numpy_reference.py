@@ -179,13 +179,14 @@ class Network:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(3, H, W)``."""
+        """``(C, H, W)``: three bands, or as many as the network was trained on."""
         return tuple(self.document["input"]["shape"])
 
     def normalise(self, images: np.ndarray) -> np.ndarray:
-        """RGB, uint8 ``([N,] H, W, 3)``, as the network's input ``(N, 3, H, W)``."""
-        if images.ndim not in (3, 4) or images.shape[-1] != 3:
-            raise RawNetworkError(f"images are {images.shape}, not ([N,] H, W, 3)")
+        """uint8 ``([N,] H, W, C)``, RGB first, as the input ``(N, C, H, W)``."""
+        n = self.input_shape[0]
+        if images.ndim not in (3, 4) or images.shape[-1] != n:
+            raise RawNetworkError(f"images are {images.shape}, not ([N,] H, W, {n})")
         if images.dtype != np.uint8:
             raise RawNetworkError(f"images are {images.dtype}; give uint8, 0 to 255")
         given = self.document["input"]
@@ -197,7 +198,7 @@ class Network:
         """The network's output, a tuple where it has several.
 
         Args:
-            images: float32 ``(N, 3, H, W)``, normalised.
+            images: float32 ``(N, C, H, W)``, normalised.
 
         Raises:
             RawNetworkError: Images of another size, or a step that cannot be run.
@@ -270,7 +271,7 @@ def check_document(document: Any, arrays: dict[str, np.ndarray]) -> None:
 
 
 def main(words: list[str]) -> None:
-    """List a file's steps, and time it on an image: uint8 ``(H, W, 3)``, ``.npy``."""
+    """List a file's steps, and time it on an image: uint8 ``(H, W, C)``, ``.npy``."""
     if not words or len(words) > 2 or words[0].startswith("-"):
         raise RawNetworkError("usage: python numpy_reference.py MODEL.npz [PHOTO.npy]")
     network = load_network(words[0])

@@ -9,8 +9,15 @@ from cmim.models import CMIM
 
 with read_base():
     from .folder_small import test_cfg, test_dataloader, train_dataloader
-    from .runtime import custom_hooks, default_hooks, default_scope, env_cfg
-    from .runtime import log_processor, randomness, sync_bn
+    from .runtime import (
+        custom_hooks,
+        default_hooks,
+        default_scope,
+        env_cfg,
+        log_processor,
+        randomness,
+        sync_bn,
+    )
     from .schedule_small import optim_wrapper, param_scheduler, train_cfg
     from .seg_model_small import task_model, test_evaluator
 

@@ -136,6 +136,7 @@ def survey(
             info = dataset.get_data_info(index)
             frame = read_frame(info)
             check_whole(info["img_path"])
+            check_whole(info.get("extra_path", info["img_path"]))
         except DataError as error:
             problems.append(str(error))
             continue
