@@ -141,7 +141,7 @@ def test_other_places_and_parts_that_the_page_names(followed, name):
         text = text.replace(f"{part}_small", part)
     text = text.replace("schedule_small", "schedule_full")
     updates = re.findall(r"`(\w+_dataloader\.[^`]*\))`", PAGE.text)
-    assert len(updates) == 2
+    assert len(updates) == 3
     text += "\n".join(updates)
     (home / "mine").mkdir(exist_ok=True)
     (home / "mine" / "large.py").write_text(text)
