@@ -158,7 +158,8 @@ def _read_bands(path: Path, channels: int | None) -> NDArray:
     if array.ndim != 3 or array.shape[2] != (channels or 3):
         raise DataError(
             f"'{path}' has the shape {array.shape}, expected (H, W, {channels or 3}) "
-            f"as image_channels={channels} says"
+            f"as image_channels={channels} or image_extra says; bands of several files "
+            "are stacked into one: np.save('picture.npy', np.dstack([rgb, fourth]))"
         )
     return array
 

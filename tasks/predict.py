@@ -64,7 +64,11 @@ def picture_kind(config: Config) -> dict[str, int | None]:
     """How a config's test pictures are read: ``channels`` and ``white``."""
     dataset = config.test_dataloader.dataset
     names = ("channels", "white")
-    return {name: dataset.get(f"image_{name}") for name in names}
+    kind = {name: dataset.get(f"image_{name}") for name in names}
+    if dataset.get("image_extra"):
+        # The picture and its fourth band have to come in one file here.
+        kind["channels"] = 4
+    return kind
 
 
 def image_files(paths: Sequence[str | Path]) -> list[Path]:

@@ -73,9 +73,11 @@ def test_config_says_what_it_is(path):
     assert "_delete_" not in text
 
 
-def test_bases_inherit_nothing():
-    bases = CONFIGS[0].parent.glob("_base_/*.py")
-    assert all("read_base" not in base.read_text() for base in bases)
+def test_bases_inherit_nothing_but_own_ones_which_collect_others():
+    for base in CONFIGS[0].parent.glob("_base_/*.py"):
+        collects = base.name.startswith("own_")
+        assert ("read_base" in base.read_text()) == collects, base.name
+        assert "from .own_" not in base.read_text()
 
 
 @pytest.mark.parametrize("task", ["seg", "depth"])

@@ -37,7 +37,7 @@ LARGEST_RATIO, ALWAYS_READ = 20, 2**26
 
 
 class RawNetworkError(ValueError):
-    """A file, or an input, that is not what it should be."""
+    """A file or an input that is not what it should be."""
 
 
 def unpack_signs(bits: np.ndarray, channels: int) -> np.ndarray:
@@ -173,13 +173,14 @@ class Network:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(3, H, W)``."""
+        """``(C, H, W)``: three bands, or as many as the network was trained on."""
         return tuple(self.document["input"]["shape"])
 
     def normalise(self, images: np.ndarray) -> np.ndarray:
-        """RGB, uint8 ``([N,] H, W, 3)``, as the network's input ``(N, 3, H, W)``."""
-        if images.ndim not in (3, 4) or images.shape[-1] != 3:
-            raise RawNetworkError(f"images are {images.shape}, not ([N,] H, W, 3)")
+        """uint8 ``([N,] H, W, C)``, RGB first, as the input ``(N, C, H, W)``."""
+        n = self.input_shape[0]
+        if images.ndim not in (3, 4) or images.shape[-1] != n:
+            raise RawNetworkError(f"images are {images.shape}, not ([N,] H, W, {n})")
         if images.dtype != np.uint8:
             raise RawNetworkError(f"images are {images.dtype}; give uint8, 0 to 255")
         given = self.document["input"]
@@ -188,12 +189,11 @@ class Network:
         return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
 
     def run(self, images: np.ndarray) -> Any:
-        """float32 ``(N, 3, H, W)``, normalised, to the output, a tuple of several."""
+        """float32 ``(N, C, H, W)``, normalised, to the output, a tuple of several."""
         if images.ndim != 4 or images.shape[1:] != self.input_shape:
-            takes = f"this network takes {self.input_shape} each, behind their number"
-            raise RawNetworkError(
-                f"images are {images.shape}; {takes}: export it with another --size"
-            )
+            takes = f"takes (N, C, H, W) of {self.input_shape}"
+            wanted = f"this network {takes}: export it with another --size"
+            raise RawNetworkError(f"images are {images.shape}; {wanted}")
         values = {self.document["input"]["name"]: np.asarray(images, np.float32)}
         outputs = self.document["outputs"]
         for k, step in enumerate(self.steps):
@@ -271,7 +271,7 @@ def check_document(document: Any, arrays: dict[str, np.ndarray]) -> None:
 
 
 def main(words: list[str]) -> None:
-    """List a file's steps, and time it on an image: uint8 ``(H, W, 3)``, ``.npy``."""
+    """List a file's steps, and time it on an image: uint8 ``(H, W, C)``, ``.npy``."""
     if not words or len(words) > 2 or words[0].startswith("-"):
         raise RawNetworkError("usage: python numpy_reference.py MODEL.npz [PHOTO.npy]")
     network = load_network(words[0])

@@ -71,10 +71,10 @@ class Program:
     """A network for normalised images.
 
     Attributes:
-        input_shape: ``(3, H, W)``.
+        input_shape: ``(C, H, W)``.
         steps: In the order in which they run.
         outputs: Names of the values that the network gives.
-        normalisation: ``mean`` and ``std`` of RGB of 0 to 255, three numbers each.
+        normalisation: ``mean`` and ``std`` of RGB of 0 to 255, a number for each band.
         identity: What the network answers (:mod:`cmim.identity`), or None.
     """
 
@@ -100,7 +100,8 @@ class Program:
                 arrays=keys,
             )
             steps.append(row | step.options)
-        image = dict(mean=[0.0] * 3, std=[1.0] * 3) | self.normalisation
+        bands = self.input_shape[0]
+        image = dict(mean=[0.0] * bands, std=[1.0] * bands) | self.normalisation
         document = dict(
             format=FORMAT,
             version=VERSION,

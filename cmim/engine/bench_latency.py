@@ -23,6 +23,7 @@ from cmim.engine.latency_memory import measure_memory
 from cmim.engine.latency_profile import profile_network
 from cmim.engine.latency_variants import Variant, build_networks, make_variants
 from cmim.identity import identity_of
+from cmim.models.bands import input_bands
 
 BASELINES = {
     "speedup_vs_torch_fp32": "torch_fp32",
@@ -74,12 +75,12 @@ def bench_latency(
     out.mkdir(parents=True, exist_ok=True)
     height, width = size or input_size(config)
     torch.manual_seed(0)
-    example = torch.randn(1, 3, height, width)
     model_config = task_model_config(config)
     if model_config["backbone"].get("init_from"):
         model_config["backbone"]["init_from"] = None
     identity = identity_of(config)
     binary, twin = build_networks(model_config, checkpoint, twin_checkpoint, identity)
+    example = torch.randn(1, input_bands(binary), height, width)
     calibration, source = _calibration(config, binary, (height, width))
     variants = make_variants(binary, twin, calibration, example, out, identity)
     figures: dict[str, Any] = dict(
@@ -132,8 +133,9 @@ def _calibration(
     if find_spec("nncf") is None:
         return None, "no 8-bit variants"
     if not Path(str(config.train_dataloader.dataset.data_root)).is_dir():
+        shape = (1, input_bands(model), *size)
         # Time does not depend on the ranges; accuracy does, and needs the data anyway.
-        return [torch.randn(1, 3, *size) for _ in range(4)], "random images"
+        return [torch.randn(shape) for _ in range(4)], "random images"
     return calibration_images(config, model, size, 1, 32), "32 training images"
 
 

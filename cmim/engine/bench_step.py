@@ -47,11 +47,12 @@ def synthetic_batch(config: Config) -> dict[str, Any]:
     task = task_model_config(config)
     heads = task.get("heads", {})
     head = heads.get("seg") or task.get("decode_head") or task.get("head", {})
+    bands = task["backbone"].get("in_channels") or 3
     count = head.get("num_classes", 40)
     generator = torch.Generator().manual_seed(0)
     inputs, samples = [], []
     for place in range(loader.batch_size):
-        image = torch.randint(0, 256, (3, height, width), generator=generator)
+        image = torch.randint(0, 256, (bands, height, width), generator=generator)
         inputs.append(image.to(torch.uint8))
         sample = SegDataSample(
             metainfo=dict(

@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 # Registers all encoders: an override may name one that the config does not import.
 import cmim.encoders
 import cmim.engine.quiet_mmseg  # noqa: F401
+from cmim.engine.config_bands import fit_bands
 from cmim.engine.config_classes import check_classes
 from cmim.engine.config_error import ConfigError
 from cmim.engine.config_file import read_config_file
@@ -50,8 +51,9 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     Raises:
         ConfigError: No such file, one that cannot be run, a top-level key that nothing
             reads, an override of a part that does not exist, a value that no component
-            can mean, a head with another number of classes than the data, or a
-            ``test_cfg`` of the model that cannot be.
+            can mean, a head with another number of classes than the data,
+            parts for other bands than the encoder's, or a ``test_cfg`` of the model
+            that cannot be.
     """
     path = Path(path)
     config = read_config_file(path)
@@ -70,6 +72,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     fit_loaders(config)
     if config.get("model"):
         fit_test_cfg(task_model_config(config), ConfigError)
+        fit_bands(config, task_model_config(config))
     return config
 
 

@@ -32,6 +32,10 @@ def check_classes(config: Any, task: dict) -> None:
             )
     heads = {name: task.get(name) for name in ("decode_head", "head")}
     heads["heads.seg"] = (task.get("heads") or {}).get("seg")
+    # What the config's file calls the task model.
+    model = config.get("model") or {}
+    place = "task_model" if "task_model" in config else "model"
+    place += ".model" if place == "model" and "model" in model else ""
     for part, head in heads.items():
         count = (head or {}).get("num_classes")
         for loader, classes in named.items() if count is not None else ():
@@ -39,7 +43,7 @@ def check_classes(config: Any, task: dict) -> None:
                 raise ConfigError(
                     f"{loader} names {len(classes)} classes, but the model's {part} "
                     f"has num_classes {count}; both must agree: "
-                    f"task_model.{part}.update(num_classes={len(classes)})"
+                    f"{place}.{part}.update(num_classes={len(classes)})"
                 )
         if count == 1 and part != "head":
             raise ConfigError(
@@ -47,7 +51,7 @@ def check_classes(config: Any, task: dict) -> None:
                 "be: all figures would be 100 %. Make what is beside it a class, too: "
                 "classes=['background', 'fg'], label_values=[0, 255] in the data sets "
                 "(the values of the files, without them among void_values) and "
-                f"task_model.{part}.update(num_classes=2)"
+                f"{place}.{part}.update(num_classes=2)"
             )
 
 

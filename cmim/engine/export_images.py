@@ -16,7 +16,7 @@ CALIBRATION_IMAGES = 64
 
 
 def first_image(config: Config, model: Any) -> torch.Tensor:
-    """The first test image ``(1, 3, H, W)``, normalised."""
+    """The first test image ``(1, C, H, W)``, normalised."""
     batch = model.data_preprocessor(_first_batch(config), False)
     return batch["inputs"][:1].float()
 
@@ -39,8 +39,8 @@ def write_sample(
 ) -> None:
     """Write the first test image and what the network makes of it.
 
-    ``image`` is RGB, uint8 ``(H, W, 3)``; ``output`` the head's, float32, with a batch
-    of one; of a joint model ``output_TASK`` each.
+    ``image`` is uint8 ``(H, W, C)``, RGB first; ``output`` the head's, float32, with a
+    batch of one; of a joint model ``output_TASK`` each.
 
     Args:
         path: The ``.npz`` file.
@@ -54,7 +54,7 @@ def write_sample(
         image = torch.nn.functional.interpolate(image, size, mode="bilinear")
     image = image.round()
     mean, std = (
-        torch.tensor(normalisation(model)[name]).view(3, 1, 1)
+        torch.tensor(normalisation(model)[name]).view(-1, 1, 1)
         for name in ("mean", "std")
     )
     outputs = core((image - mean) / std)

@@ -20,6 +20,7 @@ from cmim.contrast import (
 )
 from cmim.contrast.taps import Tap
 from cmim.methods import take_auxiliary_losses
+from cmim.models.bands import input_bands
 from cmim.models.read_labels import read_labels
 from cmim.models.settings import resolve_settings
 from cmim.models.tap_patterns import tap_patterns
@@ -281,7 +282,8 @@ def _tap_channels(model: BaseModel, taps: ActivationTaps) -> dict[str, int]:
     if not taps.names:
         return {}
     training = model.training
-    seen = tapped_outputs(model.eval(), taps, torch.zeros(1, 3, 64, 64))
+    tiny = torch.zeros(1, input_bands(model), 64, 64)
+    seen = tapped_outputs(model.eval(), taps, tiny)
     model.train(training)
     return {name: output.shape[1] for name, output in seen.items()}
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,15 @@ from mmseg.registry import DATASETS
 
 from tasks.datasets.errors import DataError
 from tasks.datasets.frame_files import read_frame
-from tasks.datasets.label_files import UNSUPPORTED, check_label_pattern
+from tasks.datasets.frame_names import check_there, find_labels
+from tasks.datasets.label_files import check_label_pattern
 from tasks.datasets.label_format import VOID, LabelFormat
 from tasks.datasets.label_values import Value
-from tasks.datasets.name_patterns import fill_split, find_files, read_names, some
+from tasks.datasets.name_patterns import fill_split, find_files, read_names
 from tasks.datasets.replayable import ReplayableDataset
 from tasks.transforms.load import LoadFrame
+
+FINDERS = {"seg_map_path": find_labels}
 
 
 @DATASETS.register_module()
@@ -57,6 +60,8 @@ class DenseFolderDataset(ReplayableDataset):
             and infinity; 65535 of some sensors. ``[]`` says that there are none.
         image_channels: Bands of the pictures; RGB when None.
             See :func:`tasks.picture_files.read_picture`.
+        image_extra: Pattern of files of one band each, for example depth, that becomes
+            the fourth one behind RGB: what the network sees besides the picture.
         image_white: Value of pictures of 16 bits that becomes 255, for example 4095.
         pipeline: Transforms.
         limit: Use the first frames only, for trials.
@@ -88,8 +93,10 @@ class DenseFolderDataset(ReplayableDataset):
         ignore_palettes: bool = False,
         image_channels: int | None = None,
         image_white: int | None = None,
+        image_extra: str | None = None,
     ) -> None:
         self.patterns = dict(img_path=images, seg_map_path=labels, depth_path=depth)
+        self.patterns["extra_path"] = image_extra
         self.names = names
         self.split = split
         self.limit = limit
@@ -99,6 +106,11 @@ class DenseFolderDataset(ReplayableDataset):
             image_white=_positive("image_white", image_white),
         )
         self._check_patterns()
+        if image_extra is not None and image_channels not in (None, 4):
+            raise ValueError(
+                f"image_channels is {image_channels}, and RGB with image_extra has 4 "
+                "bands; leave image_channels out, or stack other bands into one file"
+            )
         if labels is not None:
             classes = (metainfo or {}).get("classes") or ()
             if isinstance(classes, str) or not classes:
@@ -159,7 +171,7 @@ class DenseFolderDataset(ReplayableDataset):
                 "config, or with --cfg-options data_root=FOLDER"
             )
         files = {
-            key: find_files(root, pattern, self.split)
+            key: FINDERS.get(key, find_files)(root, pattern, self.split)
             for key, pattern in self.patterns.items()
             if pattern is not None
         }
@@ -179,13 +191,13 @@ class DenseFolderDataset(ReplayableDataset):
             listing = root / fill_split(self.names, self.split)
             frames = read_names(listing)
             for key, found in files.items():
-                _check_there(frames, found, f"{patterns[key]!r}", f"list '{listing}'")
+                check_there(frames, found, f"{patterns[key]!r}", f"list '{listing}'")
             return frames
         images = files["img_path"]
         for key, found in files.items():
             other, pictures = f"{patterns[key]!r}", f"{patterns['img_path']!r}"
-            _check_there(list(images), found, other, pictures)
-            _check_there(list(found), images, pictures, other)
+            check_there(list(images), found, other, pictures)
+            check_there(list(found), images, pictures, other)
         return list(images)
 
     def _probe(self, samples: list[dict[str, Any]]) -> None:
@@ -276,22 +288,3 @@ def _positive(option: str, value: int | None) -> int | None:
     if value is not None and (not isinstance(value, int) or value < 1):
         raise ValueError(f"{option} must be a whole number from 1, got {value!r}")
     return value
-
-
-def _check_there(names: list[str], found: Iterable, where: str, source: str) -> None:
-    missing = sorted(set(names) - set(found))
-    if not missing:
-        return
-    advice = "add or delete files, or name the frames to use in a list "
-    advice += "(names='{split}.txt')"
-    if source.startswith("list"):
-        first = PurePosixPath(missing[0].split()[0])
-        meant = {first.stem, str(first.with_suffix(""))} & set(found)
-        if meant:
-            advice = f"list what {{name}} stands for, here '{min(meant)}'"
-    elif all(any(other.startswith(f"{n}_") for other in found) for n in missing):
-        advice = f"the names there go on behind '{missing[0]}'. {UNSUPPORTED}"
-    raise DataError(
-        f"{len(missing)} of {len(names)} frames of {source} have no file that fits "
-        f"{where}: {some(missing)}; {advice}"
-    )

@@ -131,7 +131,8 @@ def read_frame(info: dict[str, Any]) -> dict[str, NDArray]:
         info: ``img_path``; ``seg_map_path`` and ``label_format``, ``depth_path``,
             ``depth_scale`` and ``depth_void`` where there are labels and depth;
             ``image_channels`` and ``image_white`` where the pictures are no RGB of 8
-            bits (:func:`tasks.picture_files.read_picture`).
+            bits (:func:`tasks.picture_files.read_picture`); ``extra_path`` where the
+            fourth band lies in a file of its own.
 
     Returns:
         ``img`` ``(H, W, C)`` uint8; ``gt_seg_map`` ``(H, W)`` uint8, 255 void;
@@ -142,8 +143,7 @@ def read_frame(info: dict[str, Any]) -> dict[str, NDArray]:
             or the picture is turned by its EXIF entry, so that it is unknown whether
             the maps are, too.
     """
-    kind = dict(channels=info.get("image_channels"), white=info.get("image_white"))
-    frame: dict[str, NDArray] = {"img": read_picture(info["img_path"], **kind)}
+    frame: dict[str, NDArray] = {"img": _read_image(info)}
     _check_upright(frame["img"], info["img_path"])
     if "seg_map_path" in info:
         label_format: LabelFormat = info["label_format"]
@@ -155,6 +155,16 @@ def read_frame(info: dict[str, Any]) -> dict[str, NDArray]:
         )
         _check_size(frame["gt_depth_map"], info["depth_path"], frame["img"], info)
     return frame
+
+
+def _read_image(info: dict[str, Any]) -> NDArray[np.uint8]:
+    white = info.get("image_white")
+    if "extra_path" not in info:
+        return read_picture(info["img_path"], info.get("image_channels"), white)
+    image = read_picture(info["img_path"], None, white)
+    extra = read_picture(info["extra_path"], 1, white)
+    _check_size(extra[..., 0], info["extra_path"], image, info)
+    return np.dstack([image, extra])
 
 
 def _check_size(array: NDArray, path: str, image: NDArray, info: dict) -> None:

@@ -163,7 +163,8 @@ class LabelFormat:
             return f"{text}. {self._two_readings(codes)}"
         return (
             f"{text}. The file has {_ranges(found.tolist())}: name the value of each "
-            "class in label_values, values of no class in void_values"
+            "class in label_values (several in a list or a range, such as instances: "
+            "range(1000, 2000)), values of no class in void_values"
         )
 
     def _two_readings(self, codes: NDArray) -> str:

@@ -136,7 +136,7 @@ def survey(
         try:
             info = dataset.get_data_info(index)
             frame = read_frame(info)
-            for key in ("img_path", "seg_map_path", "depth_path"):
+            for key in ("img_path", "extra_path", "seg_map_path", "depth_path"):
                 if key in info:
                     check_whole(info[key])
         except DataError as error:
