@@ -10,7 +10,9 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-from mmseg.registry import DATASETS, MODELS
+from mmseg.registry import MODELS
+
+from cmim.data_parts import named_classes
 
 # Normalised pictures as heads, classes and range must be: the first thing to differ is
 # what the message names.
@@ -74,11 +76,9 @@ def _head(head: Any) -> dict[str, Any]:
 
 def _classes(config: Any) -> list[str] | None:
     for loader in ("test_dataloader", "val_dataloader", "train_dataloader"):
-        dataset = (config.get(loader) or {}).get("dataset") or {}
-        own = getattr(_component(dataset.get("type"), DATASETS), "METAINFO", {})
-        classes = (dataset.get("metainfo") or own).get("classes")
-        if classes is not None:
-            return [str(name) for name in classes]
+        named = named_classes(config, loader)
+        if named:
+            return next(iter(named.values()))
     return None
 
 

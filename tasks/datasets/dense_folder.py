@@ -16,6 +16,7 @@ from tasks.datasets.label_format import VOID, LabelFormat
 from tasks.datasets.label_values import Value
 from tasks.datasets.name_patterns import fill_split, find_files, read_names, some
 from tasks.datasets.replayable import ReplayableDataset
+from tasks.datasets.void_readings import told_by_all
 from tasks.transforms.load import LoadFrame
 
 
@@ -169,7 +170,8 @@ class DenseFolderDataset(ReplayableDataset):
             for name in frames
         ]
         if self.probe:
-            self._probe(samples)
+            with told_by_all(self.formats, samples):
+                self._probe(samples)
         return samples
 
     def _frames(self, root: Path, files: dict[str, dict[str, Path]]) -> list[str]:
