@@ -54,8 +54,11 @@ class JoinedDataset(ConcatDataset):
                         f"{value} and {metainfo[key]}; give all the same, in the same "
                         "order, and label_values for the files that number otherwise"
                     )
-        super().__init__(parts, ignore_keys=list(metainfo))
+        # mmengine's own takes neither joined parts nor ones that say more than others.
+        self.datasets = parts
         self._metainfo = metainfo
+        self._fully_initialized = False
+        self.full_init()
 
     def __getitem__(self, idx: int | tuple[int, int, int]) -> Any:
         index, *seed = idx if isinstance(idx, tuple) else (idx,)

@@ -13,8 +13,8 @@ from tutorial_page import copy_project, read_page, run_commands
 from cmim.engine.config import load_config
 
 PAGE = read_page("new_dataset.md")
-SEG, DEPTH, JOINT = (
-    f"configs/streets_{task}_bireal.py" for task in ("seg", "depth", "joint")
+SEG, DEPTH, JOINT, JOINED = (
+    f"configs/streets_{task}_bireal.py" for task in ("seg", "depth", "joint", "joined")
 )
 SIZES = [(60, 90), (97, 64), (72, 72)]
 
@@ -65,6 +65,7 @@ def test_the_page_uses_every_tool_on_its_configs():
         *((tool, SEG) for tool in tools),
         *((tool, DEPTH) for tool in tools[:2]),
         *((tool, JOINT) for tool in tools[:2]),
+        *((tool, JOINED) for tool in tools[:2]),
     ]
 
 
@@ -102,6 +103,17 @@ def test_both_at_once(followed):
     assert 0 <= figures["seg/mIoU"] <= 100
     assert 0 < figures["depth/rmse"] < 80
     assert not any(name.startswith("normals") for name in figures)
+
+
+def test_labels_of_one_and_depth_of_another(followed):
+    home, said = followed
+    labels, depth = (said.split(f"train part {k}: 6 pictures")[1] for k in (0, 1))
+    assert "no class" not in labels
+    assert "road" in labels.split("train part 1")[0]
+    assert depth.split("test: ")[0].strip().splitlines()[-1].startswith("depth 2.00")
+    record = home / "work_dirs/streets_joined_bireal/metrics.json"
+    figures = json.loads(record.read_text())["test"]
+    assert {"seg/mIoU", "depth/rmse"} <= set(figures)
 
 
 @pytest.mark.parametrize("name", [SEG, DEPTH])
