@@ -107,10 +107,11 @@ def test_both_at_once(followed):
 
 def test_labels_of_one_and_depth_of_another(followed):
     home, said = followed
-    labels, depth = (said.split(f"train part {k}: 6 pictures")[1] for k in (0, 1))
-    assert "no class" not in labels
-    assert "road" in labels.split("train part 1")[0]
-    assert depth.split("test: ")[0].strip().splitlines()[-1].startswith("depth 2.00")
+    labels, depth = said.split("train part 0: ")[1].split("train part 1: ")
+    assert "road" in labels
+    assert "depth" not in labels
+    assert "depth 2.00 to 3.00 m" in depth.split("test: ")[0]
+    assert "road" not in depth.split("test: ")[0]
     record = home / "work_dirs/streets_joined_bireal/metrics.json"
     figures = json.loads(record.read_text())["test"]
     assert {"seg/mIoU", "depth/rmse"} <= set(figures)
