@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.logging import print_log
-from mmseg.registry import DATASETS, MODELS
+from mmseg.registry import MODELS
+
+from cmim.data_parts import named_classes
 
 # Normalised pictures as heads, classes and range must be: the first thing to differ is
 # what the message names.
@@ -132,12 +134,9 @@ def _head(head: Any) -> dict[str, Any]:
 def _classes(config: Any) -> list[str] | None:
     """Names in the order of the outputs, which is that of the training data."""
     for loader in ("train_dataloader", "val_dataloader", "test_dataloader"):
-        dataset = (config.get(loader) or {}).get("dataset") or {}
-        own = getattr(_component(dataset.get("type"), DATASETS), "METAINFO", {})
-        # As mmengine joins them: metainfo may have a palette alone.
-        classes = {**own, **(dataset.get("metainfo") or {})}.get("classes")
-        if classes is not None:
-            return [str(name) for name in classes]
+        named = named_classes(config, loader)
+        if named:
+            return next(iter(named.values()))
     return None
 
 

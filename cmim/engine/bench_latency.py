@@ -14,8 +14,9 @@ from mmengine.config import Config
 from torch import Tensor
 from tqdm import tqdm
 
+from cmim.data_parts import data_parts
 from cmim.deploy.cpu_kernels import describe_kernels, has_vector_popcount
-from cmim.engine.config import ConfigError, require_parts, task_model_config
+from cmim.engine.config import ConfigError, pipelines_of, task_model_config
 from cmim.engine.config_place import named_part
 from cmim.engine.export_images import calibration_images
 from cmim.engine.latency_accuracy import measure_accuracy
@@ -110,8 +111,8 @@ def input_size(config: Config) -> tuple[int, int]:
     Raises:
         ConfigError: It does not.
     """
-    require_parts(config, "test_dataloader.dataset.pipeline")
-    for transform in reversed(config.test_dataloader.dataset.pipeline):
+    steps = [t for steps in pipelines_of(config, "test_dataloader") for t in steps]
+    for transform in reversed(steps):
         if transform.get("size"):
             height, width = transform["size"]
             return int(height), int(width)
@@ -132,7 +133,8 @@ def _calibration(
 ) -> tuple[list[Tensor] | None, str]:
     if find_spec("nncf") is None:
         return None, "no 8-bit variants"
-    if not Path(str(config.train_dataloader.dataset.data_root)).is_dir():
+    parts = data_parts(config, "train_dataloader")
+    if not all(Path(str(part.get("data_root"))).is_dir() for _, part in parts):
         shape = (1, input_bands(model), *size)
         # Time does not depend on the ranges; accuracy does, and needs the data anyway.
         return [torch.randn(shape) for _ in range(4)], "random images"

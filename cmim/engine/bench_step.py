@@ -21,7 +21,12 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 from tqdm import trange
 
-from cmim.engine.config import ConfigError, require_parts, task_model_config
+from cmim.engine.config import (
+    ConfigError,
+    pipelines_of,
+    require_parts,
+    task_model_config,
+)
 from cmim.engine.config_place import named_part
 from cmim.models import full_precision_twin
 
@@ -37,10 +42,10 @@ def synthetic_batch(config: Config) -> dict[str, Any]:
     Raises:
         ConfigError: The training pipeline names no ``crop_size``.
     """
-    require_parts(config, "train_dataloader.dataset.pipeline")
+    pipelines = pipelines_of(config, "train_dataloader")
     require_parts(config, "train_dataloader.batch_size")
     loader = config.train_dataloader
-    sizes = [t["crop_size"] for t in loader.dataset.pipeline if "crop_size" in t]
+    sizes = [t["crop_size"] for steps in pipelines for t in steps if "crop_size" in t]
     if not sizes:
         raise ConfigError("the training pipeline names no crop_size to benchmark at")
     height, width = sizes[0]

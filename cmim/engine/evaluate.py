@@ -21,6 +21,7 @@ from tqdm import tqdm
 from cmim.checkpoint import load_task_weights
 from cmim.deploy.requirements import require_openvino
 from cmim.engine.config import ConfigError, require_parts, task_model_config
+from cmim.engine.config_classes import check_read_classes
 from cmim.engine.config_place import named_part
 from cmim.identity import check_identity, identity_of
 
@@ -88,6 +89,9 @@ def evaluate(
     loader = Runner.build_dataloader(config.test_dataloader, seed=0)
     metrics = config.test_evaluator
     evaluator = Evaluator(metrics if isinstance(metrics, list) else [metrics])
+    if config.get("model"):
+        read = {"test_dataloader": loader.dataset}
+        check_read_classes(read, task_model_config(config))
     evaluator.dataset_meta = loader.dataset.metainfo
     total = len(loader.dataset)
     begin = time.perf_counter()

@@ -10,6 +10,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from cmim.data_parts import data_parts, with_parts
 from cmim.deploy.network_core import heads_of, is_joint, normalisation
 
 CALIBRATION_IMAGES = 64
@@ -87,7 +88,14 @@ def calibration_images(
         count: How many.
     """
     loader = config.train_dataloader
-    dataset = {**loader.dataset, "pipeline": config.test_dataloader.dataset.pipeline}
+    tested = [part for _, part in data_parts(config, "test_dataloader")]
+
+    def prepared(part: Any) -> dict[str, Any]:
+        """Read as test images of its kind are, where there are several kinds."""
+        alike = [test for test in tested if test.get("type") == part.get("type")]
+        return {**part, "pipeline": (alike or tested)[0]["pipeline"]}
+
+    dataset = with_parts(loader.dataset, prepared)
     options = dict(
         dataset=dataset,
         batch_size=1,

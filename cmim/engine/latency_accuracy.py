@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from cmim.data_parts import data_parts
 from cmim.deploy.exported_model import load_exported
 from cmim.engine.config import task_model_config
 from cmim.engine.evaluate import evaluate, load_task_model
@@ -37,7 +38,10 @@ def measure_accuracy(
         images: How many.
     """
     config = copy.deepcopy(config)
-    config.test_dataloader.dataset.limit = images
+    parts = data_parts(config, "test_dataloader")
+    for place, (_, part) in enumerate(parts):
+        # Of several data sets the first images each, as many in all.
+        part["limit"] = max(1, (images + place) // len(parts))
     # A process forked beside the engine's threads may crash.
     config.test_dataloader.update(num_workers=0, persistent_workers=False)
     model_config = task_model_config(config)

@@ -19,6 +19,8 @@ from cmim.checkpoint import (
     load_strictly,
     read_checkpoint,
 )
+from cmim.engine.config import task_model_config
+from cmim.engine.config_classes import check_read_classes
 from cmim.engine.precision import precision_of, warning_of
 from cmim.hooks import StopWhenDiverged
 from cmim.identity import check_identity, identity_of
@@ -65,6 +67,27 @@ class CMIMRunner(Runner):
         super().register_hooks(*args, **kwargs)
         if not any(isinstance(hook, StopWhenDiverged) for hook in self.hooks):
             self.register_hook(StopWhenDiverged())
+
+    def build_train_loop(self, loop: Any) -> Any:
+        """As in mmengine, and the classes of the data are those of the model."""
+        built = super().build_train_loop(loop)
+        self._check_classes(train_dataloader=built)
+        return built
+
+    def build_val_loop(self, loop: Any) -> Any:
+        """Likewise."""
+        built = super().build_val_loop(loop)
+        self._check_classes(train_dataloader=self._train_loop, val_dataloader=built)
+        return built
+
+    def _check_classes(self, **loops: Any) -> None:
+        read = {
+            name: loop.dataloader.dataset
+            for name, loop in loops.items()
+            if hasattr(loop, "dataloader")
+        }
+        if self.cfg.get("model"):
+            check_read_classes(read, task_model_config(self.cfg))
 
     def get_hooks_info(self) -> str:
         """Names of the hooks in order, on one line."""

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 
 from cmim.analysis.cost import LayerCost, as_records, layer_costs, totals
+from cmim.data_parts import data_parts
 from cmim.engine.config import ConfigError, task_model_config
 from cmim.engine.config_place import named_part
 from cmim.engine.record import network_of, one_name
@@ -52,10 +53,10 @@ def _image_size(config: Config) -> tuple[int, int]:
         ("test_dataloader", "crop_size"),
         ("train_dataloader", "crop_size"),
     ):
-        pipeline = (config.get(loader) or {}).get("dataset", {}).get("pipeline", ())
-        for transform in pipeline:
-            if key in transform:
-                return tuple(transform[key])
+        for _, part in data_parts(config, loader):
+            for transform in part.get("pipeline", ()):
+                if key in transform:
+                    return tuple(transform[key])
     raise ConfigError("the config names no image size; give --size HEIGHT WIDTH")
 
 

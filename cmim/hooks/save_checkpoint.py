@@ -15,6 +15,7 @@ from mmengine.registry import HOOKS
 from torch import nn
 
 from cmim.checkpoint import structure
+from cmim.data_parts import built_parts
 from cmim.hooks.stop_when_diverged import stop_if_diverged
 from cmim.identity import identity_of
 
@@ -74,7 +75,8 @@ class SaveCheckpoint(Hook):
                 f"step {runner.val_begin} of {runner.max_iters}: lower "
                 "train_cfg.val_begin"
             )
-        if getattr(runner.val_dataloader.dataset, "split", None) == "test":
+        parts = built_parts(runner.val_dataloader.dataset)
+        if any(getattr(part, "split", None) == "test" for part in parts):
             raise ValueError(
                 "the test split must not select a checkpoint: give val_dataloader "
                 "split='val' with val_fraction, or set best=None"

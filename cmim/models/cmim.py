@@ -12,12 +12,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from cmim.checkpoint import LOSS_PREFIXES
-from cmim.contrast import (
-    ActivationTaps,
-    BatchLabels,
-    binarizer_names,
-    get_loss,
-)
+from cmim.contrast import ActivationTaps, BatchLabels, binarizer_names, get_loss
 from cmim.contrast.taps import Tap
 from cmim.methods import take_auxiliary_losses
 from cmim.models.bands import input_bands

@@ -17,6 +17,7 @@ from tasks.datasets.label_format import VOID, LabelFormat
 from tasks.datasets.label_values import Value
 from tasks.datasets.name_patterns import fill_split, find_files, read_names
 from tasks.datasets.replayable import ReplayableDataset
+from tasks.datasets.void_readings import told_by_all
 from tasks.transforms.load import LoadFrame
 
 FINDERS = {"seg_map_path": find_labels}
@@ -181,7 +182,8 @@ class DenseFolderDataset(ReplayableDataset):
             for name in frames
         ]
         if self.probe:
-            self._probe(samples)
+            with told_by_all(self.formats, samples):
+                self._probe(samples)
         return samples
 
     def _frames(self, root: Path, files: dict[str, dict[str, Path]]) -> list[str]:

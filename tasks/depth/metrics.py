@@ -10,6 +10,7 @@ from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from tasks.ground_truth import truth_or_unknown
 from tasks.measured_share import measured_share
 
 SUM_NAMES = (
@@ -246,7 +247,7 @@ class DepthMetric(BaseMetric):
         """Append the sums of each image of a batch."""
         for sample in data_samples:
             pred = sample["pred_depth_map"]["data"]
-            target = sample["gt_depth_map"]["data"]
+            target = truth_or_unknown(sample, "gt_depth_map", pred, 0)
             if pred.shape != target.shape or pred.ndim != 3 or pred.shape[0] != 1:
                 raise ValueError(
                     f"predicted depth has shape {tuple(pred.shape)} and the ground "

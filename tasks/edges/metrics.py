@@ -21,6 +21,7 @@ from mmseg.registry import METRICS
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tasks.ground_truth import truth_or_unknown
 from tasks.measured_share import measured_share
 
 THRESHOLDS = np.arange(1, 100) / 100
@@ -208,9 +209,10 @@ class EdgeMetric(BaseMetric):
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Append the counts of each image of a batch."""
         for sample in data_samples:
+            edges = sample["pred_edge_map"]["data"]
+            truth = truth_or_unknown(sample, "gt_edge_map", edges, UNKNOWN, torch.uint8)
             pred, target = (
-                sample[name]["data"].detach().squeeze(0).cpu().numpy()
-                for name in ("pred_edge_map", "gt_edge_map")
+                part.detach().squeeze(0).cpu().numpy() for part in (edges, truth)
             )
             try:
                 counts = edge_counts(pred, target, self.tolerance)

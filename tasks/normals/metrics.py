@@ -14,6 +14,7 @@ from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from tasks.ground_truth import truth_or_unknown
 from tasks.measured_share import measured_share
 
 #: Degrees of a bin of the histogram: the resolution of the median.
@@ -177,7 +178,7 @@ class NormalMetric(BaseMetric):
         """Append the sums of each image of a batch."""
         for sample in data_samples:
             pred = sample["pred_normal_map"]["data"]
-            target = sample["gt_normal_map"]["data"]
+            target = truth_or_unknown(sample, "gt_normal_map", pred, 0)
             try:
                 sums = angle_sums(pred, target)
             except ValueError as error:

@@ -13,8 +13,8 @@ from tutorial_page import copy_project, read_page, run_commands
 from cmim.engine.config import load_config
 
 PAGE = read_page("new_dataset.md")
-SEG, DEPTH, JOINT = (
-    f"configs/streets_{task}_bireal.py" for task in ("seg", "depth", "joint")
+SEG, DEPTH, JOINT, JOINED = (
+    f"configs/streets_{task}_bireal.py" for task in ("seg", "depth", "joint", "joined")
 )
 PICTURES = "configs/flowers_bireal.py"
 SIZES = [(60, 90), (97, 64), (72, 72)]
@@ -84,6 +84,7 @@ def test_the_page_uses_every_tool_on_its_configs():
         *((tool, DEPTH) for tool in tools[:2]),
         *((tool, JOINT) for tool in tools[:2]),
         *((tool, PICTURES) for tool in ("check_data", "train", "predict")),
+        *((tool, JOINED) for tool in tools[:2]),
     ]
 
 
@@ -130,6 +131,18 @@ def test_pictures_with_one_label(followed):
     assert re.search(r"^data/flowers/test/rose/0\.jpg: .*daisy \d", said, re.MULTILINE)
     figures = json.loads((home / "work_dirs/flowers_bireal/metrics.json").read_text())
     assert figures["test"]["images"] == 12
+
+
+def test_labels_of_one_and_depth_of_another(followed):
+    home, said = followed
+    labels, depth = said.split("train part 0: ")[1].split("train part 1: ")
+    assert "road" in labels
+    assert "depth" not in labels
+    assert "depth 2.00 to 3.00 m" in depth.split("test: ")[0]
+    assert "road" not in depth.split("test: ")[0]
+    record = home / "work_dirs/streets_joined_bireal/metrics.json"
+    figures = json.loads(record.read_text())["test"]
+    assert {"seg/mIoU", "depth/rmse"} <= set(figures)
 
 
 @pytest.mark.parametrize("name", [SEG, DEPTH])
