@@ -1,7 +1,8 @@
 """Normal metrics: angles counted in fine bins per image, figures of the data set.
 
 Checked: against ``normal_error`` of github.com/lorenmt/mtan, commit c36c30b, on random
-maps: mean at most 4e-15 degrees apart in float64, median MEDIANAPART, shares equal.
+maps: mean at most 4e-15 degrees apart in float64, shares equal; the median is rounded
+to 0.02 degrees here.
 """
 
 from __future__ import annotations

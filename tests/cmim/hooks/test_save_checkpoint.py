@@ -34,16 +34,18 @@ def make_run(folder: Path) -> Run:
 @pytest.mark.parametrize("name", ["last.pth", "best.pth"])
 def test_a_full_disk_costs_nothing_of_before(tmp_path, name):
     run, hook = make_run(tmp_path), SaveCheckpoint(best="mIoU")
+
+    def validate(run: Run) -> None:
+        hook.after_val_epoch(run, {"mIoU": float(run.iter)})
+
     hook._save(run)
-    hook.after_val_epoch(run, {"mIoU": 1.0})
+    validate(run)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert set(before) == {"last.pth", "best.pth"}
     run.room, run.iter = 3, 2
+    save = hook._save if name == "last.pth" else validate
     with pytest.raises(OSError, match="No space left") as caught:
-        if name == "last.pth":
-            hook._save(run)
-        else:
-            hook.after_val_epoch(run, {"mIoU": 2.0})
+        save(run)
     assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     said = sentence_of(caught.value)
     new = tmp_path / "new.pth"
