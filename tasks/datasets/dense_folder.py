@@ -121,7 +121,8 @@ class DenseFolderDataset(ReplayableDataset):
             form = LabelFormat(classes, label_values, void_values, ignore_palettes)
             self.formats["label_format"] = form
         if depth is not None:
-            if not isinstance(depth_scale, (int, float)) or not depth_scale > 0:
+            number = isinstance(depth_scale, (int, float)) and depth_scale is not True
+            if not number or not depth_scale > 0:
                 raise ValueError(
                     f"depth needs depth_scale > 0, got {depth_scale!r}: the metres per "
                     "unit of the files, 0.001 for millimetres, 1.0 for metres"
@@ -287,6 +288,8 @@ class DenseFolderDataset(ReplayableDataset):
 
 
 def _positive(option: str, value: int | None) -> int | None:
-    if value is not None and (not isinstance(value, int) or value < 1):
+    # True counts as 1 in Python.
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if value is not None and (not whole or value < 1):
         raise ValueError(f"{option} must be a whole number from 1, got {value!r}")
     return value

@@ -142,6 +142,15 @@ def test_centred_thresholds_count_from_the_mean_of_each_image():
     assert (run_layer(layer, x) != integer_convolution(layer, shifted)).any()
 
 
+@pytest.mark.parametrize("value", [-0.99, 0.1, 1 / 3, 3e4, 1e-20])
+def test_codes_of_a_constant_image_are_those_of_torch(value):
+    rng = np.random.default_rng(0)
+    layer = replace(random_layer(rng, o=3, i=5, k=3, d=1, levels="signs"), centred=True)
+    x = np.full((2, 5, 31, 37), value, np.float32)
+    theirs = PackedConv(layer)(torch.from_numpy(x)).numpy()
+    np.testing.assert_array_equal(run_layer(layer, x), theirs)
+
+
 def test_a_wrong_bit_is_seen():
     rng = np.random.default_rng(1)
     layer = random_layer(rng, o=4, i=10, k=3, d=1, levels="signs")
