@@ -63,7 +63,7 @@ def test_unknown_classes_are_said(missing, monkeypatch):
 
 
 def test_classes_are_those_of_the_training_data_with_or_without_a_palette():
-    import tasks.datasets  # noqa: F401 - registers the data set
+    import tasks.datasets.nyud  # noqa: F401 - registers the data set
 
     def classes(**loaders):
         parts = {f"{k}_dataloader": dict(dataset=v) for k, v in loaders.items()}

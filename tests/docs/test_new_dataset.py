@@ -83,8 +83,8 @@ def test_the_page_uses_every_tool_on_its_configs():
         *((tool, SEG) for tool in tools),
         *((tool, DEPTH) for tool in tools[:2]),
         *((tool, JOINT) for tool in tools[:2]),
-        *((tool, PICTURES) for tool in ("check_data", "train", "predict")),
         *((tool, JOINED) for tool in tools[:2]),
+        *((tool, PICTURES) for tool in ("check_data", "train", "predict")),
     ]
 
 
