@@ -121,8 +121,11 @@ class DenseFolderDataset(ReplayableDataset):
             form = LabelFormat(classes, label_values, void_values, ignore_palettes)
             self.formats["label_format"] = form
         if depth is not None:
-            number = isinstance(depth_scale, (int, float)) and depth_scale is not True
-            if not number or not depth_scale > 0:
+            if (
+                not isinstance(depth_scale, (int, float))
+                or depth_scale is True
+                or not depth_scale > 0
+            ):
                 raise ValueError(
                     f"depth needs depth_scale > 0, got {depth_scale!r}: the metres per "
                     "unit of the files, 0.001 for millimetres, 1.0 for metres"
