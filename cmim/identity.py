@@ -2,25 +2,46 @@
 
 Networks of equal layers can differ in what their outputs mean: the order of classes,
 the range of the depth, how pictures become inputs. Weights do not tell.
+
+Who reads a file for its answers compares all of it. Who reads features compares the
+pictures, and of the heads what it reads (:func:`part_read`). Who only starts training
+from a file (``init_from``, ``load_from``, ``init_cfg``) compares nothing: what it will
+answer is learned afterwards.
 """
 
 from __future__ import annotations
 
 import inspect
+import logging
+import re
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mmseg.registry import DATASETS, MODELS
+from mmengine.logging import print_log
+from mmseg.registry import MODELS
+
+from cmim.data_parts import named_classes
 
 # Normalised pictures as heads, classes and range must be: the first thing to differ is
 # what the message names.
 _NAMES = dict(
     heads="heads", classes="classes in the order of the outputs", pictures="pictures"
 )
+# Modules that give what a head answers: the head itself, or its last layer.
+_ANSWER = re.compile(
+    r"(head|decode_head|heads\.(?P<task>[^.]+))(\.(conv_seg|fc))?"
+).fullmatch
+_ADVICE = "use the config it was trained with, and the same --cfg-options"
 
 
 def identity_of(config: Any) -> dict[str, Any]:
     """Heads, class names and normalisation of pictures that a config describes.
+
+    The depth range is the head's, as ``--cfg-options`` or else the head's default leave
+    it: outputs are mapped to it. That of the evaluator only chooses what is measured,
+    and is no part of the network.
 
     Args:
         config: A config of this project, or a dictionary like it.
@@ -41,7 +62,6 @@ def identity_of(config: Any) -> dict[str, Any]:
     heads = model.get("heads")
     heads = heads or {"one": model.get("decode_head") or model.get("head") or {}}
     found = {name: _head(head) for name, head in heads.items()}
-    counted = any(head["num_classes"] is not None for head in found.values())
     prepare = model.get("data_preprocessor") or {}
     pictures = {
         key: [float(value) for value in prepare.get(key) or ()]
@@ -50,9 +70,48 @@ def identity_of(config: Any) -> dict[str, Any]:
     swapped = bool(prepare.get("bgr_to_rgb") or prepare.get("rgb_to_bgr"))
     return dict(
         heads=found,
-        classes=_classes(config) if counted else None,
+        classes=_classes(config) if _have_classes(found) else None,
         pictures=dict(**pictures, swapped=swapped),
     )
+
+
+def part_read(identity: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The part of an identity that matters to who reads these modules of a network.
+
+    Args:
+        identity: As :func:`identity_of` gives it.
+        names: Modules of the task model, such as ``decode_head.conv_seg``.
+
+    Returns:
+        ``pictures``; where modules give what a head answers, ``heads`` with that,
+        whatever their type, and ``classes`` if these have any. Features have no
+        classes, those within a head neither.
+
+    Examples:
+        >>> whole = dict(heads=dict(one=dict(type="A", num_classes=2)),
+        ...     classes=["a", "b"], pictures={})
+        >>> part_read(whole, ["backbone.conv1"])
+        {'pictures': {}}
+        >>> part_read(whole, ["head.fc"])["heads"]
+        {'one': {'num_classes': 2, 'depth_range': None}}
+    """
+    found = dict(pictures=identity.get("pictures"))
+    tasks = {match["task"] or "one" for name in names if (match := _ANSWER(name))}
+    known = identity.get("heads")
+    heads = {
+        task: {key: head.get(key) for key in ("num_classes", "depth_range")}
+        for task, head in (known if isinstance(known, dict) else {}).items()
+        if task in tasks and isinstance(head, dict)
+    }
+    if heads:
+        found["heads"] = heads
+    if _have_classes(heads) and "classes" in identity:
+        found["classes"] = identity["classes"]
+    return found
+
+
+def _have_classes(heads: Any) -> bool:
+    return any(head.get("num_classes") is not None for head in heads.values())
 
 
 def _component(kind: Any, registry: Any) -> Any:
@@ -73,25 +132,30 @@ def _head(head: Any) -> dict[str, Any]:
 
 
 def _classes(config: Any) -> list[str] | None:
-    for loader in ("test_dataloader", "val_dataloader", "train_dataloader"):
-        dataset = (config.get(loader) or {}).get("dataset") or {}
-        own = getattr(_component(dataset.get("type"), DATASETS), "METAINFO", {})
-        classes = (dataset.get("metainfo") or own).get("classes")
-        if classes is not None:
-            return [str(name) for name in classes]
+    """Names in the order of the outputs, which is that of the training data."""
+    for loader in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        named = named_classes(config, loader)
+        if named:
+            return next(iter(named.values()))
     return None
 
 
 def check_identity(
-    own: dict[str, Any], saved: dict[str, Any] | None, path: str | Path
+    own: dict[str, Any],
+    saved: dict[str, Any] | None,
+    path: str | Path,
+    advice: str = _ADVICE,
 ) -> None:
     """Refuse a file whose outputs or inputs mean something else.
 
+    What the file or the config does not say cannot be compared, and a line says that;
+    so files from before it was written are read.
+
     Args:
-        own: :func:`identity_of` the config in use.
-        saved: That of the file; None of files from before it was written passes, and
-            so does a part that one of both does not know.
+        own: :func:`identity_of` the config in use, or the part that matters.
+        saved: That of the file, or None.
         path: The file, for the message.
+        advice: What to do, for the message.
 
     Raises:
         ValueError: Naming the first difference.
@@ -101,22 +165,41 @@ def check_identity(
         Traceback (most recent call last):
         ValueError: 'x.pth' is of another task: its classes in the order of the ...
     """
-    for key, name in _NAMES.items():
-        ours, theirs = own.get(key), (saved or {}).get(key)
-        if ours is None or theirs is None or ours == theirs:
-            continue
-        raise ValueError(
-            f"'{path}' is of another task: its {name} {_differing(theirs, ours)}, and "
-            f"this config has {_differing(ours, theirs)}; use the config it was "
-            "trained with"
+    if saved is None and own:
+        _note(
+            f"'{path}' does not say of which task it is, so that is not compared with "
+            "the config; files of this version say it"
         )
+        return
+    for key in (key for key in _NAMES if key in own):
+        ours, theirs = own[key], (saved or {}).get(key)
+        if ours is None or theirs is None:
+            if key != "classes" or _have_classes(own.get("heads") or {"": {}}):
+                _note(_not_compared(_NAMES[key], path, in_file=theirs is not None))
+        elif ours != theirs:
+            raise ValueError(
+                f"'{path}' is of another task: its {_NAMES[key]} "
+                f"{_differing(theirs, ours)}, and this config has "
+                f"{_differing(ours, theirs)}; {advice}"
+            )
+
+
+def _not_compared(name: str, path: str | Path, in_file: bool) -> str:
+    who = "the config does not name them" if in_file else "the file does not name them"
+    return (
+        f"the {name} of '{path}' are not compared: {who} (in a config, metainfo of the "
+        "data sets does)"
+    )
+
+
+@cache
+def _note(text: str) -> None:
+    """Said once, however often a file is read."""
+    print_log(text, logger="current", level=logging.WARNING)
 
 
 def _differing(values: Any, others: Any) -> str:
     """The part of values that others have not, in a few words."""
-    if isinstance(values, dict) and isinstance(others, dict):
-        parts = {k: v for k, v in values.items() if others.get(k) != v}
-        return str(parts or values)
     if isinstance(values, list) and isinstance(others, list):
         place = next(
             (
@@ -128,4 +211,11 @@ def _differing(values: Any, others: Any) -> str:
         )
         shown = values[place] if place < len(values) else "no more"
         return f"({len(values)}) have {shown!r} at place {place}"
-    return str(values)
+    return str(_only(values, others) or values)
+
+
+def _only(values: Any, others: Any) -> Any:
+    """Entries of nested dictionaries that differ."""
+    if not (isinstance(values, dict) and isinstance(others, dict)):
+        return values
+    return {k: _only(v, others.get(k)) for k, v in values.items() if others.get(k) != v}

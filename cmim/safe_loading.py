@@ -66,6 +66,8 @@ class WriteOnlyPickleHandler(PickleHandler, BaseFileHandler):
 class SafePretrainedInit(PretrainedInit):
     """``init_cfg=dict(type='Pretrained', checkpoint=FILE)``, of fitting files only.
 
+    A start of training, so classes and pictures of the file are not compared.
+
     Args: as in mmengine; ``checkpoint`` is a local file.
     """
 

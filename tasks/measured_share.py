@@ -19,13 +19,24 @@ def measured_share(measured: float, known: float, left_out: str) -> float:
         left_out: Which pixels were left out and what to do, to complete the sentence.
 
     Returns:
-        A fraction in [0, 1].
+        A fraction in (0, 1].
+
+    Raises:
+        ValueError: Nothing was measured, so that there is no figure.
 
     Examples:
         >>> measured_share(3, 3, "none")
         1.0
+        >>> measured_share(0, 4, "depth beyond 10 m counts nowhere")
+        Traceback (most recent call last):
+        ValueError: nothing was measured, of 4 pixels with ground truth: depth ...
     """
-    share = measured / known if known else 0.0
+    if not measured:
+        raise ValueError(
+            f"nothing was measured, of {known:.0f} pixels with ground truth: "
+            + (left_out if known else "the test data have none; check their files")
+        )
+    share = measured / known
     if share < LOW_SHARE:
         print_log(
             f"only {100 * share:.1f} % of the pixels with ground truth were measured: "

@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tasks.datasets.errors import DataError
-from tasks.whole_file import check_file
+from tasks.datasets.npy_file import read_npy
+from tasks.picture_decoder import decode
+from tasks.picture_structure import JPEG, PNG
+from tasks.whole_file import read_whole
 
-_JPEG = b"\xff\xd8\xff"
-_PNG = b"\x89PNG\r\n\x1a\n"
+# JPEG, BMP, WebP and GIF as they begin: 8 bits in all that are decoded.
+_NEVER_DEEP = (JPEG, b"BM", b"RIFF", b"GIF8")
 # Values that sensors of 10, 12, 14 and 16 bits end at.
 _WHITES = (1023, 4095, 16383, 65535)
 
@@ -49,21 +52,15 @@ def read_picture(
     path = Path(path)
     if not path.is_file():
         raise DataError(f"image '{path}' does not exist; give the path of a picture")
-    with open(path, "rb") as file:
-        head = file.read(1 << 16)
     if channels not in (None, 3) or path.suffix.lower() == ".npy":
         return _to_bytes(_read_bands(path, channels), white, path)
-    check_file(path)
-    if not head.startswith(_JPEG):
-        _check_kind(path, head, channels)
+    data = read_whole(path)
+    if not data.startswith(JPEG):
+        _check_kind(path, data, channels)
     # The whole depth only where it is asked for: reading stays as fast as it was.
-    deep = _is_deep(path, head)
+    deep = is_deep(data, path)
     flag = cv2.IMREAD_COLOR | (cv2.IMREAD_ANYDEPTH if deep else 0)
-    image = cv2.imread(str(path), flag)
-    if image is None:
-        raise DataError(
-            f"'{path}' cannot be decoded as a picture; give a PNG or JPEG file"
-        )
+    image = decode(data, path, flag)
     return _to_bytes(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), white, path)
 
 
@@ -97,28 +94,20 @@ def frames_of(picture: Image.Image) -> int:
     return 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
 
 
-def is_deep(path: str | Path) -> bool:
-    """Whether a picture has more than 8 bits a channel."""
-    with open(path, "rb") as file:
-        return _is_deep(Path(path), file.read(26))
-
-
-def _is_deep(path: Path, head: bytes) -> bool:
-    if head.startswith(_JPEG):
+def is_deep(data: bytes, path: str | Path) -> bool:
+    """Whether a picture file, whole, has more than 8 bits a channel."""
+    if data.startswith(PNG):
+        return data[24] == 16
+    if data.startswith(_NEVER_DEEP):
         return False
-    if head.startswith(_PNG):
-        return len(head) > 24 and head[24] == 16
-    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        array = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        return array is not None and array.dtype != np.uint8
-    return False
+    return decode(data, path, cv2.IMREAD_UNCHANGED).dtype != np.uint8
 
 
-def _check_kind(path: Path, head: bytes, channels: int | None) -> None:
+def _check_kind(path: Path, data: bytes, channels: int | None) -> None:
     """Refuse several frames, and a fourth band that says something."""
-    if head.startswith(_PNG):
-        chunks = head.partition(b"IDAT")[0]
-        transparent = len(head) > 25 and (head[25] in (4, 6) or b"tRNS" in chunks)
+    if data.startswith(PNG):
+        chunks = data[: data.index(b"IDAT")]
+        transparent = data[25] in (4, 6) or b"tRNS" in chunks
         if not transparent and b"acTL" not in chunks:
             return
     try:
@@ -131,11 +120,11 @@ def _check_kind(path: Path, head: bytes, channels: int | None) -> None:
                 )
             if channels is None and picture.has_transparency_data:
                 _check_opaque(path, picture)
-    except UnidentifiedImageError:  # A kind that OpenCV alone reads, or none.
+    except UnidentifiedImageError:  # TIFF of bands that OpenCV alone reads.
         return
     except DataError:
         raise
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # Pillow's parsers raise errors of many kinds.
         raise DataError(f"'{path}' is damaged ({error}); get it again") from error
 
 
@@ -156,12 +145,7 @@ def _read_bands(path: Path, channels: int | None) -> NDArray:
     if path.suffix.lower() == ".npy":
         array = _read_stored(path)
     else:
-        stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        if stored is None:
-            raise DataError(
-                f"'{path}' cannot be decoded as a picture; give a PNG or .npy file"
-            )
-        array = stored
+        array = decode(read_whole(path), path, cv2.IMREAD_UNCHANGED)
         if array.ndim == 3 and array.shape[2] in (3, 4):
             array = array[..., [2, 1, 0, 3][: array.shape[2]]]
         turned = orientation(path)
@@ -174,15 +158,15 @@ def _read_bands(path: Path, channels: int | None) -> NDArray:
     if array.ndim != 3 or array.shape[2] != (channels or 3):
         raise DataError(
             f"'{path}' has the shape {array.shape}, expected (H, W, {channels or 3}) "
-            f"as image_channels={channels} says"
+            f"as image_channels={channels} or image_extra says; bands of several files "
+            "are stacked into one: np.save('picture.npy', np.dstack([rgb, fourth]))"
         )
     return array
 
 
 def _read_stored(path: Path) -> NDArray:
     try:
-        with open(path, "rb") as file:
-            return np.lib.format.read_array(file, allow_pickle=False)
+        return read_npy(path)
     except (ValueError, OSError, EOFError) as error:
         raise DataError(f"'{path}' cannot be read ({error})") from error
 

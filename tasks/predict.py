@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,18 @@ from mmengine.dataset import Compose
 from mmengine.model import BaseModel
 from mmseg.structures import SegDataSample
 
-from cmim.engine.config import require_parts
+from cmim.data_parts import data_parts, named_classes
+from cmim.engine.config import (
+    ConfigError,
+    pipelines_of,
+    require_parts,
+    task_model_config,
+)
+from cmim.engine.config_classes import class_counts
+from cmim.engine.loader_options import LOADERS
 from tasks.datasets.errors import DataError
 from tasks.datasets.image_folder import find_pictures
 from tasks.datasets.label_values import codes_of, coloured
-from tasks.datasets.nyu40 import NYU40_CLASSES
 from tasks.picture_files import read_picture
 from tasks.transforms.augment import fit_shorter
 
@@ -29,31 +37,50 @@ def network_size(config: Config) -> tuple[int, int] | int | None:
     Returns:
         ``(H, W)``, or the shorter side, or None for any size.
     """
-    require_parts(config, "test_dataloader.dataset.pipeline")
-    for transform in config.test_dataloader.dataset.pipeline:
+    pipelines_of(config, "test_dataloader")
+    return _agreed(config, "the input size", _size_of)
+
+
+def _size_of(part: Any) -> Any:
+    for transform in part["pipeline"]:
         if "size" in transform or "shorter" in transform:
             return transform.get("size") or transform.get("shorter")
     return None
 
 
-def class_names(config: Config) -> Sequence[str]:
-    """Class names of a config's test data, the 40 classes of NYUv2 by default."""
-    require_parts(config, "test_dataloader.dataset")
-    metainfo = config.test_dataloader.dataset.get("metainfo") or {}
-    return metainfo.get("classes", NYU40_CLASSES)
+def class_names(config: Config, count: int | None = None) -> list[str]:
+    """Class names of a config's data, numbers where it names none.
+
+    Args:
+        config: Its test data are asked first, then those for validation and training.
+        count: Number of classes; that of the model's head when None.
+
+    Examples:
+        >>> class_names(Config(dict(model=dict(
+        ...     backbone={}, decode_head=dict(num_classes=2)))))
+        ['class 0', 'class 1']
+    """
+    for loader in reversed(LOADERS):
+        for names in named_classes(config, loader).values():
+            return names
+    if count is None and config.get("model"):
+        count = next(iter(class_counts(task_model_config(config)).values()), 0)
+    return [f"class {number}" for number in range(count or 0)]
 
 
 def class_colours(config: Config) -> Sequence[Sequence[int]] | None:
     """Colours that a config gives its classes, to draw with or in the label files."""
-    require_parts(config, "test_dataloader.dataset")
-    dataset = config.test_dataloader.dataset
-    palette = (dataset.get("metainfo") or {}).get("palette")
-    values = dataset.get("label_values")
-    if (
-        palette is None
-        and values
-        and coloured(values, dataset.get("void_values") or ())
-    ):
+    for loader in reversed(LOADERS):
+        for _, part in data_parts(config, loader):
+            if colours := _colours_of(part):
+                return colours
+    return None
+
+
+def _colours_of(part: Any) -> Sequence[Sequence[int]] | None:
+    palette = (part.get("metainfo") or {}).get("palette")
+    values = part.get("label_values")
+    if palette is None and values and coloured(values, part.get("void_values") or ()):
         # Of a class of several colours the first one.
         codes = [codes_of(value, as_colour=True)[0] for value in values]
         return [[code >> 16, code >> 8 & 255, code & 255] for code in codes]
@@ -62,9 +89,29 @@ def class_colours(config: Config) -> Sequence[Sequence[int]] | None:
 
 def picture_kind(config: Config) -> dict[str, int | None]:
     """How a config's test pictures are read: ``channels`` and ``white``."""
-    dataset = config.test_dataloader.dataset
-    names = ("channels", "white")
-    return {name: dataset.get(f"image_{name}") for name in names}
+    read = {name: f"image_{name}" for name in ("channels", "white")}
+    kind = {
+        name: _agreed(config, option, methodcaller("get", option))
+        for name, option in read.items()
+    }
+    if _agreed(config, "image_extra", methodcaller("get", "image_extra")):
+        # The picture and its fourth band have to come in one file here.
+        kind["channels"] = 4
+    return kind
+
+
+def _agreed(config: Config, what: str, read: Callable[[Any], Any]) -> Any:
+    """What all test data sets say, as a picture on its own belongs to none of them."""
+    require_parts(config, "test_dataloader.dataset")
+    (place, first), *others = data_parts(config, "test_dataloader")
+    for other, part in others:
+        if read(part) != read(first):
+            raise ConfigError(
+                f"{place} and {other} differ in {what} ({read(first)!r} and "
+                f"{read(part)!r}), so that pictures of neither have none: give both "
+                "the same, or let test_dataloader.dataset be one data set"
+            )
+    return read(first)
 
 
 def image_files(paths: Sequence[str | Path]) -> list[Path]:
@@ -104,15 +151,15 @@ def classify_image(
     Raises:
         DataError: The file is missing or no picture.
     """
-    require_parts(config, "test_dataloader.dataset.pipeline")
-    dataset = config.test_dataloader.dataset
-    sample = Compose(dataset.pipeline)(dict(img_path=str(path)))
+    pipelines_of(config, "test_dataloader")
+    pipeline = _agreed(config, "the pipeline", lambda part: part["pipeline"])
+    sample = Compose(pipeline)(dict(img_path=str(path)))
     batch = {name: [part] for name, part in sample.items()}
     logits = model.test_step(batch)[0].pred_logits
     best = logits.softmax(dim=0).topk(min(count, len(logits)))
-    names = (dataset.get("metainfo") or {}).get("classes") or range(len(logits))
+    names = class_names(config, len(logits))
     pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    return [(str(names[index]), share) for index, share in pairs]
+    return [(names[index], share) for index, share in pairs]
 
 
 @torch.inference_mode()

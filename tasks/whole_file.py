@@ -1,58 +1,143 @@
-"""Picture files that end too early or claim too much are refused undecoded."""
+"""The door of every picture file: whole, of a known kind and size, or refused."""
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from tasks.datasets.errors import DataError
+from tasks.picture_structure import JPEG, PNG, StructureError, jpeg_size, png_size
 
 #: Pixels of the largest picture that is read: Pillow's own bound against bombs.
 MOST_PIXELS = 1024 * 1024 * 1024 // 4 // 3
-# First bytes of a kind of file, and what stands at its end.
-_ENDS = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG\r\n\x1a\n": b"IEND"}
-_TAIL = 4096
+MOST_BYTES = 1 << 30
+# Pillow's names of what is read beside PNG and JPEG.
+_OTHER_KINDS = ("BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000", "AVIF")
+# TIFF and BigTIFF, of either order of bytes.
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_KINDS = "PNG, JPEG, BMP, TIFF, WebP, GIF, PPM, JPEG 2000, AVIF"
 
 
-def check_file(path: str | Path) -> None:
-    """Refuse a picture that OpenCV would fill with grey, or that fills the memory.
+def read_whole(path: str | Path) -> bytes:
+    """A picture file, looked at without decoding a pixel.
 
-    Reads the header and the end of the file. Only where the mark of the end is missing
-    there (programs append data of their own) the picture is decoded to be sure.
+    PNG: all checksums. JPEG: all segments up to the end, and no hole of zeros. Of all
+    kinds: the size in pixels. The rest is :func:`tasks.picture_decoder.decode`'s.
 
     Args:
         path: A file that exists.
 
+    Returns:
+        Its content.
+
     Raises:
-        DataError: A part of the file is missing, or it has more than ``MOST_PIXELS``.
+        DataError: A part of the file is missing or changed, it is of no kind that is
+            read, or claims more than ``MOST_PIXELS``; the message names the file.
+
+    Examples:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.png"
+        >>> Image.new("L", (2, 2)).save(path)
+        >>> len(read_whole(path)) == path.stat().st_size
+        True
     """
-    with open(path, "rb") as file:
-        head = file.read(8)
-        size = file.seek(0, 2)
-        file.seek(max(0, size - _TAIL))
-        tail = file.read()
-    ends = [end for start, end in _ENDS.items() if head.startswith(start)]
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
-                width, height = picture.size
-                if width * height > MOST_PIXELS:
-                    raise DataError(
-                        f"'{path}' says that it has {height}x{width} pixels (rows x "
-                        f"columns); pictures of up to {MOST_PIXELS} pixels are read: "
-                        "cut or shrink it"
-                    )
-                if ends and ends[0] not in tail:
-                    picture.load()
-    except UnidentifiedImageError:  # A kind that OpenCV alone reads.
-        return
+        data = _read(path)
+    except OSError as error:
+        raise DataError(f"'{path}' cannot be read ({error})") from error
+    check_content(data, path)
+    return data
+
+
+def check_content(data: bytes, path: str | Path) -> None:
+    """Likewise for a file that has been read already; see :func:`read_whole`."""
+    if not data:
+        raise DataError(f"'{path}' is empty; get it again")
+    try:
+        if data.startswith(PNG):
+            width, height = png_size(data)
+        elif data.startswith(JPEG):
+            width, height = jpeg_size(data)
+        else:
+            width, height = _size(data)
+    except UnidentifiedImageError as error:
+        raise DataError(
+            f"'{path}' cannot be decoded as a picture: it is damaged or of another "
+            f"kind than {_KINDS}; get it again or save it as PNG"
+        ) from error
     except Image.DecompressionBombError as error:
         raise DataError(
             f"'{path}' says that it has more than twice the {MOST_PIXELS} pixels that "
             "are read: cut or shrink it"
         ) from error
-    except (OSError, SyntaxError) as error:
+    except Exception as error:  # Pillow's parsers raise errors of many kinds.
         raise DataError(f"'{path}' is damaged ({error}); get it again") from error
+    if width * height > MOST_PIXELS:
+        raise DataError(
+            f"'{path}' says that it has {height}x{width} pixels (rows x columns); "
+            f"pictures of up to {MOST_PIXELS} pixels are read: cut or shrink it"
+        )
+
+
+def check_whole(path: str | Path) -> None:
+    """Let a second decoder judge a file, too, for checks and not for training.
+
+    Args:
+        path: A picture; ``.npy`` files are left alone.
+
+    Raises:
+        DataError: The file is damaged; the message names it.
+    """
+    if Path(path).suffix.lower() == ".npy":
+        return
+    data = read_whole(path)
+    try:
+        with _opened(data) as picture:
+            picture.load()
+    except UnidentifiedImageError:  # TIFF of bands that OpenCV alone reads.
+        return
+    except Exception as error:
+        raise DataError(f"'{path}' is damaged ({error}); get it again") from error
+
+
+def _read(path: str | Path) -> bytes:
+    with open(path, "rb") as file:
+        size = file.seek(0, 2)
+        if size > MOST_BYTES:
+            raise DataError(
+                f"'{path}' has {size} bytes; pictures of up to {MOST_BYTES} are read: "
+                "cut or shrink it"
+            )
+        file.seek(0)
+        return file.read()
+
+
+def _opened(data: bytes) -> Image.Image:
+    with warnings.catch_warnings():
+        # Its size is compared with the same bound here; damage is an error below.
+        warnings.simplefilter("ignore")
+        return Image.open(io.BytesIO(data), formats=("PNG", "JPEG", *_OTHER_KINDS))
+
+
+def _size(data: bytes) -> tuple[int, int]:
+    try:
+        with _opened(data) as picture:
+            return picture.size
+    except UnidentifiedImageError:
+        if data[:4] not in _TIFF:
+            raise
+    # Of bands that OpenCV alone reads.
+    header = data[: 16 if data[2:4] in (b"+\0", b"\0+") else 8]
+    directory = ImageFileDirectory_v2(header)
+    file = io.BytesIO(data)
+    file.seek(directory.next)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        directory.load(file)
+    if 256 not in directory or 257 not in directory:
+        raise StructureError("its header is missing")
+    return int(directory[256]), int(directory[257])

@@ -19,6 +19,7 @@ every_file = pytest.mark.parametrize(
 LOWER = {"functional", "methods", "layers", "encoders", "contrast", "models"}
 LOWER |= {"regularizers", "checkpoint", "naming", "distill", "analysis", "deploy"}
 LOWER |= {"safe_loading", "digest", "json_file", "finite", "identity"}
+LOWER |= {"data_parts"}
 ALLOWED: dict[str, set[str]] = {
     "functional": set(),
     "guards": set(),
@@ -31,7 +32,8 @@ ALLOWED: dict[str, set[str]] = {
     "checkpoint": {"torch_file", "finite"},
     "safe_loading": {"checkpoint"},
     "naming": set(),
-    "identity": set(),
+    "data_parts": set(),
+    "identity": {"data_parts"},
     "methods": {"functional", "naming"},
     "layers": {"functional", "methods"},
     "encoders": {"functional", "methods", "layers", "checkpoint", "safe_loading"},
@@ -42,6 +44,7 @@ ALLOWED: dict[str, set[str]] = {
         "contrast",
         "regularizers",
         "checkpoint",
+        "identity",
         "safe_loading",
         "distill",
         "naming",

@@ -49,9 +49,9 @@ def train_and_test(task: str, data: str, work_dir: str, extra: list[str]) -> dic
 
 def picture(data: str, work_dir: str, frames: int = 6) -> Path:
     """Image, true and predicted classes, true and predicted depth, side by side."""
-    import cv2
     import numpy as np
 
+    from tasks.picture_decoder import decode
     from tasks.pictures import (
         colour_classes,
         colour_depth,
@@ -59,14 +59,18 @@ def picture(data: str, work_dir: str, frames: int = 6) -> Path:
         read_image,
         write_image,
     )
+    from tasks.whole_file import read_whole
+
+    def stored(path: Path) -> np.ndarray:
+        return decode(read_whole(path), path, -1)
 
     def labels(path: Path) -> np.ndarray:
-        return colour_classes(cv2.imread(str(path), -1) - np.uint8(1))
+        return colour_classes(stored(path) - np.uint8(1))
 
     names = (ROOT / data / "test.txt").read_text().split()
     rows = []
     for name in names[:: max(1, len(names) // frames)][:frames]:
-        truth = cv2.imread(str(ROOT / data / "depth" / f"{name}.png"), -1)
+        truth = stored(ROOT / data / "depth" / f"{name}.png")
         guess = ROOT / work_dir / "depth" / "predictions" / f"{name}_depth.png"
         near, far = float(truth.min()), float(truth.max())
         classes = ROOT / work_dir / "seg" / "predictions" / f"{name}_labels.png"
@@ -76,7 +80,7 @@ def picture(data: str, work_dir: str, frames: int = 6) -> Path:
                 labels(ROOT / data / "labels40" / f"{name}.png"),
                 labels(classes),
                 colour_depth(truth, near, far),
-                colour_depth(cv2.imread(str(guess), -1), near, far),
+                colour_depth(stored(guess), near, far),
             ]
         )
     target = ROOT / work_dir / "predictions.png"

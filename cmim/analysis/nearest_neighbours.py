@@ -80,7 +80,10 @@ def as_pair(x: ArrayLike, y: ArrayLike, least: int) -> tuple[Floats, Floats]:
 def check_neighbours(neighbours: int, least: int = 1) -> None:
     """Refuse a number of neighbours that is no integer from ``least`` on."""
     try:
-        whole = operator.index(neighbours)
+        # True is an integer to Python, and a switch to whoever writes it.
+        whole = (
+            least - 1 if isinstance(neighbours, bool) else operator.index(neighbours)
+        )
     except TypeError:
         whole = least - 1
     if whole < least:

@@ -36,7 +36,8 @@ def linear_cka(x: ArrayLike, y: ArrayLike, debiased: bool = True) -> float:
     Raises:
         ValueError: Fewer than 4 samples, lengths that differ, values that are not
             finite, features that are constant, or (``debiased``) ones that vary in so
-            few samples that their similarity with themselves is not above 0.
+            few samples, as one alone, that their similarity with themselves is 0 and
+            the quotient 0 / 0.
 
     References:
         Kornblith et al., Similarity of Neural Network Representations Revisited, ICML
@@ -57,22 +58,29 @@ def linear_cka(x: ArrayLike, y: ArrayLike, debiased: bool = True) -> float:
         1.0
     """
     x, y = as_pair(x, y, 4)
-    x, y = _centered(x, "x"), _centered(y, "y")
+    (x, noise_x), (y, noise_y) = _centered(x, "x"), _centered(y, "y")
     similarity = _unbiased_hsic if debiased else _squared_product
     own = {"x": similarity(x, x), "y": similarity(y, y)}
+    noise = {"x": noise_x, "y": noise_y}
     for name, value in own.items():
-        # The unbiased estimate of a positive number may fall below 0.
-        if not value > 0:
+        # A sum of squares, so that it is 0 up to the rounding of its terms.
+        if value <= noise[name]:
             raise ValueError(
                 f"{name} varies in so few of its {len(x)} samples that its unbiased "
-                "similarity with itself is not positive: take more samples, or "
-                "debiased=False"
+                "similarity with itself is 0, and nothing can be compared with it: "
+                "take more samples, or debiased=False"
             )
     return float(similarity(x, y) / (np.sqrt(own["x"]) * np.sqrt(own["y"])))
 
 
-def _centered(samples: Floats, name: str) -> Floats:
-    """Without the mean; largest value 1, which only guards against overflow."""
+def _centered(samples: Floats, name: str) -> tuple[Floats, float]:
+    """Without the mean, largest value 1; and what rounding adds to its self-similarity.
+
+    A large mean leaves little of the digits of what varies around it.
+    """
+    # Sums and differences of the largest numbers would overflow; a power of two
+    # changes no bit of what is left.
+    samples = np.ldexp(samples, -int(np.frexp(np.abs(samples).max())[1]))
     # A sum rounds: the mean of many equal numbers is beside them, and what is left
     # of a constant would be taken for its variation.
     samples = samples - samples.mean(0).clip(samples.min(0), samples.max(0))
@@ -82,7 +90,9 @@ def _centered(samples: Floats, name: str) -> Floats:
             f"{name} is constant over its {len(samples)} samples: nothing to compare; "
             "leave this layer out"
         )
-    return samples / size
+    samples = samples / size
+    rounding = 8 * len(samples) * np.finfo(np.float64).eps / min(size, 1.0)
+    return samples, float(rounding * (samples * samples).sum() ** 2)
 
 
 def _squared_product(x: Floats, y: Floats) -> float:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmseg.registry import MODELS
 from torch import Tensor, nn
@@ -141,21 +139,13 @@ def load_exported(
         threads: CPU threads of the engine.
         options: Further options of the engine.
         identity: :func:`cmim.identity.identity_of` the config in use; what the file
-            says of itself must be the same. A file that says nothing is taken with a
-            warning.
+            says of itself must be the same, see :func:`check_identity`.
 
     Raises:
         ExportError: The file is missing, no model, or one of other tasks.
     """
     engine = Engine(path, threads, options)
-    if identity is not None and engine.identity is None:
-        print_log(
-            f"{path} does not say of which task it is, so it is not compared with the "
-            "config; export it again for that",
-            logger="current",
-            level=logging.WARNING,
-        )
-    elif identity is not None:
+    if identity is not None:
         try:
             check_identity(identity, engine.identity, path)
         except ValueError as error:

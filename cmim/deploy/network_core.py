@@ -62,7 +62,7 @@ def normalisation(model: BaseModel) -> dict[str, list[float]]:
         model: The task model.
 
     Returns:
-        Three numbers each; empty for a model that takes images as they are.
+        A number for each band; empty for a model that takes images as they are.
     """
     prepare = model.data_preprocessor
     return {

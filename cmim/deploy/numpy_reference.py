@@ -13,7 +13,9 @@ outside of the image would need a second product.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import sys
 import time
 import zipfile
@@ -29,20 +31,17 @@ except ModuleNotFoundError:
 
 FORMAT, VERSION = "cmim-raw", 1
 PROGRAM = "program"
+DIGEST = re.compile(rb'(?<="sha256":")[0-9a-f]{64}')
 # Weights hardly compress: a file that unpacks to more than this is no network.
 LARGEST_RATIO, ALWAYS_READ = 20, 2**26
 
 
 class RawNetworkError(ValueError):
-    """A file, or an input, that is not what it should be."""
+    """A file or an input that is not what it should be."""
 
 
 def unpack_signs(bits: np.ndarray, channels: int) -> np.ndarray:
-    """Signs, float32 ``(O, I, kh, kw)``; bit 1 is +1, the first channel the lowest bit.
-
-    Args:
-        bits: uint8 ``(O, kh, kw, ceil(I / 8))``.
-        channels: I.
+    """uint8 ``(O, kh, kw, ceil(I / 8))`` to float32 ``(O, I, kh, kw)``: bit 1 is +1.
 
     Examples:
         >>> unpack_signs(np.array([[[[13]]]], np.uint8), 4).ravel().tolist()
@@ -96,10 +95,6 @@ def per_channel(values: np.ndarray, x: np.ndarray) -> np.ndarray:
     return values.reshape(-1, *[1] * (x.ndim - 2))
 
 
-def affine(step: dict, arrays: dict, x: np.ndarray) -> np.ndarray:
-    return x * per_channel(arrays["scale"], x) + per_channel(arrays["shift"], x)
-
-
 def pooled(x: np.ndarray, step: dict, outside: float) -> np.ndarray:
     (top, left), (bottom, right) = step["begin"], step["end"]
     pads = ((0, 0), (0, 0), (top, bottom), (left, right))
@@ -110,11 +105,6 @@ def pooled(x: np.ndarray, step: dict, outside: float) -> np.ndarray:
 def avg_pool(step: dict, arrays: dict, x: np.ndarray) -> np.ndarray:
     inside = pooled(np.ones_like(x[:1, :1]), step, 0).sum(axis=(4, 5))
     return pooled(x, step, 0).sum(axis=(4, 5)) / inside
-
-
-def mean(step: dict, arrays: dict, x: np.ndarray) -> np.ndarray:
-    axes = tuple(axis + 1 for axis in step["axes"])  # they do not count the images
-    return x.mean(axis=axes).reshape(len(x), *step["shape"])
 
 
 def take(step: dict, arrays: dict, x: np.ndarray) -> np.ndarray:
@@ -129,7 +119,9 @@ OPERATORS: dict[str, Callable[..., np.ndarray]] = {
         convolve(x, arrays["weight"], step) + per_channel(arrays["bias"], x)
     ),
     "linear": lambda step, arrays, x: x @ arrays["weight"].T + arrays["bias"],
-    "affine": affine,
+    "affine": lambda step, arrays, x: (
+        x * per_channel(arrays["scale"], x) + per_channel(arrays["shift"], x)
+    ),
     "constant": lambda step, arrays: arrays["value"][None],
     "add": lambda step, arrays, x, y: x + y,
     "subtract": lambda step, arrays, x, y: x - y,
@@ -144,7 +136,9 @@ OPERATORS: dict[str, Callable[..., np.ndarray]] = {
     "absolute": lambda step, arrays, x: np.abs(x),
     "max_pool": lambda step, arrays, x: pooled(x, step, -np.inf).max(axis=(4, 5)),
     "avg_pool": avg_pool,
-    "mean": mean,
+    "mean": lambda step, arrays, x: x.mean(
+        axis=tuple(axis + 1 for axis in step["axes"])  # they do not count the images
+    ).reshape(len(x), *step["shape"]),
     "concat": lambda step, arrays, *xs: np.concatenate(xs, axis=step["axis"] + 1),
     "slice": take,
     "pad": lambda step, arrays, x: np.pad(
@@ -179,13 +173,14 @@ class Network:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(3, H, W)``."""
+        """``(C, H, W)``: three bands, or as many as the network was trained on."""
         return tuple(self.document["input"]["shape"])
 
     def normalise(self, images: np.ndarray) -> np.ndarray:
-        """RGB, uint8 ``([N,] H, W, 3)``, as the network's input ``(N, 3, H, W)``."""
-        if images.ndim not in (3, 4) or images.shape[-1] != 3:
-            raise RawNetworkError(f"images are {images.shape}, not ([N,] H, W, 3)")
+        """uint8 ``([N,] H, W, C)``, RGB first, as the input ``(N, C, H, W)``."""
+        n = self.input_shape[0]
+        if images.ndim not in (3, 4) or images.shape[-1] != n:
+            raise RawNetworkError(f"images are {images.shape}, not ([N,] H, W, {n})")
         if images.dtype != np.uint8:
             raise RawNetworkError(f"images are {images.dtype}; give uint8, 0 to 255")
         given = self.document["input"]
@@ -194,19 +189,11 @@ class Network:
         return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
 
     def run(self, images: np.ndarray) -> Any:
-        """The network's output, a tuple where it has several.
-
-        Args:
-            images: float32 ``(N, 3, H, W)``, normalised.
-
-        Raises:
-            RawNetworkError: Images of another size, or a step that cannot be run.
-        """
+        """float32 ``(N, C, H, W)``, normalised, to the output, a tuple of several."""
         if images.ndim != 4 or images.shape[1:] != self.input_shape:
-            takes = f"this network takes {self.input_shape} each, behind their number"
-            raise RawNetworkError(
-                f"images are {images.shape}; {takes}: export it with another --size"
-            )
+            takes = f"takes (N, C, H, W) of {self.input_shape}"
+            wanted = f"this network {takes}: export it with another --size"
+            raise RawNetworkError(f"images are {images.shape}; {wanted}")
         values = {self.document["input"]["name"]: np.asarray(images, np.float32)}
         outputs = self.document["outputs"]
         for k, step in enumerate(self.steps):
@@ -220,6 +207,15 @@ class Network:
         return results[0] if len(results) == 1 else results
 
 
+def digest_of(text: bytes, arrays: dict[str, np.ndarray]) -> str:
+    """SHA-256 of the program, with zeros for its digest, and of the arrays by name."""
+    found = hashlib.sha256(DIGEST.sub(b"0" * 64, text))
+    for name, array in sorted(arrays.items()):
+        header = f"{name} {array.dtype.str} {list(array.shape)}\n"
+        found.update(header.encode() + array.tobytes())
+    return found.hexdigest()
+
+
 def load_network(path: str | Path) -> Network:
     """Read a ``.npz``, executing nothing; ``RawNetworkError`` if it is none of ours."""
     if not Path(path).is_file():
@@ -228,11 +224,16 @@ def load_network(path: str | Path) -> Network:
         check_archive(path)
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-        return Network(json.loads(bytes(arrays.pop(PROGRAM))), arrays)
+        text = bytes(arrays.pop(PROGRAM))
+        network = Network(json.loads(text), arrays)
+        # Files from before there was one have no digest.
+        if network.document.get("sha256", "") not in ("", digest_of(text, arrays)):
+            raise RawNetworkError("its digest is another one")
     except Exception as error:
         # A damaged file fails in any way: zlib, zip, JSON, headers of arrays.
         what = str(error) or type(error).__name__
         raise RawNetworkError(f"{path} is damaged or no raw network: {what}") from None
+    return network
 
 
 def check_archive(path: str | Path) -> None:
@@ -270,10 +271,11 @@ def check_document(document: Any, arrays: dict[str, np.ndarray]) -> None:
 
 
 def main(words: list[str]) -> None:
-    """List a file's steps, and time it on an image: uint8 ``(H, W, 3)``, ``.npy``."""
+    """List a file's steps, and time it on an image: uint8 ``(H, W, C)``, ``.npy``."""
     if not words or len(words) > 2 or words[0].startswith("-"):
         raise RawNetworkError("usage: python numpy_reference.py MODEL.npz [PHOTO.npy]")
     network = load_network(words[0])
+    print(json.dumps(network.document.get("identity", "it says of no task")))
     for step in network.steps:
         shape = "x".join(map(str, step["shape"]))
         print(f"{step['op']:12s} {shape:14s} {step.get('name', '')}")

@@ -9,18 +9,21 @@ network.
 from __future__ import annotations
 
 import copy
+import json
 import logging
 import warnings
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cmim.deploy.binary_layer import BinaryLayer
+from cmim.deploy.binary_layer import BinaryLayer, ExportError
 from cmim.deploy.packed_conv import PackedConv
+from cmim.deploy.seal import EMPTY, KEY, check_seal, seal
 from cmim.functional.rotation import sample_mean
+from cmim.identity import check_identity
 
 OPSET = 18
 
@@ -99,8 +102,9 @@ def save_onnx(
     example: Tensor,
     path: str | Path,
     normalisation: dict[str, list[float]] | None = None,
+    identity: dict[str, Any] | None = None,
 ) -> None:
-    """Write a packed network as ONNX, in one file.
+    """Write a packed network as ONNX, in one file, with a digest (``cmim.sha256``).
 
     Args:
         core: Made by :func:`cmim.deploy.packed_conv.pack_network`.
@@ -108,6 +112,8 @@ def save_onnx(
         path: The ``.onnx`` file.
         normalisation: ``mean`` and ``std`` of RGB of 0 to 255, which the file's
             metadata repeat as ``cmim.mean`` and ``cmim.std``.
+        identity: :func:`cmim.identity.identity_of` its config, kept as JSON in
+            ``cmim.identity``.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     # The exporter reports its progress and its optional parts.
@@ -126,4 +132,29 @@ def save_onnx(
     for name, values in (normalisation or {}).items():
         text = " ".join(f"{value:g}" for value in values)
         program.model.metadata_props[f"cmim.{name}"] = text
+    if identity is not None:
+        program.model.metadata_props["cmim.identity"] = json.dumps(identity)
+    program.model.metadata_props[f"cmim.{KEY}"] = EMPTY
     program.save(str(path), external_data=False)
+    seal(path)
+
+
+def check_onnx(path: str | Path, identity: dict[str, Any]) -> None:
+    """Refuse an ``.onnx`` that is damaged or of another task.
+
+    Args:
+        path: The file.
+        identity: :func:`cmim.identity.identity_of` the config in use.
+
+    Raises:
+        ExportError: It is not as it was exported, or says that it answers other things.
+    """
+    import onnx
+
+    check_seal(path)
+    entries = onnx.load(str(path), load_external_data=False).metadata_props
+    saved = {entry.key: entry.value for entry in entries}.get("cmim.identity")
+    try:
+        check_identity(identity, None if saved is None else json.loads(saved), path)
+    except ValueError as error:
+        raise ExportError(str(error)) from None

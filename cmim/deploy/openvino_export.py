@@ -60,7 +60,7 @@ def describe(
     """Note in the exported model how its images are normalised: RGB of 0 to 255.
 
     Args:
-        converted: Gets ``cmim/mean`` and ``cmim/std``, three numbers each; the outputs
+        converted: Gets ``cmim/mean`` and ``cmim/std``, a number a band; the outputs
             of a joint model the names ``cmim.TASK``.
         model: The task model it was made of.
         identity: :func:`cmim.identity.identity_of` its config, kept as JSON in

@@ -15,7 +15,14 @@ from typing import Any
 import numpy as np
 
 from cmim.deploy.binary_layer import BinaryLayer
-from cmim.deploy.numpy_reference import FORMAT, PROGRAM, VERSION, Network
+from cmim.deploy.numpy_reference import (
+    DIGEST,
+    FORMAT,
+    PROGRAM,
+    VERSION,
+    Network,
+    digest_of,
+)
 
 INPUT = "image"
 
@@ -64,16 +71,18 @@ class Program:
     """A network for normalised images.
 
     Attributes:
-        input_shape: ``(3, H, W)``.
+        input_shape: ``(C, H, W)``.
         steps: In the order in which they run.
         outputs: Names of the values that the network gives.
-        normalisation: ``mean`` and ``std`` of RGB of 0 to 255, three numbers each.
+        normalisation: ``mean`` and ``std`` of RGB of 0 to 255, a number for each band.
+        identity: What the network answers (:mod:`cmim.identity`), or None.
     """
 
     input_shape: tuple[int, ...]
     steps: tuple[Step, ...]
     outputs: tuple[str, ...]
     normalisation: dict[str, list[float]] = field(default_factory=dict)
+    identity: dict[str, Any] | None = None
 
     def pack(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The document and the arrays that it names, as they are stored."""
@@ -91,7 +100,8 @@ class Program:
                 arrays=keys,
             )
             steps.append(row | step.options)
-        image = dict(mean=[0.0] * 3, std=[1.0] * 3) | self.normalisation
+        bands = self.input_shape[0]
+        image = dict(mean=[0.0] * bands, std=[1.0] * bands) | self.normalisation
         document = dict(
             format=FORMAT,
             version=VERSION,
@@ -99,6 +109,8 @@ class Program:
             steps=steps,
             outputs=list(self.outputs),
         )
+        if self.identity is not None:
+            document["identity"] = self.identity
         return document, arrays
 
     def network(self) -> Network:
@@ -106,10 +118,12 @@ class Program:
         return Network(*self.pack())
 
     def save(self, path: str | Path) -> None:
-        """Write a raw network file; equal programs give equal bytes."""
+        """Write a raw network file with a digest; equal programs give equal bytes."""
         document, arrays = self.pack()
-        text = json.dumps(document, allow_nan=False, separators=(",", ":"))
-        arrays[PROGRAM] = np.frombuffer(text.encode(), np.uint8)
+        document |= dict(sha256="0" * 64)
+        text = json.dumps(document, allow_nan=False, separators=(",", ":")).encode()
+        text = DIGEST.sub(digest_of(text, arrays).encode(), text)
+        arrays[PROGRAM] = np.frombuffer(text, np.uint8)
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with open(path, "wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)

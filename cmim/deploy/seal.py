@@ -1,4 +1,4 @@
-"""A digest in an exported model's ``.xml``, over the ``.xml`` and its ``.bin``.
+"""A digest in an exported file: ``.xml``, over it and its ``.bin``, or ``.onnx``.
 
 The engine reads whatever numbers stand in these files. A copy that was cut short, a
 flipped bit or the ``.bin`` of another export would give wrong figures in silence.
@@ -9,16 +9,22 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-
-import openvino as ov
+from typing import TYPE_CHECKING
 
 from cmim.deploy.binary_layer import ExportError
 from cmim.digest import sha256_of
 
+if TYPE_CHECKING:
+    import openvino as ov
+
 KEY = "sha256"
 # What stands in the digest's place while it is computed.
-_EMPTY = "0" * 64
-_SEAL = re.compile(rb'<sha256 value="([0-9a-f]{64})"')
+EMPTY = "0" * 64
+# The digest and what is in front of it; in protocol buffers its length, "@", is, too.
+_SEALS = {
+    ".xml": re.compile(rb'(?<=<sha256 value=")[0-9a-f]{64}'),
+    ".onnx": re.compile(rb"(?<=cmim\.sha256\x12@)[0-9a-f]{64}"),
+}
 
 
 def prepare_seal(model: ov.Model) -> None:
@@ -27,14 +33,15 @@ def prepare_seal(model: ov.Model) -> None:
     Args:
         model: To be written by ``openvino.save_model``.
     """
-    model.set_rt_info(_EMPTY, ["cmim", KEY])
+    model.set_rt_info(EMPTY, ["cmim", KEY])
 
 
 def seal(path: str | Path) -> None:
-    """Write the digest of saved files into their ``.xml``.
+    """Write the digest of saved files into them.
 
     Args:
-        path: The ``.xml`` of a prepared model; its ``.bin`` lies beside it.
+        path: The ``.xml`` of a prepared model, whose ``.bin`` lies beside it; or an
+            ``.onnx`` whose metadata hold ``EMPTY`` as ``cmim.sha256``.
 
     Raises:
         ExportError: The model was not prepared.
@@ -42,9 +49,9 @@ def seal(path: str | Path) -> None:
     path = Path(path)
     text = path.read_bytes()
     _place(path, text)
-    digest = sha256_of(text, path.with_suffix(".bin"))
+    digest = sha256_of(text, *_weights(path))
     temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(_SEAL.sub(f'<{KEY} value="{digest}"'.encode(), text))
+    temporary.write_bytes(_SEALS[path.suffix].sub(digest.encode(), text))
     os.replace(temporary, path)
 
 
@@ -52,34 +59,41 @@ def check_seal(path: str | Path) -> None:
     """Refuse exported files that are not as they were written.
 
     Args:
-        path: The ``.xml``; its ``.bin`` lies beside it.
+        path: The ``.xml``, whose ``.bin`` lies beside it; or the ``.onnx``.
 
     Raises:
         ExportError: There is no digest, no ``.bin``, or the digest is another one.
     """
     path = Path(path)
-    weights = path.with_suffix(".bin")
-    text = path.read_bytes()
+    text, weights = path.read_bytes(), _weights(path)
     stored = _place(path, text)
-    if not weights.is_file():
+    for file in weights:
+        if not file.is_file():
+            raise ExportError(
+                f"{path} lacks {file.name}, which holds its weights and must lie "
+                "beside it: copy both, or export it again"
+            )
+    empty = _SEALS[path.suffix].sub(EMPTY.encode(), text)
+    if sha256_of(empty, *weights) != stored:
+        both = " and ".join([str(path), *(file.name for file in weights)])
         raise ExportError(
-            f"{path} lacks {weights.name}, which holds its weights and must lie beside "
-            "it: copy both, or export it again"
+            f"{both} are not as they were exported, by their digest: damaged, changed "
+            "or of another export; copy all again, or export again"
         )
-    empty = _SEAL.sub(f'<{KEY} value="{_EMPTY}"'.encode(), text)
-    if sha256_of(empty, weights) != stored:
-        raise ExportError(
-            f"{path} and {weights.name} are not as they were exported, by their "
-            "digest: one of them is damaged, changed or of another export; copy both "
-            "again, or export again"
-        )
+
+
+def _weights(path: Path) -> list[Path]:
+    """Files beside it that belong to it."""
+    return [path.with_suffix(".bin")] if path.suffix == ".xml" else []
 
 
 def _place(path: Path, text: bytes) -> str:
-    found = _SEAL.findall(text)
+    found = _SEALS[path.suffix].findall(text)
     if len(found) != 1:
+        kind = "OpenVINO" if path.suffix == ".xml" else "ONNX"
         raise ExportError(
-            f"{path} is no OpenVINO model with a digest, as tools/export.py writes it "
-            "(since this version): export it again"
+            f"{path} is no {kind} model with a digest, as tools/export.py writes it "
+            "(since this version): export it again, from its checkpoint, by python "
+            f"tools/export.py CONFIG CHECKPOINT --out {path.name}"
         )
     return found[0].decode()

@@ -24,7 +24,8 @@ def load_latent_weights(encoder: nn.Module, path: str | Path) -> None:
     a task's head and the state of losses are ignored, and so are 1x1 shortcuts where
     the encoder's shortcuts have no weights; parameters that only the method adds are
     taken where the file has them and keep their initial values elsewhere; everything
-    else must match: weights, biases and batch-norm statistics.
+    else must match: weights, biases and batch-norm statistics. Classes and pictures of
+    the file are not compared: training goes on from here, on others.
 
     Args:
         encoder: The encoder to fill, in place.

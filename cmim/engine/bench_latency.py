@@ -14,14 +14,17 @@ from mmengine.config import Config
 from torch import Tensor
 from tqdm import tqdm
 
+from cmim.data_parts import data_parts
 from cmim.deploy.cpu_kernels import describe_kernels, has_vector_popcount
-from cmim.engine.config import ConfigError, require_parts, task_model_config
+from cmim.engine.config import ConfigError, pipelines_of, task_model_config
 from cmim.engine.config_place import named_part
 from cmim.engine.export_images import calibration_images
 from cmim.engine.latency_accuracy import measure_accuracy
 from cmim.engine.latency_memory import measure_memory
 from cmim.engine.latency_profile import profile_network
 from cmim.engine.latency_variants import Variant, build_networks, make_variants
+from cmim.identity import identity_of
+from cmim.models.bands import input_bands
 
 BASELINES = {
     "speedup_vs_torch_fp32": "torch_fp32",
@@ -73,13 +76,14 @@ def bench_latency(
     out.mkdir(parents=True, exist_ok=True)
     height, width = size or input_size(config)
     torch.manual_seed(0)
-    example = torch.randn(1, 3, height, width)
     model_config = task_model_config(config)
     if model_config["backbone"].get("init_from"):
         model_config["backbone"]["init_from"] = None
-    binary, twin = build_networks(model_config, checkpoint, twin_checkpoint)
+    identity = identity_of(config)
+    binary, twin = build_networks(model_config, checkpoint, twin_checkpoint, identity)
+    example = torch.randn(1, input_bands(binary), height, width)
     calibration, source = _calibration(config, binary, (height, width))
-    variants = make_variants(binary, twin, calibration, example, out)
+    variants = make_variants(binary, twin, calibration, example, out, identity)
     figures: dict[str, Any] = dict(
         input=list(example.shape), rounds=rounds, calibration=source, threads={}
     )
@@ -107,8 +111,8 @@ def input_size(config: Config) -> tuple[int, int]:
     Raises:
         ConfigError: It does not.
     """
-    require_parts(config, "test_dataloader.dataset.pipeline")
-    for transform in reversed(config.test_dataloader.dataset.pipeline):
+    steps = [t for steps in pipelines_of(config, "test_dataloader") for t in steps]
+    for transform in reversed(steps):
         if transform.get("size"):
             height, width = transform["size"]
             return int(height), int(width)
@@ -129,9 +133,11 @@ def _calibration(
 ) -> tuple[list[Tensor] | None, str]:
     if find_spec("nncf") is None:
         return None, "no 8-bit variants"
-    if not Path(str(config.train_dataloader.dataset.data_root)).is_dir():
+    parts = data_parts(config, "train_dataloader")
+    if not all(Path(str(part.get("data_root"))).is_dir() for _, part in parts):
+        shape = (1, input_bands(model), *size)
         # Time does not depend on the ranges; accuracy does, and needs the data anyway.
-        return [torch.randn(1, 3, *size) for _ in range(4)], "random images"
+        return [torch.randn(shape) for _ in range(4)], "random images"
     return calibration_images(config, model, size, 1, 32), "32 training images"
 
 

@@ -21,7 +21,12 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 from tqdm import trange
 
-from cmim.engine.config import ConfigError, require_parts, task_model_config
+from cmim.engine.config import (
+    ConfigError,
+    pipelines_of,
+    require_parts,
+    task_model_config,
+)
 from cmim.engine.config_place import named_part
 from cmim.models import full_precision_twin
 
@@ -37,21 +42,22 @@ def synthetic_batch(config: Config) -> dict[str, Any]:
     Raises:
         ConfigError: The training pipeline names no ``crop_size``.
     """
-    require_parts(config, "train_dataloader.dataset.pipeline")
+    pipelines = pipelines_of(config, "train_dataloader")
     require_parts(config, "train_dataloader.batch_size")
     loader = config.train_dataloader
-    sizes = [t["crop_size"] for t in loader.dataset.pipeline if "crop_size" in t]
+    sizes = [t["crop_size"] for steps in pipelines for t in steps if "crop_size" in t]
     if not sizes:
         raise ConfigError("the training pipeline names no crop_size to benchmark at")
     height, width = sizes[0]
     task = task_model_config(config)
     heads = task.get("heads", {})
     head = heads.get("seg") or task.get("decode_head") or task.get("head", {})
+    bands = task["backbone"].get("in_channels") or 3
     count = head.get("num_classes", 40)
     generator = torch.Generator().manual_seed(0)
     inputs, samples = [], []
     for place in range(loader.batch_size):
-        image = torch.randint(0, 256, (3, height, width), generator=generator)
+        image = torch.randint(0, 256, (bands, height, width), generator=generator)
         inputs.append(image.to(torch.uint8))
         sample = SegDataSample(
             metainfo=dict(

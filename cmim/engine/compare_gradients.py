@@ -25,6 +25,7 @@ from cmim.analysis.gradient_agreement import (
 )
 from cmim.checkpoint import CheckpointError, load_strictly, read_checkpoint
 from cmim.engine.config import ConfigError
+from cmim.identity import check_identity, identity_of
 
 WHOLE = "encoder"
 PARTNERS = ("latent", "teacher")
@@ -63,6 +64,7 @@ def compare_gradients(
 
     Raises:
         ConfigError: The config adds no losses.
+        ValueError: Checkpoint or teacher is of another task than the config.
     """
     if "partner" not in config.model:
         raise ConfigError(
@@ -117,7 +119,9 @@ def _trained(config: Config, checkpoint: str, teacher: str | None) -> BaseModel 
     The config's own partner comes first, then the others: so that one call compares
     checkpoints of different partners.
     """
-    state = read_checkpoint(checkpoint)["state_dict"]
+    content = read_checkpoint(checkpoint)
+    check_identity(identity_of(config), content.get("identity"), checkpoint)
+    state = content["state_dict"]
     own = config.model["partner"]
     for partner in (own, *(name for name in PARTNERS if name != own)):
         options = copy.deepcopy(config.model)
@@ -138,6 +142,7 @@ def _trained(config: Config, checkpoint: str, teacher: str | None) -> BaseModel 
             if partner == own:
                 raise
             continue
+        model.check_teacher(identity_of(config))
         return model
     return None
 

@@ -14,6 +14,8 @@ from mmengine.runner import Runner
 # Registers all encoders: an override may name one that the config does not import.
 import cmim.encoders
 import cmim.engine.quiet_mmseg  # noqa: F401
+from cmim.data_parts import data_parts
+from cmim.engine.config_bands import fit_bands
 from cmim.engine.config_classes import check_classes
 from cmim.engine.config_error import ConfigError
 from cmim.engine.config_file import read_config_file
@@ -50,8 +52,9 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     Raises:
         ConfigError: No such file, one that cannot be run, a top-level key that nothing
             reads, an override of a part that does not exist, a value that no component
-            can mean, a head with another number of classes than the data, or a
-            ``test_cfg`` of the model that cannot be.
+            can mean, a head with another number of classes than the data,
+            parts for other bands than the encoder's, or a ``test_cfg`` of the model
+            that cannot be.
     """
     path = Path(path)
     config = read_config_file(path)
@@ -70,6 +73,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     fit_loaders(config)
     if config.get("model"):
         fit_test_cfg(task_model_config(config), ConfigError)
+        fit_bands(config, task_model_config(config))
     return config
 
 
@@ -83,9 +87,19 @@ def _move_data(config: Config, data_root: Any) -> None:
         raise ConfigError(f"override 'data_root' must be a folder, got {data_root!r}")
     config.data_root = data_root
     for loader in LOADERS:
-        if config.get(loader) is not None:
-            require_parts(config, f"{loader}.dataset")
-            config[loader].dataset.data_root = data_root
+        if config.get(loader) is None:
+            continue
+        require_parts(config, f"{loader}.dataset")
+        parts = data_parts(config, loader)
+        roots = sorted({str(part.get("data_root")) for _, part in parts})
+        if len(roots) > 1:
+            raise ConfigError(
+                f"override 'data_root' would move {' and '.join(roots)}, which "
+                f"{loader} joins, into one folder; move each part: "
+                f"{parts[0][0]}.data_root=FOLDER"
+            )
+        for _, part in parts:
+            part["data_root"] = data_root
 
 
 def task_model_config(config: Config) -> dict:
@@ -125,6 +139,18 @@ def require_parts(config: Config, *names: str) -> None:
                     f"{', '.join(_names(there)) or 'no parts'}"
                 )
             done.append(part)
+
+
+def pipelines_of(config: Config, loader: str) -> list[Any]:
+    """Transforms of each data set of a loader (:func:`cmim.data_parts.data_parts`).
+
+    Raises:
+        ConfigError: The loader or one of its data sets has none.
+    """
+    require_parts(config, f"{loader}.dataset")
+    parts = data_parts(config, loader)
+    require_parts(config, *(f"{place}.pipeline" for place, _ in parts))
+    return [part["pipeline"] for _, part in parts]
 
 
 def _runner_keys() -> set[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cmim.data_parts import named_classes
 from cmim.engine.config_error import ConfigError
 from cmim.engine.loader_options import LOADERS
 
@@ -16,43 +18,101 @@ def check_classes(config: Any, task: dict) -> None:
         task: The task model without the CMIM wrapper.
 
     Raises:
-        ConfigError: Loaders that name other classes or another order, a head with
+        ConfigError: Data sets that name other classes or another order, a head with
             another number of classes than the data, or a segmentation of one class.
     """
+    # A plain data set is told by its loader, a part of a joined one by its place.
     named = {
-        loader: classes for loader in LOADERS if (classes := _classes(config, loader))
+        loader if place == f"{loader}.dataset" else place: classes
+        for loader in LOADERS
+        for place, classes in named_classes(config, loader).items()
     }
-    for loader, classes in named.items():
-        first = next(iter(named))
-        if classes != named[first]:
-            raise ConfigError(
-                f"{loader} names the classes {', '.join(classes)}, and {first} "
-                f"{', '.join(named[first])}: numbers would mean other classes in the "
-                "one than in the other; give both the same names in the same order"
-            )
-    heads = {name: task.get(name) for name in ("decode_head", "head")}
-    heads["heads.seg"] = (task.get("heads") or {}).get("seg")
-    for part, head in heads.items():
-        count = (head or {}).get("num_classes")
-        for loader, classes in named.items() if count is not None else ():
-            if len(classes) != count:
-                raise ConfigError(
-                    f"{loader} names {len(classes)} classes, but the model's {part} "
-                    f"has num_classes {count}; both must agree: "
-                    f"task_model.{part}.update(num_classes={len(classes)})"
-                )
+    _check_named(named, task, model_place(config))
+    for part, count in class_counts(task).items():
         if count == 1 and part != "head":
             raise ConfigError(
                 f"the model's {part} has one class, which every pixel is predicted to "
                 "be: all figures would be 100 %. Make what is beside it a class, too: "
                 "classes=['background', 'fg'], label_values=[0, 255] in the data sets "
                 "(the values of the files, without them among void_values) and "
-                f"task_model.{part}.update(num_classes=2)"
+                f"{model_place(config)}.{part}.update(num_classes=2)"
             )
 
 
-def _classes(config: Any, loader: str) -> list[str]:
-    """Names that a loader's data set gives in the config; none if it gives none."""
-    dataset = (config.get(loader) or {}).get("dataset") or {}
-    classes = (dataset.get("metainfo") or {}).get("classes") or dataset.get("classes")
-    return [str(name) for name in classes or ()]
+def check_read_classes(datasets: Mapping[str, Any], task: Mapping[str, Any]) -> None:
+    """The same of data sets that know their classes only from their files.
+
+    Args:
+        datasets: Data sets that were built, by the names of their loaders.
+        task: The task model without the CMIM wrapper.
+
+    Raises:
+        ConfigError: As :func:`check_classes`.
+
+    Examples:
+        >>> class Pictures: metainfo = dict(classes=["cat", "dog"])
+        >>> task = dict(head=dict(num_classes=3))
+        >>> check_read_classes(dict(train_dataloader=Pictures()), task)
+        Traceback (most recent call last):
+        cmim.engine.config_error.ConfigError: train_dataloader names 2 classes, but ...
+    """
+    found = {
+        place: [str(name) for name in dataset.metainfo["classes"]]
+        for place, dataset in datasets.items()
+        if (getattr(dataset, "metainfo", None) or {}).get("classes")
+    }
+    _check_named(found, task)
+
+
+def class_counts(task: Mapping[str, Any]) -> dict[str, int]:
+    """Numbers of classes that heads have which predict the classes of the data.
+
+    Args:
+        task: The task model without the CMIM wrapper.
+
+    Examples:
+        >>> class_counts(dict(heads=dict(seg=dict(num_classes=3), depth={})))
+        {'heads.seg': 3}
+    """
+    heads = {name: task.get(name) for name in ("decode_head", "head")}
+    heads["heads.seg"] = (task.get("heads") or {}).get("seg")
+    counts = {part: (head or {}).get("num_classes") for part, head in heads.items()}
+    return {part: count for part, count in counts.items() if count is not None}
+
+
+def model_place(config: Any) -> str:
+    """What the config's file calls the task model.
+
+    Examples:
+        >>> model_place(dict(model=dict(model={})))
+        'model.model'
+    """
+    if "task_model" in config:
+        return "task_model"
+    return "model.model" if "model" in (config.get("model") or {}) else "model"
+
+
+def _check_named(
+    named: Mapping[str, Sequence[str]],
+    task: Mapping[str, Any],
+    model: str = "task_model",
+) -> None:
+    """Compare the classes of each place with the heads, and with the first place."""
+    for place, classes in named.items():
+        for part, count in class_counts(task).items():
+            if len(classes) != count:
+                raise ConfigError(
+                    f"{place} names {len(classes)} classes, but the model's {part} "
+                    f"has num_classes {count}; both must agree: "
+                    f"{model}.{part}.update(num_classes={len(classes)}), or name "
+                    f"{count} classes there: metainfo=dict(classes=[...])"
+                )
+    for place, classes in named.items():
+        first, others = next(iter(named.items()))
+        if list(classes) != list(others):
+            raise ConfigError(
+                f"{place} names the classes {', '.join(classes)}, and {first} "
+                f"{', '.join(others)}: numbers would mean other classes in the "
+                "one than in the other; give both the same names in the same order, "
+                "and label_values where files number otherwise"
+            )

@@ -22,6 +22,8 @@ from cmim.engine.sentences import (
 
 P = ParamSpec("P")
 R = TypeVar("R")
+# What hooks do before the first step.
+STARTS = ("before_run", "before_train")
 # Where mmengine makes a component of a part of a config.
 BUILDERS = ("build_from_cfg", "build_model_from_cfg", "build_dataloader")
 
@@ -66,8 +68,17 @@ def _name(error: Exception, config: Config) -> None:
         where += f", {place}" + (f" ({name})" if name else "")
     if built is not None and not is_meant(error):
         raise ConfigError(f"{where}: {_build_error(error)}") from error
+    if places and _refuses_to_start(error):
+        raise ConfigError(f"{where}: {error}") from error
     if places or built is not None:
         error.__notes__ = [where]
+
+
+def _refuses_to_start(error: Exception) -> bool:
+    """Whether a library's hook asserts, before the first step, what it was given."""
+    asserts = isinstance(error, AssertionError) and bool(error.args)
+    frames = traceback.walk_tb(error.__traceback__)
+    return asserts and any(frame.f_code.co_name in STARTS for frame, _ in frames)
 
 
 def _build_error(error: Exception) -> str:
@@ -86,6 +97,8 @@ def _build_error(error: Exception) -> str:
         return f"the option {missing[1]} is missing"
     if "must contain the key" in text:
         return "the part has no 'type', the name of what is to be built"
+    if isinstance(error, AssertionError) and text:
+        return " ".join(text.split())
     return sentence_of(error)
 
 

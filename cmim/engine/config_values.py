@@ -163,7 +163,8 @@ def _check_numbers(where: str, name: str, value: Any) -> None:
     if value is None and name in NEVER_NONE:
         raise ConfigError(f"{where} must be {wanted}, got None")
     for number in value if several else [value]:
-        if isinstance(number, str) and not several:
+        if isinstance(number, bool) or (isinstance(number, str) and not several):
+            # True counts as 1 in Python.
             raise ConfigError(f"{where} must be a number, got {number!r}")
         if not isinstance(number, (int, float)):
             continue
@@ -180,7 +181,7 @@ def _check_kinds(node: Any, where: str) -> None:
         annotation = _annotations(kind).get(option)
         if annotation is None:
             continue
-        if is_library_module(kind.__module__) and not _is_word(annotation, value):
+        if is_library_module(kind.__module__) and not _is_no_number(annotation, value):
             # Their annotations are not kept to everywhere.
             continue
         try:
@@ -205,14 +206,15 @@ def _check_list(option: str, annotation: Any, value: Any) -> None:
     wanted = f"{count or 'several'} numbers"
     if not isinstance(value, (list, tuple)) or (count and len(value) != count):
         raise ValueError(f"{option} must be {wanted}, got {value!r}")
-    if not all(isinstance(number, (int, float)) for number in value):
+    kinds = (int, float)
+    if not all(isinstance(n, kinds) and not isinstance(n, bool) for n in value):
         raise ValueError(f"{option} must be {wanted}, got {value!r}")
 
 
-def _is_word(annotation: Any, value: Any) -> bool:
-    """Whether a word was given for a number."""
+def _is_no_number(annotation: Any, value: Any) -> bool:
+    """Whether a word, or True or False, was given for a number."""
     text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    return isinstance(value, str) and text in _NUMBERS
+    return isinstance(value, (str, bool)) and text in _NUMBERS
 
 
 @cache

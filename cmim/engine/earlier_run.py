@@ -31,6 +31,8 @@ class EarlierRun(NamedTuple):
 def find_earlier(folder: str | Path) -> EarlierRun | None:
     """The run in a folder, or None where none has begun.
 
+    Whether its checkpoint is of this config's task, the runner compares that loads it.
+
     Args:
         folder: A run's folder.
 

@@ -20,7 +20,8 @@ from tqdm import tqdm
 
 from cmim.checkpoint import load_task_weights
 from cmim.deploy.requirements import require_openvino
-from cmim.engine.config import require_parts, task_model_config
+from cmim.engine.config import ConfigError, require_parts, task_model_config
+from cmim.engine.config_classes import check_read_classes
 from cmim.engine.config_place import named_part
 from cmim.identity import check_identity, identity_of
 
@@ -37,9 +38,15 @@ def load_task_model(config: Config, checkpoint: str) -> BaseModel:
     Raises:
         CheckpointError: The file cannot be read or is of another model.
         ExportError: Likewise.
+        ConfigError: It is exported for other engines.
         ValueError: The file is of another task: other heads, classes, depth range or
             normalisation of pictures than the config's.
     """
+    if str(checkpoint).endswith((".npz", ".onnx")):
+        raise ConfigError(
+            f"'{checkpoint}' is exported for other engines; here run a checkpoint, "
+            "WORK_DIR/last.pth, and the .xml that tools/export.py makes of it"
+        )
     model_config = task_model_config(config)
     if model_config.get("backbone", {}).get("init_from"):
         model_config["backbone"]["init_from"] = None
@@ -82,6 +89,9 @@ def evaluate(
     loader = Runner.build_dataloader(config.test_dataloader, seed=0)
     metrics = config.test_evaluator
     evaluator = Evaluator(metrics if isinstance(metrics, list) else [metrics])
+    if config.get("model"):
+        read = {"test_dataloader": loader.dataset}
+        check_read_classes(read, task_model_config(config))
     evaluator.dataset_meta = loader.dataset.metainfo
     total = len(loader.dataset)
     begin = time.perf_counter()

@@ -16,6 +16,7 @@ from cmim.engine.config_place import named_part
 from cmim.engine.evaluate import load_task_model
 from cmim.engine.export_images import calibration_images, first_image, write_sample
 from cmim.identity import identity_of
+from cmim.models.bands import input_bands
 
 RESTS = ("float32", "int8")
 # What is written, and how its file is called.
@@ -95,7 +96,8 @@ def export_network(
     if image is None:
         assert size is not None
         # Noise, since values of a constant image lie on thresholds by chance.
-        image = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0))
+        noise = torch.Generator().manual_seed(0)
+        image = torch.randn(1, input_bands(model), *size, generator=noise)
     example = image.expand(batch, -1, -1, -1).contiguous()
     core, names = pack_network(NetworkCore(model).float(), example)
     if form == "openvino":
@@ -103,7 +105,9 @@ def export_network(
     else:
         from cmim.engine.export_raw import WRITERS
 
-        found = WRITERS[form](core, example, out, normalisation(model), verify)
+        found = WRITERS[form](
+            core, example, out, normalisation(model), verify, identity_of(config)
+        )
     if sample is not None:
         write_sample(sample, config, model, core, tuple(example.shape[2:]))
     suffixes = [".xml", ".bin"] if form == "openvino" else [Path(out).suffix]

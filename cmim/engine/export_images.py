@@ -10,13 +10,14 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from cmim.data_parts import data_parts, with_parts
 from cmim.deploy.network_core import heads_of, is_joint, normalisation
 
 CALIBRATION_IMAGES = 64
 
 
 def first_image(config: Config, model: Any) -> torch.Tensor:
-    """The first test image ``(1, 3, H, W)``, normalised."""
+    """The first test image ``(1, C, H, W)``, normalised."""
     batch = model.data_preprocessor(_first_batch(config), False)
     return batch["inputs"][:1].float()
 
@@ -39,8 +40,8 @@ def write_sample(
 ) -> None:
     """Write the first test image and what the network makes of it.
 
-    ``image`` is RGB, uint8 ``(H, W, 3)``; ``output`` the head's, float32, with a batch
-    of one; of a joint model ``output_TASK`` each.
+    ``image`` is uint8 ``(H, W, C)``, RGB first; ``output`` the head's, float32, with a
+    batch of one; of a joint model ``output_TASK`` each.
 
     Args:
         path: The ``.npz`` file.
@@ -54,7 +55,7 @@ def write_sample(
         image = torch.nn.functional.interpolate(image, size, mode="bilinear")
     image = image.round()
     mean, std = (
-        torch.tensor(normalisation(model)[name]).view(3, 1, 1)
+        torch.tensor(normalisation(model)[name]).view(-1, 1, 1)
         for name in ("mean", "std")
     )
     outputs = core((image - mean) / std)
@@ -87,7 +88,14 @@ def calibration_images(
         count: How many.
     """
     loader = config.train_dataloader
-    dataset = {**loader.dataset, "pipeline": config.test_dataloader.dataset.pipeline}
+    tested = [part for _, part in data_parts(config, "test_dataloader")]
+
+    def prepared(part: Any) -> dict[str, Any]:
+        """Read as test images of its kind are, where there are several kinds."""
+        alike = [test for test in tested if test.get("type") == part.get("type")]
+        return {**part, "pipeline": (alike or tested)[0]["pipeline"]}
+
+    dataset = with_parts(loader.dataset, prepared)
     options = dict(
         dataset=dataset,
         batch_size=1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from cmim.deploy.numpy_reference import Network, load_network
 from cmim.deploy.packed_conv import PackedConv
 from cmim.deploy.raw_trace import build_program
+from cmim.identity import check_identity
 
 
 def write_npz(
@@ -21,6 +23,7 @@ def write_npz(
     out: str | Path,
     normalisation: dict[str, list[float]],
     verify: bool,
+    identity: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write the raw format, and run it in NumPy against torch.
 
@@ -30,13 +33,16 @@ def write_npz(
         out: The ``.npz`` file.
         normalisation: Mean and standard deviation of the images.
         verify: Compare every binary layer and the output with torch.
+        identity: What the network answers, for the file to say.
 
     Returns:
         ``layers`` (the steps) and ``verified`` rows, see :func:`compare_layers` and
         :func:`compare_outputs`.
     """
-    build_program(core, example, normalisation).save(out)
+    program = build_program(core, example, normalisation)
+    replace(program, identity=identity).save(out)
     network = load_network(out)
+    check_identity(identity or {}, network.document.get("identity"), out)
     layers = [
         dict(
             name=step["name"],
@@ -73,6 +79,7 @@ def write_onnx(
     out: str | Path,
     normalisation: dict[str, list[float]],
     verify: bool,
+    identity: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write ONNX, and run it in OpenVINO against torch.
 
@@ -82,14 +89,16 @@ def write_onnx(
         out: The ``.onnx`` file.
         normalisation: Mean and standard deviation of the images.
         verify: Compare the output with torch.
+        identity: What the network answers, for the file to say.
 
     Returns:
         ``layers`` (none: engines choose theirs) and ``verified`` (no rows), see
         :func:`compare_outputs`.
     """
-    from cmim.deploy.onnx_export import save_onnx
+    from cmim.deploy.onnx_export import check_onnx, save_onnx
 
-    save_onnx(core, example, out, normalisation)
+    save_onnx(core, example, out, normalisation, identity)
+    check_onnx(out, identity or {})
     found: dict[str, Any] = dict(layers=[], verified=[])
     if verify:
         from cmim.deploy.shared_core import shared_core

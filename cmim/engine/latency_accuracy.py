@@ -8,10 +8,12 @@ from typing import Any
 
 from mmengine.config import Config
 
+from cmim.data_parts import data_parts
 from cmim.deploy.exported_model import load_exported
 from cmim.engine.config import task_model_config
 from cmim.engine.evaluate import evaluate, load_task_model
 from cmim.engine.latency_variants import Variant
+from cmim.identity import identity_of
 from cmim.models import full_precision_twin
 
 
@@ -36,7 +38,10 @@ def measure_accuracy(
         images: How many.
     """
     config = copy.deepcopy(config)
-    config.test_dataloader.dataset.limit = images
+    parts = data_parts(config, "test_dataloader")
+    for place, (_, part) in enumerate(parts):
+        # Of several data sets the first images each, as many in all.
+        part["limit"] = max(1, (images + place) // len(parts))
     # A process forked beside the engine's threads may crash.
     config.test_dataloader.update(num_workers=0, persistent_workers=False)
     model_config = task_model_config(config)
@@ -52,7 +57,12 @@ def measure_accuracy(
                 chosen.model = full_precision_twin(model_config)
             model = load_task_model(chosen, checkpoint)
         else:
-            model = load_exported(model_config, variant.path, options=variant.options)
+            model = load_exported(
+                model_config,
+                variant.path,
+                options=variant.options,
+                identity=identity_of(config),
+            )
         metrics = evaluate(model, config)
         for name in ("seconds", "images_per_second"):
             metrics.pop(name)

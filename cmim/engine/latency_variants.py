@@ -20,6 +20,7 @@ from cmim.deploy.openvino_export import convert_packed, describe, save_model
 from cmim.deploy.packed_conv import pack_network
 from cmim.deploy.quantize import quantize_rest
 from cmim.deploy.shared_core import shared_core
+from cmim.identity import check_identity
 from cmim.models import full_precision_twin
 
 Run = Callable[[], Any]
@@ -88,7 +89,10 @@ BFLOAT16 = {"INFERENCE_PRECISION_HINT": "bf16"}
 
 
 def build_networks(
-    model_config: dict, checkpoint: str | None, twin_checkpoint: str | None
+    model_config: dict,
+    checkpoint: str | None,
+    twin_checkpoint: str | None,
+    identity: dict[str, Any],
 ) -> tuple[BaseModel, BaseModel]:
     """The binary task model and its full-precision twin, for inference.
 
@@ -96,6 +100,7 @@ def build_networks(
         model_config: Of the binary task model.
         checkpoint: Its weights; random ones when None.
         twin_checkpoint: The twin's.
+        identity: :func:`cmim.identity.identity_of` the config; both must be of it.
 
     Without weights, batch-norms are random too: the engine would leave out ones that
     change nothing, which no trained network has.
@@ -107,7 +112,8 @@ def build_networks(
     ):
         model = MODELS.build(config)
         if path:
-            load_task_weights(model, path)
+            saved = load_task_weights(model, path).get("identity")
+            check_identity(identity, saved, path)
         else:
             _draw_batch_norms(model)
         networks.append(model.eval().requires_grad_(False))
@@ -134,6 +140,7 @@ def make_variants(
     images: Iterable[Tensor] | None,
     example: Tensor,
     out: Path,
+    identity: dict[str, Any],
 ) -> list[Variant]:
     """All variants; exported networks are written to ``out``.
 
@@ -143,6 +150,7 @@ def make_variants(
         images: Calibration images of the 8-bit variants, which are left out when None.
         example: An input ``(N, 3, H, W)``.
         out: Folder of the exported files.
+        identity: What both networks answer; the files say it.
     """
     simulated, real = (NetworkCore(m).float() for m in (binary, twin))
     packed, _ = pack_network(simulated, example)
@@ -161,9 +169,12 @@ def make_variants(
             module=simulated,
         ),
         Variant("torch_compile", "torch.compile, float32 twin", size, module=real),
-        _saved("openvino_fp32", "OpenVINO, float32 twin", full, twin, out),
-        _saved("openvino_bf16", "OpenVINO, bfloat16 twin", full, twin, out),
     ]
+    for name, label in (
+        ("openvino_fp32", "OpenVINO, float32 twin"),
+        ("openvino_bf16", "OpenVINO, bfloat16 twin"),
+    ):
+        variants.append(_saved(name, label, full, twin, out, identity))
     variants[-1].options = BFLOAT16
     data = None if images is None else list(images)
     note = None if data else "8-bit variants need nncf: pip install 'cmim[int8]'"
@@ -174,17 +185,22 @@ def make_variants(
         ("one_bit", "OpenVINO, 1-bit", one_bit, binary),
         ("one_bit_int8", "OpenVINO, 1-bit, rest 8-bit", rest, binary),
     ):
-        variant = _saved(name, label, network, model, out)
+        variant = _saved(name, label, network, model, out, identity)
         variant.note = note if "int8" in name else None
         variants.append(variant)
     return variants
 
 
 def _saved(
-    name: str, label: str, network: ov.Model, model: BaseModel, out: Path
+    name: str,
+    label: str,
+    network: ov.Model,
+    model: BaseModel,
+    out: Path,
+    identity: dict[str, Any],
 ) -> Variant:
     path = out / f"{name}.xml"
-    describe(network, model)
+    describe(network, model, identity)
     save_model(network, path)
     size = sum(path.with_suffix(s).stat().st_size for s in (".xml", ".bin"))
     return Variant(name, label, size / 1e6, path=str(path), options=dict(FLOAT32))

@@ -83,12 +83,14 @@ class Activations:
         statistics: Codes of each layer, at every place.
         continuous: Labels are depth in metres; else class numbers.
         per_image: One label an image: features are means over the image.
+        kinds: Names of the ground truth that labels were read from.
     """
 
     sample: PixelSample
     statistics: dict[str, CodeStatistics] = field(default_factory=dict)
     continuous: bool = False
     per_image: bool = False
+    kinds: set[str] = field(default_factory=set)
 
 
 @torch.no_grad()
@@ -171,6 +173,15 @@ def _codes(binarizer: torch.nn.Module, latent: Tensor) -> Tensor:
 
 def _labels(samples: list, features: Tensor, found: Activations) -> Tensor:
     """``(N, 1, H, W)`` at the resolution of the features, NaN where unknown."""
+    kinds = ("gt_label", "gt_sem_seg", "gt_depth_map")
+    for sample in samples:
+        found.kinds.update([kind for kind in kinds if kind in sample][:1])
+    if len(found.kinds) > 1:
+        raise ValueError(
+            "some test pictures have classes and others only depth, which are no one "
+            "label to measure against: let test_dataloader.dataset read one of the "
+            "data sets that it joins"
+        )
     maps = []
     for sample in samples:
         if "gt_label" in sample:

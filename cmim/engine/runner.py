@@ -19,8 +19,11 @@ from cmim.checkpoint import (
     load_strictly,
     read_checkpoint,
 )
+from cmim.engine.config import task_model_config
+from cmim.engine.config_classes import check_read_classes
 from cmim.engine.precision import precision_of, warning_of
 from cmim.hooks import StopWhenDiverged
+from cmim.identity import check_identity, identity_of
 
 RESUMABLE = ("last.pth", "previous.pth")
 
@@ -65,6 +68,27 @@ class CMIMRunner(Runner):
         if not any(isinstance(hook, StopWhenDiverged) for hook in self.hooks):
             self.register_hook(StopWhenDiverged())
 
+    def build_train_loop(self, loop: Any) -> Any:
+        """As in mmengine, and the classes of the data are those of the model."""
+        built = super().build_train_loop(loop)
+        self._check_classes(train_dataloader=built)
+        return built
+
+    def build_val_loop(self, loop: Any) -> Any:
+        """Likewise."""
+        built = super().build_val_loop(loop)
+        self._check_classes(train_dataloader=self._train_loop, val_dataloader=built)
+        return built
+
+    def _check_classes(self, **loops: Any) -> None:
+        read = {
+            name: loop.dataloader.dataset
+            for name, loop in loops.items()
+            if hasattr(loop, "dataloader")
+        }
+        if self.cfg.get("model"):
+            check_read_classes(read, task_model_config(self.cfg))
+
     def get_hooks_info(self) -> str:
         """Names of the hooks in order, on one line."""
         return ", ".join(type(hook).__name__ for hook in self.hooks)
@@ -84,6 +108,9 @@ class CMIMRunner(Runner):
     ) -> dict[str, Any]:
         """Read safely and load strictly.
 
+        A run that goes on must answer what it answered. One that starts from a file
+        (``load_from``) may learn other classes of the same number, say.
+
         Args:
             filename: Local path; nothing is fetched.
             args: Ignored: mmengine's device mapping (weights are copied to where the
@@ -92,11 +119,15 @@ class CMIMRunner(Runner):
 
         Raises:
             CheckpointError: Damaged, unsafe or of another model.
+            ValueError: A run to go on with is of another task.
         """
         checkpoint = read_checkpoint(filename)
         model = self.model.module if is_model_wrapper(self.model) else self.model
         if self._resume:
             self._check_conditions(checkpoint.get("meta", {}), filename)
+        if self._resume and self.cfg.get("model"):
+            saved = checkpoint.get("identity")
+            check_identity(identity_of(self.cfg), saved, filename)
         check_structure(model, checkpoint, filename)
         # A hook may choose among several weights in the file: EMA's takes back the
         # trained ones where it goes on with them.

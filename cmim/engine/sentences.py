@@ -40,6 +40,7 @@ _HINTS = {
     errno.EEXIST: "a file is in its place: name another",
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.ENOSPC: "free space on that disk, or choose a folder on another one",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f), or choose another disk",
     errno.EDQUOT: "free space, or choose a folder on another disk",
     errno.EMFILE: "lower num_workers, or raise the limit: ulimit -n",
 }

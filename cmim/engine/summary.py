@@ -9,9 +9,11 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 
 from cmim.analysis.cost import LayerCost, as_records, layer_costs, totals
+from cmim.data_parts import data_parts
 from cmim.engine.config import ConfigError, task_model_config
 from cmim.engine.config_place import named_part
 from cmim.engine.record import network_of, one_name
+from cmim.models.bands import input_bands
 
 COLUMNS = "{:34s} {:>14s} {:>3s} {:>3s} {:>11s} {:>10s} {:>14s} {:>14s}"
 
@@ -36,7 +38,7 @@ def summarize(config: Config, size: tuple[int, int] | None = None) -> dict[str, 
     task = task_model_config(config)
     size = size or _image_size(config)
     model = MODELS.build(task)
-    rows = layer_costs(model, torch.zeros(1, 3, *size), mode="tensor")
+    rows = layer_costs(model, torch.zeros(1, input_bands(model), *size), mode="tensor")
     return dict(
         network=network_of(task),
         totals=totals(rows),
@@ -51,10 +53,10 @@ def _image_size(config: Config) -> tuple[int, int]:
         ("test_dataloader", "crop_size"),
         ("train_dataloader", "crop_size"),
     ):
-        pipeline = (config.get(loader) or {}).get("dataset", {}).get("pipeline", ())
-        for transform in pipeline:
-            if key in transform:
-                return tuple(transform[key])
+        for _, part in data_parts(config, loader):
+            for transform in part.get("pipeline", ()):
+                if key in transform:
+                    return tuple(transform[key])
     raise ConfigError("the config names no image size; give --size HEIGHT WIDTH")
 
 

@@ -29,7 +29,9 @@ from cmim.engine.run_folder import holds_run, leads, locked, set_aside
 from cmim.engine.runner import CMIMRunner
 from cmim.engine.steps import check_loop, fit_schedules
 from cmim.hooks import RecordTiming
+from cmim.identity import identity_of
 from cmim.json_file import read_json
+from cmim.models import CMIM
 
 
 @named_part
@@ -85,6 +87,7 @@ def _train(
             folder / "run.json",
             {**record, "seed": runner.seed, "world_size": runner.world_size},
         )
+    _check_teacher(runner, config)
     runner.train()
     _end_workers(runner)
     network = network_of(task_model_config(config))
@@ -103,10 +106,18 @@ def _train(
     return figures
 
 
+def _check_teacher(runner: CMIMRunner, config: Config) -> None:
+    """The model cannot compare its teacher's classes: data sets name them."""
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    if isinstance(model, CMIM):
+        model.check_teacher(identity_of(config))
+
+
 def _final_model(runner: CMIMRunner, folder: Path) -> BaseModel:
     """The model with the weights that ``last.pth`` hands out.
 
-    Those need not be the last step's: an averaging hook (EMA) saves the averages.
+    Those need not be the last step's: an averaging hook (EMA) saves the averages. This
+    run wrote it, so its identity is not compared.
     """
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     barrier()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -40,12 +41,27 @@ def bounded_mean(x: Tensor, dims: Sequence[int] | None = None) -> Tensor:
     return mean + (bounded - mean).detach() if mean.requires_grad else bounded
 
 
-def is_constant(x: Tensor) -> Tensor:
-    """Whether all values after the first dimension are equal, kept as ones.
+def variance_of_centred(centred: Tensor, dims: Sequence[int]) -> Tensor:
+    r"""Unbiased variance of values without their mean, differentiable.
+
+    .. math:: \frac{1}{n - 1} \sum_i c_i^2
+
+    Where :func:`bounded_mean` was taken off a constant it is exactly 0. Much cheaper on
+    a CPU than ``torch.var``, which finds mean and variance number by number.
+
+    Args:
+        centred: Floating tensor whose mean over ``dims`` is 0.
+        dims: Dimensions of the n values.
+
+    Returns:
+        The variance, with those dimensions kept as ones; summed in float32 at least.
 
     Examples:
-        >>> is_constant(torch.tensor([[2.0, 2.0], [2.0, 3.0]])).tolist()
-        [[True], [False]]
+        >>> variance_of_centred(torch.tensor([[-1.0, 0.0, 1.0]]), (1,)).tolist()
+        [[1.0]]
     """
-    dims = tuple(range(1, x.dim()))
-    return x.amin(dims, keepdim=True) == x.amax(dims, keepdim=True)
+    # In half precision each square would be rounded, and overflow early.
+    wide = torch.promote_types(centred.dtype, torch.float32)
+    count = math.prod(centred.shape[dim] for dim in dims)
+    total = centred.to(wide).square().sum(tuple(dims), keepdim=True)
+    return (total / (count - 1)).to(centred.dtype)

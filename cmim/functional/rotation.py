@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from cmim.functional.centred import bounded_mean, is_constant
+from cmim.functional.centred import bounded_mean, variance_of_centred
 from cmim.functional.sign import sign
 
 
@@ -152,24 +152,23 @@ def sample_mean(x: Tensor) -> Tensor:
 class _CentredParabolicSign(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, t: Tensor) -> Tensor:
-        ctx.save_for_backward(x, t)
+        mean = sample_mean(x)
+        ctx.save_for_backward(x, t, mean)
         # Division by a positive number leaves the sign as it is.
-        return sign(x - sample_mean(x))
+        return sign(x - mean)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        x, t = ctx.saved_tensors
+        x, t, mean = ctx.saved_tensors
         dims = tuple(range(1, x.dim()))
-        variance, mean = torch.var_mean(x, dims, keepdim=True)
-        # The variance of a constant may be no zero but rounding.
-        varies = (variance > 0) & ~is_constant(x)
-        inverse = torch.where(varies, variance.rsqrt(), 0)
         centred = x - mean
+        variance = variance_of_centred(centred, dims)
+        inverse = torch.where(variance > 0, variance.rsqrt(), 0)
         grad = grad * _parabolic_slope(centred * inverse, t, torch.ones_like(t))
         # Mean and standard deviation depend on every element of the sample.
         total = (grad * centred).sum(dims, keepdim=True)
         pull = total * inverse.square() / (x[0].numel() - 1)
-        return (grad - sample_mean(grad) - pull * centred) * inverse, None
+        return (grad - grad.mean(dims, keepdim=True) - pull * centred) * inverse, None
 
 
 def centred_parabolic_sign(x: Tensor, t: Tensor) -> Tensor:
@@ -181,7 +180,7 @@ def centred_parabolic_sign(x: Tensor, t: Tensor) -> Tensor:
 
     with the unbiased variance over all but the first dimension. The gradient, with k =
     1, flows through mean and standard deviation too; a constant sample has none. Only
-    x itself is kept for the backward pass.
+    x itself and its means are kept for the backward pass.
 
     Args:
         x: ``(N, *)`` with at least two elements a sample.

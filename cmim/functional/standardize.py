@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from cmim.functional.centred import bounded_mean
+from cmim.functional.centred import bounded_mean, variance_of_centred
 from cmim.functional.sign import sign
 
 
@@ -30,7 +30,7 @@ def standardize_filters(weight: Tensor, eps: float = 0.0, scale: float = 1.0) ->
     """
     dims = tuple(range(1, weight.dim()))
     centred = weight - bounded_mean(weight, dims)
-    variance = centred.var(dims, keepdim=True) + eps
+    variance = variance_of_centred(centred, dims) + eps
     # A constant filter has nothing to divide by; its gradient must not explode either.
     variance = torch.where(variance == 0, torch.ones_like(variance), variance)
     return centred * (scale / variance.sqrt())
@@ -120,13 +120,13 @@ class _StandardizedApproxSign(torch.autograd.Function):
     def backward(ctx, grad: Tensor):
         (x,) = ctx.saved_tensors
         dims = tuple(range(1, x.dim()))
-        variance, mean = torch.var_mean(x, dims, keepdim=True)
-        inverse = (variance + ctx.eps).rsqrt()
+        centred = x - x.mean(dims, keepdim=True)
+        inverse = (variance_of_centred(centred, dims) + ctx.eps).rsqrt()
         grad = grad * (x * inverse).abs_().mul_(-2).add_(2).clamp_(min=0) * inverse
         # The standard deviation depends on every element of the sample.
         total = (grad * x).sum(dims, keepdim=True)
         share = total * inverse.square() / (x[0].numel() - 1)
-        return grad - share * (x - mean), None
+        return grad - share * centred, None
 
 
 def standardized_approx_sign(x: Tensor, eps: float = 1e-5) -> Tensor:

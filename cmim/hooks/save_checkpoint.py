@@ -15,6 +15,7 @@ from mmengine.registry import HOOKS
 from torch import nn
 
 from cmim.checkpoint import structure
+from cmim.data_parts import built_parts
 from cmim.hooks.stop_when_diverged import stop_if_diverged
 from cmim.identity import identity_of
 
@@ -74,7 +75,8 @@ class SaveCheckpoint(Hook):
                 f"step {runner.val_begin} of {runner.max_iters}: lower "
                 "train_cfg.val_begin"
             )
-        if getattr(runner.val_dataloader.dataset, "split", None) == "test":
+        parts = built_parts(runner.val_dataloader.dataset)
+        if any(getattr(part, "split", None) == "test" for part in parts):
             raise ValueError(
                 "the test split must not select a checkpoint: give val_dataloader "
                 "split='val' with val_fraction, or set best=None"
@@ -109,14 +111,12 @@ class SaveCheckpoint(Hook):
     def _save(self, runner: Any) -> None:
         stop_if_diverged(runner)
         _share_statistics(runner.model)
-        folder = Path(runner.work_dir)
-        meta = dict(epoch=runner.epoch, iter=runner.iter + 1)
-        runner.save_checkpoint(str(folder), "new.pth", meta=meta, by_epoch=False)
+        new = _write(runner, dict(epoch=runner.epoch, iter=runner.iter + 1))
         if runner.rank == 0:
-            last = folder / "last.pth"
+            last = new.with_name("last.pth")
             if last.exists():
-                os.replace(last, folder / "previous.pth")
-            os.replace(folder / "new.pth", last)
+                os.replace(last, new.with_name("previous.pth"))
+            os.replace(new, last)
 
     def after_val_epoch(self, runner: Any, metrics: dict | None = None) -> None:
         if self.best is None or not metrics or not runner.iter:
@@ -139,16 +139,29 @@ class SaveCheckpoint(Hook):
         if known is not None and sign * score <= sign * known:
             return
         hub.update_info("best_score", score)
-        meta = dict(epoch=runner.epoch, iter=runner.iter)
-        runner.save_checkpoint(
-            runner.work_dir,
-            "best.pth",
+        new = _write(
+            runner,
+            dict(epoch=runner.epoch, iter=runner.iter),
             save_optimizer=False,
             save_param_scheduler=False,
-            meta=meta,
-            by_epoch=False,
         )
+        if runner.rank == 0:
+            os.replace(new, new.with_name("best.pth"))
         runner.logger.info(f"best.pth: {self.best} {score:.4f} at step {runner.iter}")
+
+
+def _write(runner: Any, meta: dict, **options: bool) -> Path:
+    """Write ``new.pth``; what is cut short, on a full disk, does not stay on it."""
+    new = Path(runner.work_dir) / "new.pth"
+    try:
+        runner.save_checkpoint(
+            str(new.parent), new.name, meta=meta, by_epoch=False, **options
+        )
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        # A write that fails does not say into which file.
+        raise OSError(error.errno, error.strerror, str(new)) from error
+    return new
 
 
 def _share_statistics(model: nn.Module) -> None:

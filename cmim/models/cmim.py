@@ -12,19 +12,20 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from cmim.checkpoint import LOSS_PREFIXES
-from cmim.contrast import (
-    ActivationTaps,
-    BatchLabels,
-    binarizer_names,
-    get_loss,
-)
+from cmim.contrast import ActivationTaps, BatchLabels, binarizer_names, get_loss
 from cmim.contrast.taps import Tap
 from cmim.methods import take_auxiliary_losses
+from cmim.models.bands import input_bands
 from cmim.models.read_labels import read_labels
 from cmim.models.settings import resolve_settings
 from cmim.models.tap_patterns import tap_patterns
 from cmim.models.task_losses import weigh_losses
-from cmim.models.twin import load_teacher, tapped_outputs
+from cmim.models.twin import (
+    check_teacher,
+    load_teacher,
+    model_identity,
+    tapped_outputs,
+)
 from cmim.regularizers import Regularizers
 
 
@@ -242,6 +243,17 @@ class CMIM(BaseModel):
         self.__dict__["_teacher"] = teacher
         names = [name for names in needed.values() for name in names]
         self._teacher_taps = ActivationTaps(teacher, names) if teacher else None
+        self.check_teacher(model_identity(model))
+
+    def check_teacher(self, own: dict[str, Any]) -> None:
+        """Refuse a teacher that answers something else, as far as that is read.
+
+        Args:
+            own: :func:`cmim.identity.identity_of` the whole config, with classes.
+        """
+        if self._teacher_taps is not None:
+            names = self._teacher_taps.names
+            check_teacher(self.__dict__["_teacher"], names, own)
 
     def _teacher_features(self, inputs: Tensor) -> dict[str, Tensor]:
         if self._teacher_taps is None:
@@ -265,7 +277,8 @@ def _tap_channels(model: BaseModel, taps: ActivationTaps) -> dict[str, int]:
     if not taps.names:
         return {}
     training = model.training
-    seen = tapped_outputs(model.eval(), taps, torch.zeros(1, 3, 64, 64))
+    tiny = torch.zeros(1, input_bands(model), 64, 64)
+    seen = tapped_outputs(model.eval(), taps, tiny)
     model.train(training)
     return {name: output.shape[1] for name, output in seen.items()}
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.model import BaseModel
@@ -12,6 +14,12 @@ from torch import Tensor, nn
 
 from cmim.checkpoint import load_task_weights
 from cmim.contrast import ActivationTaps
+from cmim.identity import check_identity, identity_of, part_read
+
+_ADVICE = (
+    "train a teacher for this config, or give the config the teacher's "
+    "(model.model.data_preprocessor, classes, depth_range)"
+)
 
 
 def full_precision_twin(model: dict) -> dict:
@@ -53,7 +61,8 @@ def load_teacher(
 
     Raises:
         ValueError: No checkpoint was named, it belongs to another model, or the teacher
-            was trained on pictures normalised otherwise.
+            was trained on pictures normalised otherwise, as its config or its
+            checkpoint says.
         FileNotFoundError: The named checkpoint does not exist.
     """
     if not checkpoint:
@@ -75,8 +84,37 @@ def load_teacher(
         )
     _check_normalisation(model, teacher_model or model)
     teacher = MODELS.build(teacher_model or full_precision_twin(model))
-    load_task_weights(teacher, checkpoint)
+    # For check_teacher, which knows what is read of it.
+    saved = load_task_weights(teacher, checkpoint).get("identity")
+    teacher.__dict__["read_from"] = dict(path=checkpoint, identity=saved)
+    check_teacher(teacher, (), model_identity(model))
     return teacher.eval().requires_grad_(False)
+
+
+def model_identity(model: dict) -> dict[str, Any]:
+    """Identity of a task model's config, which does not know the data's classes."""
+    found = identity_of(dict(model=model))
+    found.pop("classes")
+    return found
+
+
+def check_teacher(teacher: nn.Module, names: Iterable[str], own: dict) -> None:
+    """Refuse a teacher whose pictures, or whose heads that are read, mean others.
+
+    Args:
+        teacher: From :func:`load_teacher`.
+        names: Its modules that are read. Features have no classes: a teacher of them
+            may have learned another task.
+        own: :func:`cmim.identity.identity_of` the student's config, or
+            :func:`model_identity`.
+
+    Raises:
+        ValueError: Naming the first difference.
+    """
+    known = teacher.__dict__["read_from"]
+    names, saved = list(names), known["identity"]
+    theirs = None if saved is None else part_read(saved, names)
+    check_identity(part_read(own, names), theirs, known["path"], _ADVICE)
 
 
 def _check_normalisation(model: dict, teacher_model: dict) -> None:

@@ -96,13 +96,17 @@ class ClassificationMetric(BaseMetric):
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Append (rank, loss, number of classes) of each image of a batch."""
         logits = torch.stack([s["pred_logits"] for s in data_samples]).cpu().double()
-        labels = torch.tensor([s["gt_label"] for s in data_samples])
+        given = [s.get("gt_label") for s in data_samples]
+        known = [label is not None for label in given]
+        labels = torch.tensor([0 if label is None else label for label in given])
         ranks = label_ranks(logits, labels)
         losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
         count = logits.shape[1]
         self.results += [
-            (rank, loss, count)
-            for rank, loss in zip(ranks.tolist(), losses.tolist(), strict=True)
+            (rank, loss, count if there else 0)
+            for rank, loss, there in zip(
+                ranks.tolist(), losses.tolist(), known, strict=True
+            )
         ]
 
     def compute_metrics(
@@ -111,6 +115,9 @@ class ClassificationMetric(BaseMetric):
         """Return the accuracies that say something, and the loss."""
         if not results:
             raise ValueError("no image was evaluated: the data loader gave no sample")
+        results = [result for result in results if result[2]]
+        if not results:
+            raise ValueError("no image was evaluated: none of them has a label")
         ranks, losses, counts = zip(*results, strict=True)
         figures = {
             f"top{k}": 100 * sum(rank < k for rank in ranks) / len(ranks)

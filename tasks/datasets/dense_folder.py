@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,16 @@ from mmseg.registry import DATASETS
 
 from tasks.datasets.errors import DataError
 from tasks.datasets.frame_files import read_frame
-from tasks.datasets.label_files import UNSUPPORTED, check_label_pattern
+from tasks.datasets.frame_names import check_there, find_labels
+from tasks.datasets.label_files import check_label_pattern
 from tasks.datasets.label_format import VOID, LabelFormat
 from tasks.datasets.label_values import Value
-from tasks.datasets.name_patterns import fill_split, find_files, read_names, some
+from tasks.datasets.name_patterns import fill_split, find_files, read_names
 from tasks.datasets.replayable import ReplayableDataset
+from tasks.datasets.void_readings import told_by_all
 from tasks.transforms.load import LoadFrame
+
+FINDERS = {"seg_map_path": find_labels}
 
 
 @DATASETS.register_module()
@@ -57,6 +61,8 @@ class DenseFolderDataset(ReplayableDataset):
             and infinity; 65535 of some sensors. ``[]`` says that there are none.
         image_channels: Bands of the pictures; RGB when None.
             See :func:`tasks.picture_files.read_picture`.
+        image_extra: Pattern of files of one band each, for example depth, that becomes
+            the fourth one behind RGB: what the network sees besides the picture.
         image_white: Value of pictures of 16 bits that becomes 255, for example 4095.
         pipeline: Transforms.
         limit: Use the first frames only, for trials.
@@ -88,8 +94,10 @@ class DenseFolderDataset(ReplayableDataset):
         ignore_palettes: bool = False,
         image_channels: int | None = None,
         image_white: int | None = None,
+        image_extra: str | None = None,
     ) -> None:
         self.patterns = dict(img_path=images, seg_map_path=labels, depth_path=depth)
+        self.patterns["extra_path"] = image_extra
         self.names = names
         self.split = split
         self.limit = limit
@@ -99,6 +107,11 @@ class DenseFolderDataset(ReplayableDataset):
             image_white=_positive("image_white", image_white),
         )
         self._check_patterns()
+        if image_extra is not None and image_channels not in (None, 4):
+            raise ValueError(
+                f"image_channels is {image_channels}, and RGB with image_extra has 4 "
+                "bands; leave image_channels out, or stack other bands into one file"
+            )
         if labels is not None:
             classes = (metainfo or {}).get("classes") or ()
             if isinstance(classes, str) or not classes:
@@ -108,7 +121,8 @@ class DenseFolderDataset(ReplayableDataset):
             form = LabelFormat(classes, label_values, void_values, ignore_palettes)
             self.formats["label_format"] = form
         if depth is not None:
-            if not isinstance(depth_scale, (int, float)) or not depth_scale > 0:
+            number = isinstance(depth_scale, (int, float)) and depth_scale is not True
+            if not number or not depth_scale > 0:
                 raise ValueError(
                     f"depth needs depth_scale > 0, got {depth_scale!r}: the metres per "
                     "unit of the files, 0.001 for millimetres, 1.0 for metres"
@@ -159,7 +173,7 @@ class DenseFolderDataset(ReplayableDataset):
                 "config, or with --cfg-options data_root=FOLDER"
             )
         files = {
-            key: find_files(root, pattern, self.split)
+            key: FINDERS.get(key, find_files)(root, pattern, self.split)
             for key, pattern in self.patterns.items()
             if pattern is not None
         }
@@ -169,7 +183,8 @@ class DenseFolderDataset(ReplayableDataset):
             for name in frames
         ]
         if self.probe:
-            self._probe(samples)
+            with told_by_all(self.formats, samples):
+                self._probe(samples)
         return samples
 
     def _frames(self, root: Path, files: dict[str, dict[str, Path]]) -> list[str]:
@@ -179,13 +194,13 @@ class DenseFolderDataset(ReplayableDataset):
             listing = root / fill_split(self.names, self.split)
             frames = read_names(listing)
             for key, found in files.items():
-                _check_there(frames, found, f"{patterns[key]!r}", f"list '{listing}'")
+                check_there(frames, found, f"{patterns[key]!r}", f"list '{listing}'")
             return frames
         images = files["img_path"]
         for key, found in files.items():
             other, pictures = f"{patterns[key]!r}", f"{patterns['img_path']!r}"
-            _check_there(list(images), found, other, pictures)
-            _check_there(list(found), images, pictures, other)
+            check_there(list(images), found, other, pictures)
+            check_there(list(found), images, pictures, other)
         return list(images)
 
     def _probe(self, samples: list[dict[str, Any]]) -> None:
@@ -273,25 +288,8 @@ class DenseFolderDataset(ReplayableDataset):
 
 
 def _positive(option: str, value: int | None) -> int | None:
-    if value is not None and (not isinstance(value, int) or value < 1):
+    # True counts as 1 in Python.
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if value is not None and (not whole or value < 1):
         raise ValueError(f"{option} must be a whole number from 1, got {value!r}")
     return value
-
-
-def _check_there(names: list[str], found: Iterable, where: str, source: str) -> None:
-    missing = sorted(set(names) - set(found))
-    if not missing:
-        return
-    advice = "add or delete files, or name the frames to use in a list "
-    advice += "(names='{split}.txt')"
-    if source.startswith("list"):
-        first = PurePosixPath(missing[0].split()[0])
-        meant = {first.stem, str(first.with_suffix(""))} & set(found)
-        if meant:
-            advice = f"list what {{name}} stands for, here '{min(meant)}'"
-    elif all(any(other.startswith(f"{n}_") for other in found) for n in missing):
-        advice = f"the names there go on behind '{missing[0]}'. {UNSUPPORTED}"
-    raise DataError(
-        f"{len(missing)} of {len(names)} frames of {source} have no file that fits "
-        f"{where}: {some(missing)}; {advice}"
-    )

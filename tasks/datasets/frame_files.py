@@ -9,12 +9,13 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from tasks.datasets.errors import DataError
 from tasks.datasets.label_format import LabelFormat
 from tasks.datasets.npy_file import read_npy
+from tasks.picture_decoder import decode
 from tasks.picture_files import orientation, read_picture
+from tasks.whole_file import read_whole
 
 # Depths beyond these are no scene that a camera sees: the scale must be wrong.
 PLAUSIBLE = (0.01, 1000.0)
@@ -82,13 +83,12 @@ def _stored_depth(path: Path) -> NDArray:
             return read_npy(path)
         except (ValueError, OSError, EOFError) as error:
             raise DataError(f"depth '{path}' cannot be read ({error})") from error
-    array = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if array is None:
+    try:
+        return decode(read_whole(path), path, cv2.IMREAD_UNCHANGED)
+    except DataError as error:
         raise DataError(
-            f"depth '{path}' cannot be decoded: it is damaged, or of another kind than "
-            "PNG, TIFF (16 bits or floats) and .npy"
-        )
-    return array
+            f"depth {error}; depth is read from PNG, TIFF (16 bits or floats) and .npy"
+        ) from error
 
 
 def _ask_about_largest(stored: NDArray, path: Path) -> None:
@@ -131,7 +131,8 @@ def read_frame(info: dict[str, Any]) -> dict[str, NDArray]:
         info: ``img_path``; ``seg_map_path`` and ``label_format``, ``depth_path``,
             ``depth_scale`` and ``depth_void`` where there are labels and depth;
             ``image_channels`` and ``image_white`` where the pictures are no RGB of 8
-            bits (:func:`tasks.picture_files.read_picture`).
+            bits (:func:`tasks.picture_files.read_picture`); ``extra_path`` where the
+            fourth band lies in a file of its own.
 
     Returns:
         ``img`` ``(H, W, C)`` uint8; ``gt_seg_map`` ``(H, W)`` uint8, 255 void;
@@ -142,8 +143,7 @@ def read_frame(info: dict[str, Any]) -> dict[str, NDArray]:
             or the picture is turned by its EXIF entry, so that it is unknown whether
             the maps are, too.
     """
-    kind = dict(channels=info.get("image_channels"), white=info.get("image_white"))
-    frame: dict[str, NDArray] = {"img": read_picture(info["img_path"], **kind)}
+    frame: dict[str, NDArray] = {"img": _read_image(info)}
     _check_upright(frame["img"], info["img_path"])
     if "seg_map_path" in info:
         label_format: LabelFormat = info["label_format"]
@@ -157,21 +157,14 @@ def read_frame(info: dict[str, Any]) -> dict[str, NDArray]:
     return frame
 
 
-def check_whole(path: str | Path) -> None:
-    """Refuse a picture that ends too early: OpenCV fills the rest with grey.
-
-    Decodes the picture again, so it is for checks and not for training.
-
-    Raises:
-        DataError: A part of the file is missing; the message names it.
-    """
-    try:
-        with Image.open(path) as picture:
-            picture.load()
-    except UnidentifiedImageError:  # A kind that OpenCV alone reads.
-        return
-    except OSError as error:
-        raise DataError(f"'{path}' is damaged ({error}); get it again") from error
+def _read_image(info: dict[str, Any]) -> NDArray[np.uint8]:
+    white = info.get("image_white")
+    if "extra_path" not in info:
+        return read_picture(info["img_path"], info.get("image_channels"), white)
+    image = read_picture(info["img_path"], None, white)
+    extra = read_picture(info["extra_path"], 1, white)
+    _check_size(extra[..., 0], info["extra_path"], image, info)
+    return np.dstack([image, extra])
 
 
 def _check_size(array: NDArray, path: str, image: NDArray, info: dict) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.dataset import ConcatDataset
 from mmseg.registry import DATASETS
 
+from cmim.data_parts import reads_labels
 from tasks.datasets.replayable import ReplayableDataset
 
 
@@ -21,33 +22,43 @@ class JoinedDataset(ConcatDataset):
     sample of every part once: parts of unequal sizes are not balanced.
 
     Args:
-        datasets: Configs of the parts, with a pipeline each.
+        datasets: Configs of the parts, with a pipeline each; they may be joined ones.
+            A part whose pipeline leaves its labels out need not know the classes of
+            the others.
 
     Raises:
         ValueError: No part, one whose samples cannot be replayed, or parts that say
             different things under one key of ``metainfo``, such as other classes.
     """
 
-    def __init__(self, datasets: list[dict | ReplayableDataset]) -> None:
+    #: Told from mmengine's wrappers by the sampler.
+    replayable = True
+
+    def __init__(
+        self, datasets: list[dict | ReplayableDataset | JoinedDataset]
+    ) -> None:
         if not datasets:
             raise ValueError("datasets is empty; name one data set or more")
         parts = [DATASETS.build(d) if isinstance(d, dict) else d for d in datasets]
         metainfo: dict[str, Any] = {}
         for place, part in enumerate(parts):
-            if not isinstance(part, ReplayableDataset):
+            if not isinstance(part, (ReplayableDataset, JoinedDataset)):
                 raise ValueError(
                     f"datasets[{place}] is {type(part).__name__}, whose samples cannot "
                     "be replayed; choose a data set of this project"
                 )
-            for key, value in part.metainfo.items():
+            for key, value in _said(part).items():
                 if metainfo.setdefault(key, value) != value:
                     raise ValueError(
                         f"datasets[{place}] has other {key} than the ones before it: "
                         f"{value} and {metainfo[key]}; give all the same, in the same "
                         "order, and label_values for the files that number otherwise"
                     )
-        super().__init__(parts, ignore_keys=list(metainfo))
+        # mmengine's own takes neither joined parts nor ones that say more than others.
+        self.datasets = parts
         self._metainfo = metainfo
+        self._fully_initialized = False
+        self.full_init()
 
     def __getitem__(self, idx: int | tuple[int, int, int]) -> Any:
         index, *seed = idx if isinstance(idx, tuple) else (idx,)
@@ -56,3 +67,16 @@ class JoinedDataset(ConcatDataset):
             return self.datasets[part][inside]
         # The part's number keeps the draws of the parts apart.
         return self.datasets[part][(inside, *seed, part)]
+
+
+def _said(part: Any) -> dict[str, Any]:
+    """What a part says of itself, without the classes of labels that it does not read.
+
+    Depth of a data set whose kind has classes is so joined with labels of another one.
+    """
+    said = dict(part.metainfo)
+    steps = getattr(getattr(part, "pipeline", None), "transforms", ())
+    if reads_labels(steps):
+        return said
+    own = getattr(part, "METAINFO", {})
+    return {key: value for key, value in said.items() if own.get(key) != value}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,10 @@ from PIL import ExifTags, Image
 
 from tasks.datasets.errors import DataError
 from tasks.datasets.name_patterns import some
+from tasks.picture_decoder import decode
 from tasks.picture_files import frames_of, is_deep
+from tasks.picture_structure import PNG
+from tasks.whole_file import read_whole
 
 LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF")
 UNSUPPORTED = (
@@ -113,13 +117,12 @@ def read_numbers(path: Path, palettes: Palettes) -> NDArray:
     Raises:
         DataError: Damaged, lossy, coloured, or of another kind.
     """
-    numbers = _read_few_bits(path, palettes)
+    data = read_whole(path)
+    numbers = _read_few_bits(data, palettes, path)
     if numbers is None:
-        numbers = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if numbers is None:
-        raise DataError("the file is damaged, it cannot be decoded; get it again")
+        numbers = decode(data, path, cv2.IMREAD_UNCHANGED)
     if numbers.ndim != 2:
-        seen = _colours(read_colours(path))
+        seen = _colours(_read_colours(data, path))
         raise DataError(
             "this is a coloured picture, expected one channel of class numbers. If "
             "its colours stand for classes, name the colour of each class: "
@@ -139,8 +142,12 @@ def read_colours(path: Path) -> NDArray[np.uint8]:
     Raises:
         DataError: Damaged, lossy, of more than 8 bits a channel, or transparent.
     """
-    with _opened(path) as picture:
-        if picture.mode[0] in "IF" or is_deep(path):
+    return _read_colours(read_whole(path), path)
+
+
+def _read_colours(data: bytes, path: Path) -> NDArray[np.uint8]:
+    with _opened(data) as picture:
+        if picture.mode[0] in "IF" or is_deep(data, path):
             raise DataError(
                 "colours of more than 8 bits a channel are not supported; if the file "
                 "has numbers, name numbers in label_values, else save it with 8 bits"
@@ -156,11 +163,11 @@ def read_colours(path: Path) -> NDArray[np.uint8]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(data: bytes) -> Iterator[Image.Image]:
     """A lossless picture; what counts is the content, whatever the suffix."""
     try:
-        with Image.open(path) as picture:
-            if kind := _lossy(picture, path):
+        with Image.open(io.BytesIO(data)) as picture:
+            if kind := _lossy(picture, data):
                 raise DataError(
                     f"the content is {kind}, which changes the values of "
                     "pixels; save labels as PNG, from the original and not from this"
@@ -179,24 +186,23 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             yield picture
     except DataError:
         raise
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # Pillow's parsers raise errors of many kinds.
         raise DataError(f"cannot be decoded ({error}); get it again") from error
 
 
-def _lossy(picture: Image.Image, path: Path) -> str | None:
+def _lossy(picture: Image.Image, data: bytes) -> str | None:
     if picture.format in LOSSY:
         return picture.format
     if picture.format == "TIFF" and "jpeg" in str(picture.info.get("compression")):
         return "JPEG in TIFF"
     if picture.format == "WEBP":
-        with open(path, "rb") as file:
-            return "lossy WebP" if b"VP8 " in file.read(4096) else None
+        return "lossy WebP" if b"VP8 " in data[:4096] else None
     return None
 
 
-def _read_few_bits(path: Path, palettes: Palettes) -> NDArray | None:
+def _read_few_bits(data: bytes, palettes: Palettes, path: Path) -> NDArray | None:
     """Numbers that OpenCV turns into colours (a palette) or spreads over 0 to 255."""
-    with _opened(path) as picture:
+    with _opened(data) as picture:
         if picture.mode == "P":
             numbers = np.asarray(picture, np.uint8)
             flat = picture.getpalette("RGB") or []
@@ -205,19 +211,12 @@ def _read_few_bits(path: Path, palettes: Palettes) -> NDArray | None:
             return numbers
         if picture.mode == "1":
             return np.asarray(picture, np.uint8)
-        bits = _grey_bits(path)
+        # Of a grey PNG, which Pillow does not keep once it has read the file.
+        bits = data[24] if data.startswith(PNG) and data[25] == 0 else None
         if picture.mode == "L" and bits in (2, 4):
             # Both are spread evenly: the largest number of 2 or 4 bits is 255.
             return np.asarray(picture, np.uint8) // np.uint8(255 // (2**bits - 1))
         return None
-
-
-def _grey_bits(path: Path) -> int | None:
-    """Bits of a grey PNG, which Pillow does not keep once it has read the file."""
-    with open(path, "rb") as file:
-        head = file.read(26)
-    grey = head.startswith(b"\x89PNG") and len(head) == 26 and head[25] == 0
-    return head[24] if grey else None
 
 
 def _colours(picture: NDArray[np.uint8]) -> list[str]:

@@ -14,6 +14,7 @@ from tasks.datasets.errors import DataError
 from tasks.datasets.label_files import Palettes, read_colours, read_numbers
 from tasks.datasets.label_values import Value, codes_of, coloured
 from tasks.datasets.name_patterns import some
+from tasks.datasets.void_readings import TwoReadings, ValueCounts
 
 VOID = 255
 _UNKNOWN = -1
@@ -119,7 +120,7 @@ class LabelFormat:
         else:
             meaning = self._table[codes]
         if meaning.min() == _UNKNOWN:
-            raise DataError(self._complaint(codes, meaning == _UNKNOWN))
+            raise self._complaint(codes, meaning == _UNKNOWN)
         return meaning.astype(np.uint8)
 
     def read(self, path: str | Path) -> NDArray[np.uint8]:
@@ -139,16 +140,34 @@ class LabelFormat:
                 else read_numbers(path, self.palettes)
             )
             return self.decode(stored)
+        except TwoReadings as error:
+            said = f"labels '{path}': {error}"
+            raise TwoReadings(said, error.pixels, str(path)) from error
         except DataError as error:
-            raise DataError(f"labels '{path}': {error}") from error
+            said = str(error).removeprefix(f"'{path}' ")
+            raise DataError(f"labels '{path}': {said}") from error
 
-    def _complaint(self, codes: NDArray, wrong: NDArray) -> str:
+    def count_values(self, path: str | Path) -> dict[int, int] | None:
+        """Pixels of each value of a file; None where another thing is wrong with it.
+
+        Args:
+            path: Label picture of classes 0, 1, 2, ...
+        """
+        try:
+            classes, pixels = np.unique(self.read(path), return_counts=True)
+        except TwoReadings as error:
+            return error.pixels
+        except DataError:
+            return None
+        return dict(zip(classes.tolist(), pixels.tolist(), strict=True))
+
+    def _complaint(self, codes: NDArray, wrong: NDArray) -> DataError:
         strange = np.unique(codes[wrong])
         if self.coloured:
             shown = [
                 str([int(c) >> 16, int(c) >> 8 & 255, int(c) & 255]) for c in strange
             ]
-            return (
+            return DataError(
                 f"the colours {some(shown)} are neither a class (label_values) nor "
                 "void (void_values); add them, or save the file without smoothing"
             )
@@ -159,32 +178,15 @@ class LabelFormat:
             f" and {_ranges(self.void_codes) or 'no other'} (void)"
         )
         if self.codes == list(range(count)) and strange.tolist() == [count]:
-            return f"{text}. {self._two_readings(codes)}"
-        return (
+            values, pixels = np.unique(codes, return_counts=True)
+            counts = dict(zip(values.tolist(), pixels.tolist(), strict=True))
+            here = ValueCounts.of(self)
+            here.add(counts)
+            return TwoReadings(f"{text}. {here.readings()}", counts)
+        return DataError(
             f"{text}. The file has {_ranges(found.tolist())}: name the value of each "
-            "class in label_values, values of no class in void_values"
-        )
-
-    def _two_readings(self, codes: NDArray) -> str:
-        """0 to K are one value more than classes: the first or the last may be void."""
-        count = len(self.classes)
-        shares = {k: 100 * float((codes == k).mean()) for k in (0, count)}
-        also = f", {VOID}" if VOID in codes else ""
-        first = (
-            f"if 0 is void and the classes are 1 to {count}: "
-            f"label_values=list(range(1, {count + 1})), void_values=[0{also}]"
-        )
-        last = (
-            f"if {count} is void and the classes are 0 to {count - 1}: "
-            f"void_values=[{count}{also}]"
-        )
-        readings = [first, last] if shares[0] <= shares[count] else [last, first]
-        ratio = max(shares.values()) / max(min(shares.values()), 1e-9)
-        told = "no class is usually rare, so the first reading is the likelier one"
-        return (
-            f"One value has to be void. Either {readings[0]}; or {readings[1]}. Of "
-            f"this file's pixels {shares[0]:.1f} % are 0 and {shares[count]:.1f} % are "
-            f"{count}: {told if ratio >= 4 else 'that does not tell which'}"
+            "class in label_values (several in a list or a range, such as instances: "
+            "range(1000, 2000)), values of no class in void_values"
         )
 
 

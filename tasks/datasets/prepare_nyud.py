@@ -24,6 +24,8 @@ from tasks.datasets.nyu40 import NYU40_CLASSES
 from tasks.datasets.nyud_source import DepthKind, NyudSource
 from tasks.datasets.prepared_folder import PreparedFolder, frame_name, sha256
 from tasks.datasets.scene_types import FILE as SCENE_FILE
+from tasks.picture_decoder import decode
+from tasks.whole_file import check_content
 
 FORMAT_VERSION = 1
 ImageFormat = Literal["png", "jpg"]
@@ -236,15 +238,16 @@ def _check_digest(path: Path, data: bytes, digest: str) -> None:
 def _check_contents(path: Path, data: bytes, summary: dict[str, Any]) -> None:
     """Check that a file decodes to the promised type, shape and range."""
     kind = path.parent.name
-    array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    check_content(data, path)
+    array = decode(data, path, cv2.IMREAD_UNCHANGED)
     height, width = summary["frame_size"]
     shape = (height, width, 3) if kind == "images" else (height, width)
     dtype = np.uint16 if kind == "depth" else np.uint8
-    if array is None or array.shape != shape or array.dtype != dtype:
-        found = "nothing" if array is None else f"{array.dtype} {array.shape}"
+    if array.shape != shape or array.dtype != dtype:
         raise DataError(
-            f"{path}: decodes to {found}, expected {np.dtype(dtype)} {shape}; delete "
-            "the prepared folder and prepare it again"
+            f"{path}: decodes to {array.dtype} {array.shape}, expected "
+            f"{np.dtype(dtype)} {shape}; delete the prepared folder and prepare it "
+            "again"
         )
     if kind == "labels40" and array.max() > len(NYU40_CLASSES):
         raise DataError(

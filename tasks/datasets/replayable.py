@@ -11,7 +11,12 @@ class ReplayableDataset(BaseDataset):
     """A data set whose samples are a pure function of index, seed and epoch.
 
     Its pipelines find these as the list ``seed`` in what they transform.
+
+    Attributes:
+        bands: Of its pictures, where no option ``image_channels`` says otherwise.
     """
+
+    bands = 3
 
     def _join_prefix(self) -> None:
         """Nothing to join: every path is made from ``data_root``."""

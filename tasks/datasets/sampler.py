@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sized
 
 import torch
-from mmengine.dataset import ConcatDataset
+from mmengine.dataset import ClassBalancedDataset, ConcatDataset, RepeatDataset
 from mmengine.dist import get_dist_info, sync_random_seed
 from mmengine.registry import DATA_SAMPLERS
 from torch.utils.data import Sampler
+
+WRAPPERS = (ConcatDataset, RepeatDataset, ClassBalancedDataset)
 
 
 @DATA_SAMPLERS.register_module()
@@ -24,7 +26,7 @@ class ReplayableSampler(Sampler):
         seed: Seed of the shuffles; the same on all ranks (synchronised when None).
 
     Raises:
-        ValueError: mmengine's ``ConcatDataset``, which loses the seeds.
+        ValueError: A wrapper of mmengine, which loses the seeds.
 
     Examples:
         >>> stream = iter(ReplayableSampler(range(2), seed=0))
@@ -39,10 +41,11 @@ class ReplayableSampler(Sampler):
 
     def __init__(self, dataset: Sized, seed: int | None = None) -> None:
         self.rank, self.world_size = get_dist_info()
-        if type(dataset) is ConcatDataset:
+        if isinstance(dataset, WRAPPERS) and not hasattr(dataset, "replayable"):
             raise ValueError(
-                "ConcatDataset of mmengine does not pass on the seeds of samples; "
-                "write type='JoinedDataset', with the same datasets"
+                f"{type(dataset).__name__} of mmengine does not pass on the seeds of "
+                "samples; write type='JoinedDataset', with the same datasets (one that "
+                "shall be seen more often several times)"
             )
         self.size = len(dataset)
         self.seed = sync_random_seed() if seed is None else seed

@@ -9,16 +9,19 @@ from mmengine.config import Config
 from mmseg.registry import DATASETS
 from tqdm import tqdm
 
+from cmim.data_parts import data_parts
 from cmim.engine.config_place import named_part
 from tasks.datasets.dense_folder import DenseFolderDataset
 from tasks.datasets.depth_ranges import range_notes
 from tasks.datasets.errors import DataError
 from tasks.datasets.findings import EqualPictures, by_reason
-from tasks.datasets.frame_files import check_whole, read_frame
+from tasks.datasets.frame_files import read_frame
 from tasks.datasets.label_files import Palettes
 from tasks.datasets.label_format import VOID
 from tasks.datasets.labelled_pictures import LabelledPictures
 from tasks.datasets.survey_pictures import survey_pictures
+from tasks.datasets.void_readings import TwoReadings, ValueCounts
+from tasks.whole_file import check_whole
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
@@ -40,13 +43,16 @@ def survey_config(config: Config) -> dict[str, dict[str, Any]]:
     """
     found: dict[str, dict[str, Any]] = {}
     trained, paths_trained = EqualPictures(), set[str]()
-    palettes = None
+    palettes: dict[Any, Palettes] = {}
+    every = [data_parts(config, loader) for loader in LOADERS]
+    roots = [{str(part.get("data_root")) for _, part in parts} for parts in every]
+    several = any(len(joined) > 1 for joined in roots)
     for loader in LOADERS:
-        parts = _parts(config, loader)
-        for place, options in enumerate(parts):
-            dataset, kind = _built(loader, options)
-            # Whether numbers mean the same in all splits, too.
-            palettes = _share_palettes(dataset, palettes)
+        parts = data_parts(config, loader)
+        for number, (place, options) in enumerate(parts):
+            dataset, kind = _built(place, dict(options))
+            # Numbers mean the same in all splits; other data sets number otherwise.
+            _share_palettes(dataset, palettes, dataset.data_root if several else "")
             equal = trained if loader == LOADERS[0] else EqualPictures()
             before = len(equal.copies)
             if isinstance(dataset, DenseFolderDataset):
@@ -66,27 +72,20 @@ def survey_config(config: Config) -> dict[str, dict[str, Any]]:
                 notes := range_notes(figures.get("depth"), config, split)
             ):
                 figures["notes"] = notes
-            found[split if len(parts) == 1 else f"{split} part {place}"] = figures
+            found[split if len(parts) == 1 else f"{split} part {number}"] = figures
     return found
 
 
-def _parts(config: Config, loader: str) -> list[dict[str, Any]]:
-    """Options of a loader's data set, or of those that it joins."""
-    if config.get(loader) is None:
-        return []
-    options = dict(config[loader].dataset)
-    return [dict(part) for part in options.get("datasets", [options])]
-
-
 def _built(
-    loader: str, options: dict[str, Any]
+    place: str, options: dict[str, Any]
 ) -> tuple[DenseFolderDataset | LabelledPictures, dict[str, int | None]]:
     """A data set that reads nothing yet, and how its pictures are read."""
     named = options.pop("type")
     kind = DATASETS.get(named) if isinstance(named, str) else named
     if kind is None or not issubclass(kind, (DenseFolderDataset, LabelledPictures)):
+        given = getattr(named, "__name__", named)
         raise DataError(
-            f"{loader} reads {getattr(named, '__name__', named)}; only data sets in "
+            f"{place.removesuffix('.dataset')} reads {given}; only data sets in "
             "folders (DenseFolderDataset) and pictures with one label each "
             "(ImageFolderDataset, CIFAR, IDX) can be checked"
         )
@@ -99,13 +98,11 @@ def _built(
     return kind(**{**options, "pipeline": []}), how
 
 
-def _share_palettes(dataset: Any, palettes: Palettes | None) -> Palettes | None:
+def _share_palettes(dataset: Any, palettes: dict[Any, Palettes], source: str) -> None:
     form = getattr(dataset, "formats", {}).get("label_format")
-    if form is None:
-        return palettes
-    if palettes is not None and palettes.ignored == form.palettes.ignored:
-        form.palettes = palettes
-    return form.palettes
+    if form is not None:
+        key = (str(source), form.palettes.ignored)
+        form.palettes = palettes.setdefault(key, form.palettes)
 
 
 def survey(
@@ -130,12 +127,18 @@ def survey(
     pixels = np.zeros(VOID + 1, np.int64)
     depths, unknown, total = [], 0, 0
     silent: list[str] = []
+    values = ValueCounts.of(dataset.formats.get("label_format"))
     equal = EqualPictures() if equal is None else equal
     for index in tqdm(range(len(dataset)), unit="frame", disable=None):
         try:
             info = dataset.get_data_info(index)
             frame = read_frame(info)
-            check_whole(info["img_path"])
+            for key in ("img_path", "extra_path", "seg_map_path", "depth_path"):
+                if key in info:
+                    check_whole(info[key])
+        except TwoReadings as error:
+            values.add(error.pixels, error.path)
+            continue
         except DataError as error:
             problems.append(str(error))
             continue
@@ -146,17 +149,21 @@ def survey(
             counts = np.bincount(frame["gt_seg_map"].ravel(), minlength=VOID + 1)
             silent += [info["seg_map_path"]] * (not counts[:VOID].any())
             pixels += counts
+            values.add({k: int(counts[k]) for k in np.flatnonzero(counts).tolist()})
         if "gt_depth_map" in frame:
             known = frame["gt_depth_map"][frame["gt_depth_map"] > 0]
             unknown += frame["gt_depth_map"].size - known.size
             depths += [float(known.min()), float(known.max())] if known.size else []
+    if values.example is not None:
+        # Which reading is right is told by all files together, not by each.
+        problems.append(values.problem())
     found: dict[str, Any] = dict(
         pictures=len(dataset), problems=problems, silent=silent
     )
     if shapes:
         by_area = sorted(shapes, key=lambda shape: shape[0] * shape[1])
         found.update(smallest=list(by_area[0]), largest=list(by_area[-1]))
-    if len(dataset) > len(problems):
+    if shapes:
         seen = set(np.flatnonzero(pixels).tolist())
         try:
             samples = [dataset.get_data_info(k) for k in range(len(dataset))]

@@ -8,9 +8,9 @@ from tqdm import tqdm
 
 from tasks.datasets.errors import DataError
 from tasks.datasets.findings import EqualPictures
-from tasks.datasets.frame_files import check_whole
 from tasks.datasets.labelled_pictures import LabelledPictures
 from tasks.picture_files import read_picture
+from tasks.whole_file import check_whole
 
 
 def survey_pictures(

@@ -10,6 +10,7 @@ from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from tasks.ground_truth import truth_or_unknown
 from tasks.measured_share import measured_share
 
 SUM_NAMES = (
@@ -246,7 +247,7 @@ class DepthMetric(BaseMetric):
         """Append the sums of each image of a batch."""
         for sample in data_samples:
             pred = sample["pred_depth_map"]["data"]
-            target = sample["gt_depth_map"]["data"]
+            target = truth_or_unknown(sample, "gt_depth_map", pred, 0)
             if pred.shape != target.shape or pred.ndim != 3 or pred.shape[0] != 1:
                 raise ValueError(
                     f"predicted depth has shape {tuple(pred.shape)} and the ground "
@@ -265,11 +266,11 @@ class DepthMetric(BaseMetric):
         if not results:
             raise ValueError("no image was evaluated: the data loader gave no sample")
         sums = torch.stack(results)
-        figures = depth_figures(sums[:, :-1])
         low, high = self.depth_range
         left_out = (
             f"depth outside of {low:g} to {high:g} m counts nowhere; give the "
             "evaluator and the head the range of the data (depth_range)"
         )
         known, measured = sums[:, -1].sum().item(), sums[:, 0].sum().item()
-        return dict(**figures, measured_share=measured_share(measured, known, left_out))
+        share = measured_share(measured, known, left_out)
+        return dict(**depth_figures(sums[:, :-1]), measured_share=share)

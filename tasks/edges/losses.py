@@ -42,7 +42,9 @@ def balanced_edge_loss(
         logits and target ``(N, 1, H, W)``; output a scalar in nats.
 
     Raises:
-        ValueError: Other shapes, or a weight outside (0, 1).
+        ValueError: Other shapes, a weight outside (0, 1), or, on a CPU, another value
+            in the target. Elsewhere the loss then is NaN, which ends the run as well:
+            to look would wait for the device in every step.
 
     References:
         Xie, Tu, Holistically-Nested Edge Detection, ICCV 2015.
@@ -64,16 +66,33 @@ def balanced_edge_loss(
         raise ValueError(f"edge_weight must be in (0, 1), got {edge_weight}")
     dtype = torch.promote_types(logits.dtype, torch.float32)
     scores, truth = logits.flatten(1).to(dtype), target.flatten(1)
-    known, edge = truth != UNKNOWN, truth == 1
+    edge, none = truth == 1, truth == 0
+    known = edge | none
+    wrong = _other_values(truth, known)
     scores = torch.where(known, scores, torch.zeros_like(scores))
     count = known.sum(dim=1).clamp(min=1)
-    beta = ((known & ~edge).sum(dim=1) / count).to(dtype)[:, None]
+    beta = (none.sum(dim=1) / count).to(dtype)[:, None]
     if edge_weight is not None:
         beta = torch.full_like(beta, edge_weight)
     each = F.binary_cross_entropy_with_logits(scores, edge.to(dtype), reduction="none")
     weight = torch.where(edge, beta, 1 - beta) * known
     images = (each * weight).sum(dim=1) / count
-    return images.sum() / known.any(dim=1).sum().clamp(min=1)
+    loss = images.sum() / known.any(dim=1).sum().clamp(min=1)
+    return loss if wrong is None else torch.where(wrong, torch.nan, loss)
+
+
+def _other_values(truth: Tensor, known: Tensor) -> Tensor | None:
+    """Whether there are values that mean nothing, where looking would cost a wait."""
+    other = ~known & (truth != UNKNOWN)
+    if truth.device.type != "cpu":
+        return other.any()
+    if other.any():
+        raise ValueError(
+            f"{int(other.sum())} pixels of the true edges hold other values than 0 "
+            f"(none), 1 (edge) and {UNKNOWN} (unknown), the first "
+            f"{truth[other][0].item()}: make the edge maps again with these values"
+        )
+    return None
 
 
 @MODELS.register_module()

@@ -21,6 +21,9 @@ from mmseg.registry import METRICS
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tasks.ground_truth import truth_or_unknown
+from tasks.measured_share import measured_share
+
 THRESHOLDS = np.arange(1, 100) / 100
 UNKNOWN = 255
 
@@ -166,7 +169,8 @@ class EdgeMetric(BaseMetric):
     Each image is reduced to integer counts of its own, so the figures do not depend on
     batch size or number of processes, and images repeated to fill a distributed batch
     are trimmed. How matches are made, and what differs from BSDS: see
-    :mod:`tasks.edges.metrics`.
+    :mod:`tasks.edges.metrics`. ``measured_share`` says how much of the known ground
+    truth, all that is not 255, they are of.
 
     Args:
         tolerance: Distance of a match in units of the image's diagonal: 6 pixels of
@@ -205,18 +209,26 @@ class EdgeMetric(BaseMetric):
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Append the counts of each image of a batch."""
         for sample in data_samples:
+            edges = sample["pred_edge_map"]["data"]
+            truth = truth_or_unknown(sample, "gt_edge_map", edges, UNKNOWN, torch.uint8)
             pred, target = (
-                sample[name]["data"].detach().squeeze(0).cpu().numpy()
-                for name in ("pred_edge_map", "gt_edge_map")
+                part.detach().squeeze(0).cpu().numpy() for part in (edges, truth)
             )
             try:
                 counts = edge_counts(pred, target, self.tolerance)
             except ValueError as error:
                 raise ValueError(f"{sample.get('img_path')}: {error}") from error
-            self.results.append(torch.from_numpy(counts))
+            known = int((target != UNKNOWN).sum())
+            measured = int(np.isin(target, (0, 1)).sum())
+            self.results.append((torch.from_numpy(counts), measured, known))
 
-    def compute_metrics(self, results: list[Tensor]) -> dict[str, float]:
-        """Return the figures of :func:`edge_figures` for all images."""
+    def compute_metrics(
+        self, results: list[tuple[Tensor, int, int]]
+    ) -> dict[str, float]:
+        """Return :func:`edge_figures` of all images and ``measured_share``."""
         if not results:
             raise ValueError("no image was evaluated: the data loader gave no sample")
-        return edge_figures(torch.stack(results))
+        counts, measured, known = zip(*results, strict=True)
+        left_out = "what is neither edge nor none counts nowhere"
+        share = measured_share(sum(measured), sum(known), left_out)
+        return dict(**edge_figures(torch.stack(counts)), measured_share=share)

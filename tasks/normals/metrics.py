@@ -1,7 +1,8 @@
 """Normal metrics: angles counted in fine bins per image, figures of the data set.
 
 Checked: against ``normal_error`` of github.com/lorenmt/mtan, commit c36c30b, on random
-maps: mean at most 4e-15 degrees apart in float64, median 0.005, shares equal.
+maps: mean at most 4e-15 degrees apart in float64, shares equal; the median is rounded
+to 0.02 degrees here.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
-#: Degrees of a bin of the histogram: the resolution of the median.
-BIN = 0.02
-BINS = 9000
+from tasks.ground_truth import truth_or_unknown
+from tasks.measured_share import measured_share
+
+#: Bins of the histogram for each degree, around its multiples of 0.02: the resolution
+#: of the median, without a bias. The last is around 180 degrees.
+BINS_PER_DEGREE = 50
+BINS = 180 * BINS_PER_DEGREE + 1
 THRESHOLDS = (11.25, 22.5, 30.0)
 
 
@@ -26,7 +31,7 @@ class AngleSums(NamedTuple):
     Args:
         total: Sum in degrees, float64.
         counts: Valid pixels, then those below each of ``THRESHOLDS``.
-        histogram: Pixels in each bin of ``BIN`` degrees.
+        histogram: Pixels nearest to each multiple of 0.02 degrees, from 0 to 180.
     """
 
     total: Tensor
@@ -76,7 +81,7 @@ def angle_sums(pred: Tensor, target: Tensor) -> AngleSums:
     angles = torch.rad2deg(torch.atan2(cross, (p * t).sum(dim=0)))
     angles = torch.where(largest == 0, torch.full_like(angles, 90.0), angles)
     bounded = angles.nan_to_num(180.0)
-    places = (bounded / BIN).long().clamp(max=BINS - 1)
+    places = (bounded * BINS_PER_DEGREE).round().long()
     below = [(bounded < limit).sum() for limit in THRESHOLDS]
     return AngleSums(
         angles.sum(),
@@ -89,7 +94,7 @@ def normal_figures(images: Sequence[AngleSums]) -> dict[str, float]:
     """Turn the sums of images into the figures of a data set.
 
     All pool the pixels of the data set. The median (the lower one of an even number) is
-    read from the histogram, linearly within the bin: at most 0.02 degrees off.
+    rounded to 0.02 degrees: at most 0.01 off, and 0 of perfect normals.
 
     Args:
         images: Sums of each image.
@@ -127,17 +132,16 @@ def normal_figures(images: Sequence[AngleSums]) -> dict[str, float]:
 
 
 def _median(histogram: Tensor) -> float:
-    upto = histogram.cumsum(dim=0).double()
-    half = upto[-1] / 2
-    place = int((upto >= half).nonzero()[0])
-    count = histogram[place].item()
-    before = upto[place].item() - count
-    return BIN * (place + (half.item() - before) / count)
+    upto = histogram.cumsum(dim=0)
+    return int((2 * upto >= upto[-1]).nonzero()[0]) / BINS_PER_DEGREE
 
 
 @METRICS.register_module()
 class NormalMetric(BaseMetric):
     """Evaluate surface normals; figures in :func:`normal_figures`.
+
+    ``measured_share`` beside them says how much of the known ground truth, all that is
+    not zero, they are of: a normal shorter than 0.5 is none and counts nowhere.
 
     Each image is reduced to integers and one float64 sum of its own, so the figures do
     not depend on batch size or number of processes, and images repeated to fill a
@@ -172,16 +176,25 @@ class NormalMetric(BaseMetric):
         """Append the sums of each image of a batch."""
         for sample in data_samples:
             pred = sample["pred_normal_map"]["data"]
-            target = sample["gt_normal_map"]["data"]
+            target = truth_or_unknown(sample, "gt_normal_map", pred, 0)
             try:
                 sums = angle_sums(pred, target)
             except ValueError as error:
                 raise ValueError(f"{sample.get('img_path')}: {error}") from error
-            self.results.append(AngleSums(*(part.cpu() for part in sums)))
+            known = int((target != 0).any(dim=0).sum())
+            self.results.append((AngleSums(*(part.cpu() for part in sums)), known))
 
-    def compute_metrics(self, results: list[AngleSums]) -> dict[str, float]:
-        """Return the figures of :func:`normal_figures` for all images."""
+    def compute_metrics(self, results: list[tuple[AngleSums, int]]) -> dict[str, float]:
+        """Return :func:`normal_figures` of all images and ``measured_share``."""
         if not results:
             raise ValueError("no image was evaluated: the data loader gave no sample")
         # Gathering turns named tuples into plain ones.
-        return normal_figures([AngleSums(*sums) for sums in results])
+        images = [AngleSums(*sums) for sums, _ in results]
+        measured = sum(int(image.counts[0]) for image in images)
+        left_out = (
+            "normals that are NaN or shorter than 0.5 are none and count nowhere; "
+            "check the depth that AddNormals reads"
+        )
+        known = sum(known for _, known in results)
+        share = measured_share(measured, known, left_out)
+        return dict(**normal_figures(images), measured_share=share)

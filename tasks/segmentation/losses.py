@@ -76,6 +76,9 @@ class CrossEntropyLoss(Published):
             *args: As in mmseg.
             **options: ``ignore_index`` and others of mmseg.
         """
+        if self.reduction == "mean" and not cls_score.numel():
+            # The mean of nothing is NaN; this zero still has a gradient.
+            return self.loss_weight * cls_score.sum()
         if self.class_weight is None:
             return super().forward(cls_score, label, *args, **options)
         count = len(self.class_weight)
@@ -107,7 +110,8 @@ class FocalLoss(nn.Module):
 
     for each class of each pixel, p_t being the probability of what is true of it (this
     class, or not) and alpha_t ``alpha`` or ``1 - alpha``. Ignored pixels give 0 and
-    count in the mean, as in mmseg, whose own loss fails on a CPU.
+    count in the mean, as in mmseg, whose own loss fails on a CPU. Without any pixel it
+    is 0.
 
     Args:
         use_sigmoid: Only True.
@@ -154,7 +158,8 @@ class FocalLoss(nn.Module):
                 f"{', '.join(REDUCTIONS)}"
             )
         shares = [alpha] if isinstance(alpha, (int, float)) else list(alpha)
-        if not gamma >= 0 or not all(0 <= share <= 1 for share in shares):
+        switches = any(isinstance(number, bool) for number in (gamma, *shares))
+        if switches or not gamma >= 0 or not all(0 <= share <= 1 for share in shares):
             raise ValueError(
                 f"gamma must be at least 0 and alpha in [0, 1], got {gamma} and {alpha}"
             )
@@ -188,6 +193,8 @@ class FocalLoss(nn.Module):
         logits = pred.movedim(1, -1).reshape(-1, classes)
         labels = target.reshape(-1)
         known = labels != ignore_index
+        if self.reduction == "mean" and not logits.numel():
+            return self.loss_weight * logits.sum()
         # One column more than classes, so that one class is an answer too.
         truth = F.one_hot(labels.where(known, 0), max(classes, 2))[:, :classes]
         if classes == 1:

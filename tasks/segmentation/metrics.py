@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from tasks.ground_truth import truth_or_unknown
 from tasks.measured_share import measured_share
 
 # The label that never has ground truth, whatever else is ignored.
@@ -232,12 +233,12 @@ class SegmentationMetric(BaseMetric):
         num_classes = len(self._class_names())
         for sample in data_samples:
             pred = sample["pred_sem_seg"]["data"]
-            target = sample["gt_sem_seg"]["data"]
+            target = truth_or_unknown(sample, "gt_sem_seg", pred, self.ignore_index)
             try:
                 matrix = confusion_matrix(pred, target, num_classes, self.ignore_index)
             except ValueError as error:
                 raise ValueError(f"{sample.get('img_path')}: {error}") from error
-            known = int((target != _VOID).sum())
+            known = int((target != _VOID).sum()) if "gt_sem_seg" in sample else 0
             self.results.append((matrix.cpu(), known))
 
     def compute_metrics(self, results: list[tuple[Tensor, int]]) -> dict[str, float]:
@@ -245,13 +246,13 @@ class SegmentationMetric(BaseMetric):
         if not results:
             raise ValueError("no image was evaluated: the data loader gave no sample")
         matrix = torch.stack([matrix for matrix, _ in results]).sum(0)
+        left_out = f"class {self.ignore_index} is ignored (ignore_index)"
+        known = sum(known for _, known in results)
+        share = measured_share(matrix.sum().item(), known, left_out)
         figures = segmentation_figures(matrix)
         self.classes_measured = _by_class(self._class_names(), figures)
         if self.per_class:
             table = _class_table(self._class_names(), figures)
             print_log(f"per class, percent:\n{table}", logger="current")
         found = {k: figures[k] for k in ("mIoU", "pixel_accuracy", "mean_accuracy")}
-        left_out = f"class {self.ignore_index} is ignored (ignore_index)"
-        known = sum(known for _, known in results)
-        share = measured_share(matrix.sum().item(), known, left_out)
         return dict(**found, measured_share=share)

@@ -38,7 +38,7 @@ class Lighting(BaseTransform):
         unit: u, levels of a picture that stand for the value 1.
 
     Raises:
-        ValueError: A negative deviation.
+        ValueError: A negative deviation, or pictures of other bands than RGB.
 
     References:
         Krizhevsky, Sutskever, Hinton, ImageNet Classification with Deep Convolutional
@@ -64,6 +64,11 @@ class Lighting(BaseTransform):
         colour = self.unit * (AXES @ (alpha * DEVIATIONS))
         table = np.clip(np.arange(256)[:, None] + colour, 0, 255).astype(np.uint8)
         image = results["img"]
+        if image.shape[2] != 3:
+            raise ValueError(
+                f"'{results.get('img_path')}' has {image.shape[2]} bands, and Lighting "
+                "draws colours of RGB; remove it from the pipeline"
+            )
         channels = [table[image[..., c], c] for c in range(3)]
         results["img"] = np.stack(channels, axis=2)
         return results

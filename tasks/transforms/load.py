@@ -10,8 +10,9 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 from tasks.datasets.errors import DataError
+from tasks.picture_decoder import decode
 from tasks.transforms.zoom import halve_map
-from tasks.whole_file import check_file
+from tasks.whole_file import read_whole
 
 # One thread per process: loader workers are the parallelism, and OpenCV's own pool
 # deadlocks after fork.
@@ -116,10 +117,4 @@ def _decode(path: str, flag: int) -> np.ndarray:
         raise DataError(
             f"'{path}' does not exist; the data set is incomplete, prepare it again"
         )
-    check_file(path)
-    array = cv2.imread(path, flag)
-    if array is None:
-        raise DataError(
-            f"'{path}' is damaged: it cannot be decoded; prepare the data again"
-        )
-    return array
+    return decode(read_whole(path), path, flag)

@@ -123,7 +123,7 @@ class RandomResizedCropFlip(BaseTransform):
         hue: Largest turn of the hue, as a share of the colour circle, 0 to 0.5.
 
     Raises:
-        ValueError: A hue outside [0, 0.5].
+        ValueError: A hue outside [0, 0.5], or a change of colours of other bands.
 
     References:
         Szegedy et al., Going Deeper with Convolutions, CVPR 2015, section 6.
@@ -148,6 +148,7 @@ class RandomResizedCropFlip(BaseTransform):
             raise ValueError(f"hue must be in [0, 0.5], got {hue}")
         change = (1 - colour, 1 + colour)
         self.crop_size = tuple(crop_size)
+        self.changes_colour = bool(colour or hue)
         self._compose = A.Compose(
             [
                 A.RandomResizedCrop(
@@ -162,12 +163,19 @@ class RandomResizedCropFlip(BaseTransform):
                     contrast=change,
                     saturation=change,
                     hue=(-hue, hue),
-                    p=1.0 if colour or hue else 0.0,
+                    p=1.0 if self.changes_colour else 0.0,
                 ),
             ]
         )
 
     def transform(self, results: dict) -> dict:
+        bands = results["img"].shape[2]
+        if self.changes_colour and bands not in (1, 3):
+            raise ValueError(
+                f"'{results.get('img_path')}' has {bands} bands, and colours are "
+                "changed in pictures of 1 or 3 only; set colour=0 and hue=0 in "
+                "RandomResizedCropFlip"
+            )
         seed = np.random.SeedSequence(results["seed"]).generate_state(1)
         self._compose.set_random_seed(int(seed[0]))
         results["img"] = self._compose(image=results["img"])["image"]

@@ -13,9 +13,10 @@ from tutorial_page import copy_project, read_page, run_commands
 from cmim.engine.config import load_config
 
 PAGE = read_page("new_dataset.md")
-SEG, DEPTH, JOINT = (
-    f"configs/streets_{task}_bireal.py" for task in ("seg", "depth", "joint")
+SEG, DEPTH, JOINT, JOINED = (
+    f"configs/streets_{task}_bireal.py" for task in ("seg", "depth", "joint", "joined")
 )
+PICTURES = "configs/flowers_bireal.py"
 SIZES = [(60, 90), (97, 64), (72, 72)]
 
 
@@ -40,18 +41,35 @@ def write_streets(home):
                 cv2.imwrite(str(target / f"{number:04d}.{suffix}"), array)
 
 
+def write_flowers(home):
+    """Two classes of pictures in folders, six of each in either split."""
+    random = np.random.default_rng(5)
+    for split in ("train", "test"):
+        for name, light in (("daisy", 200), ("rose", 60)):
+            folder = home / "data/flowers" / split / name
+            folder.mkdir(parents=True)
+            for number in range(6):
+                image = light + random.integers(0, 50, (120, 130, 3))
+                cv2.imwrite(str(folder / f"{number}.jpg"), image)
+
+
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory):
     """Where the page was followed, and what its commands said."""
     home = copy_project(tmp_path_factory.mktemp("streets"), PAGE.files)
     write_streets(home)
+    write_flowers(home)
     return home, run_commands(home, PAGE.commands)
 
 
-@pytest.mark.parametrize("name", [SEG, DEPTH])
-def test_a_config_has_at_most_25_lines_and_no_python_of_its_own(name):
+@pytest.mark.parametrize(
+    ("name", "most"), [(SEG, 15), (PICTURES, 15), (DEPTH, 22), (JOINT, 29)]
+)
+def test_a_config_has_few_lines_and_no_python_of_its_own(name, most):
     text = PAGE.files[name]
-    assert len(text.splitlines()) <= 25
+    # Docstring and imports count; blank lines and comments do not.
+    lines = [x for x in text.splitlines() if x.strip() and x.strip()[0] != "#"]
+    assert len(lines) <= most
     assert max(map(len, text.splitlines())) <= 88
     assert "import *" not in text
     kinds = {type(node) for node in ast.walk(ast.parse(text))}
@@ -65,6 +83,8 @@ def test_the_page_uses_every_tool_on_its_configs():
         *((tool, SEG) for tool in tools),
         *((tool, DEPTH) for tool in tools[:2]),
         *((tool, JOINT) for tool in tools[:2]),
+        *((tool, PICTURES) for tool in ("check_data", "train", "predict")),
+        *((tool, JOINED) for tool in tools[:2]),
     ]
 
 
@@ -104,16 +124,37 @@ def test_both_at_once(followed):
     assert not any(name.startswith("normals") for name in figures)
 
 
+def test_pictures_with_one_label(followed):
+    home, said = followed
+    assert "train: 12 pictures of 120x130" in said
+    assert "daisy 50.0 %, rose 50.0 % of the pictures" in said
+    assert re.search(r"^data/flowers/test/rose/0\.jpg: .*daisy \d", said, re.MULTILINE)
+    figures = json.loads((home / "work_dirs/flowers_bireal/metrics.json").read_text())
+    assert figures["test"]["images"] == 12
+
+
+def test_labels_of_one_and_depth_of_another(followed):
+    home, said = followed
+    labels, depth = said.split("train part 0: ")[1].split("train part 1: ")
+    assert "road" in labels
+    assert "depth" not in labels
+    assert "depth 2.00 to 3.00 m" in depth.split("test: ")[0]
+    assert "road" not in depth.split("test: ")[0]
+    record = home / "work_dirs/streets_joined_bireal/metrics.json"
+    figures = json.loads(record.read_text())["test"]
+    assert {"seg/mIoU", "depth/rmse"} <= set(figures)
+
+
 @pytest.mark.parametrize("name", [SEG, DEPTH])
 def test_other_places_and_parts_that_the_page_names(followed, name):
     home, _ = followed
     assert "`..configs._base_`" in PAGE.text
     text = PAGE.files[name].replace("._base_", "..configs._base_")
-    for part in ("folder", "seg_model", "depth_model"):
+    for part in ("folder", "own_seg", "depth_model"):
         text = text.replace(f"{part}_small", part)
     text = text.replace("schedule_small", "schedule_full")
     updates = re.findall(r"`(\w+_dataloader\.[^`]*\))`", PAGE.text)
-    assert len(updates) == 2
+    assert len(updates) == 3
     text += "\n".join(updates)
     (home / "mine").mkdir(exist_ok=True)
     (home / "mine" / "large.py").write_text(text)

@@ -233,5 +233,5 @@ def test_a_damaged_file_is_named_by_the_tool(rooms, whole_run, tmp_path):
     assert done.returncode == 2
     errors = [x for x in done.stderr.splitlines() if "error:" in x]
     assert len(errors) == 1
-    assert f"{name}.png' is damaged" in errors[0]
+    assert f"{name}.png' cannot be decoded" in errors[0]
     assert "Traceback" not in errors[0]

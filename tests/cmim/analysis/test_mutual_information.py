@@ -206,7 +206,7 @@ def test_errors_name_what_is_wrong(estimate):
         estimate(x[:3], y[:3])
     with pytest.raises(ValueError, match="too few; give 51"):
         estimate(x, y, neighbours=50)
-    for wrong in (0, 2.5, 2.0, float("nan"), "3"):
+    for wrong in (0, 2.5, 2.0, float("nan"), "3", True):
         with pytest.raises(ValueError, match="give a whole number"):
             estimate(x, y, neighbours=wrong)
     with pytest.raises(ValueError, match=r"x has the shape \(50, 1, 1\)"):

@@ -101,7 +101,7 @@ def test_errors(debiased):
 
 
 def test_what_hardly_varies_has_no_unbiased_similarity():
-    """The unbiased self-similarity of one value among equal ones is negative."""
+    """The unbiased self-similarity of one value among equal ones is 0."""
     with pytest.raises(ValueError, match=r"x varies in so few .* debiased=False"):
         linear_cka([0, 0, 0, 0, 1], [1, 2, 3, 4, 5])
     with pytest.raises(ValueError, match="y varies in so few"):
@@ -121,3 +121,25 @@ def test_a_constant_is_refused_whatever_its_mean_rounds_to(value, count):
         for debiased in (True, False):
             with pytest.raises(ValueError, match="is constant over its"):
                 linear_cka(*pair, debiased=debiased)
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.3, 100.0])
+@pytest.mark.parametrize("value", [1.0, 0.1, 1e-3])
+def test_a_similarity_of_rounding_alone_is_refused(offset, value):
+    """What is left of 0 was taken for a self-similarity wherever it was positive."""
+    for count in range(4, 30):
+        x = np.full(count, offset)
+        x[count // 2] += value
+        with pytest.raises(ValueError, match="x varies in so few"):
+            linear_cka(x, np.random.default_rng(0).normal(size=count))
+
+
+@BOTH
+@pytest.mark.parametrize("size", [1e-300, 1e300, 1.7e308])
+def test_numbers_at_the_end_of_the_range_are_compared(debiased, size):
+    x = np.array([1.0, -1.0, 0.5, -0.25, 1.0, 0.75])
+    y = features(6, 2)
+    found = linear_cka(size * x, y, debiased)
+    assert found == pytest.approx(linear_cka(x, y, debiased))
+    with pytest.raises(ValueError, match="x is constant over its 6 samples"):
+        linear_cka(np.full(6, size), y, debiased)

@@ -142,6 +142,15 @@ def test_centred_thresholds_count_from_the_mean_of_each_image():
     assert (run_layer(layer, x) != integer_convolution(layer, shifted)).any()
 
 
+@pytest.mark.parametrize("value", [-0.99, 0.1, 1 / 3, 3e4, 1e-20])
+def test_codes_of_a_constant_image_are_those_of_torch(value):
+    rng = np.random.default_rng(0)
+    layer = replace(random_layer(rng, o=3, i=5, k=3, d=1, levels="signs"), centred=True)
+    x = np.full((2, 5, 31, 37), value, np.float32)
+    theirs = PackedConv(layer)(torch.from_numpy(x)).numpy()
+    np.testing.assert_array_equal(run_layer(layer, x), theirs)
+
+
 def test_a_wrong_bit_is_seen():
     rng = np.random.default_rng(1)
     layer = random_layer(rng, o=4, i=10, k=3, d=1, levels="signs")
@@ -244,6 +253,30 @@ def test_files_that_are_none_are_refused(tmp_path):
             load_network(tmp_path / name)
     with pytest.raises(FileNotFoundError, match=r"absent\.npz"):
         load_network(tmp_path / "absent.npz")
+
+
+def test_a_digest_tells_what_checksums_do_not(tmp_path):
+    """Of an archive that was written again, with another array or another order."""
+    whole, again = tmp_path / "whole.npz", tmp_path / "again.npz"
+    own = dict(classes=["a", '"sha256":"' + "1" * 64])
+    replace(tiny_program(), identity=own).save(whole)
+    with np.load(whole) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    np.savez(again, **arrays)
+    assert load_network(again).document["identity"] == own
+    name = next(name for name in arrays if arrays[name].dtype == np.float32)
+    np.savez(again, **arrays | {name: arrays[name] + 1})
+    with pytest.raises(RawNetworkError, match="its digest is another one"):
+        load_network(again)
+    program = arrays["program"].tobytes().replace(b'"a"', b'"b"')
+    np.savez(again, **arrays | dict(program=np.frombuffer(program, np.uint8)))
+    with pytest.raises(RawNetworkError, match="its digest is another one"):
+        load_network(again)
+    # A file from before there was a digest.
+    document, arrays = tiny_program().pack()
+    text = np.frombuffer(json.dumps(document).encode(), np.uint8)
+    np.savez(again, program=text, **arrays)
+    assert len(load_network(again).steps) == len(document["steps"])
 
 
 def test_equal_programs_give_equal_files(tmp_path):

@@ -11,9 +11,11 @@ from layer_cases import LEVELS, at_thresholds, integer_convolution, random_layer
 from network_cases import ADDITIONS, ENCODERS, check_alike, images, make
 from torch import nn
 
-from cmim.deploy.onnx_export import FloatConv, float_network, save_onnx
+from cmim.deploy.binary_layer import ExportError
+from cmim.deploy.onnx_export import FloatConv, check_onnx, float_network, save_onnx
 from cmim.deploy.packed_conv import PackedConv, pack_network
 from cmim.deploy.requirements import require_onnx
+from cmim.deploy.seal import check_seal
 from cmim.methods import available_methods
 
 
@@ -116,6 +118,12 @@ def test_the_file_is_whole_and_says_how_images_are_normalised(tmp_path):
     found = {entry.key: entry.value for entry in model.metadata_props}
     assert found["cmim.mean"] == "1.5 2 3"
     assert found["cmim.std"] == "4 5 6"
+    check_seal(path)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ExportError, match="onnx are not as they were exported"):
+        check_onnx(path, {})
     assert [value.name for value in model.graph.input] == ["image"]
     assert {node.domain for node in model.graph.node} <= {"", "ai.onnx"}
 

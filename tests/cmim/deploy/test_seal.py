@@ -99,4 +99,6 @@ def test_missing_weights_are_named(path):
 
 def test_files_without_a_digest_are_refused(tmp_path):
     ov.save_model(model(), tmp_path / "bare.xml")
-    assert "export it again" in refused(tmp_path / "bare.xml")
+    said = refused(tmp_path / "bare.xml")
+    assert "export it again" in said
+    assert "tools/export.py CONFIG CHECKPOINT --out bare.xml" in said

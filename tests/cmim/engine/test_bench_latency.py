@@ -111,7 +111,7 @@ def test_the_mixed_variant_counts_where_it_exists():
 
 def test_operations_of_the_binary_layers():
     config = load_config(CONFIG, TINY)
-    binary, _ = build_networks(config.model.model, None, None)
+    binary, _ = build_networks(config.model.model, None, None, {})
     found = binary_operations(binary, torch.zeros(1, 3, 32, 32))
     # 32x32 has 8x8 after the stem and stage 1 and 4x4 behind; 8, 16, 32, 64 channels;
     # the head has 8 channels, three 3x3 and four 1x1 convolutions.

@@ -122,6 +122,11 @@ def test_a_head_has_as_many_classes_as_the_data(loader):
     with pytest.raises(ConfigError, match=rf"{loader} names 2 .* num_classes 40"):
         load_config(BINARY, names)
     heads = {"model.model.decode_head.num_classes": 2}
+    # The classes that come with the kind of data set count, too.
+    other = {"train_dataloader": "test", "test_dataloader": "train"}[loader]
+    with pytest.raises(ConfigError, match=rf"{other}_dataloader names 40 .* 2; both"):
+        load_config(BINARY, {**names, **heads})
+    names = named(["wall", "floor"], ["wall", "floor"])
     assert load_config(BINARY, {**names, **heads})
     joint = "configs/nyud_joint_bireal_small.py"
     with pytest.raises(ConfigError, match=r"heads\.seg has num_classes 40"):

@@ -105,6 +105,7 @@ def test_a_sample_has_paths_formats_and_seed(tmp_path):
         (dict(metainfo=dict(classes="road")), "labels need class names"),
         (dict(**DEPTH), "depth needs depth_scale > 0, got None"),
         (dict(**DEPTH, depth_scale=0), "depth needs depth_scale > 0, got 0"),
+        (dict(**DEPTH, depth_scale=True), "depth_scale > 0, got True"),
         (
             dict(images="a/{name}.jpg", labels="b/{name}.png"),
             "no pattern holds {split}",

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from folder_cases import CLASSES, DEPTH, SEG, build, plain, write
 from mmengine.config import Config
+from mmengine.dataset import RepeatDataset
 from PIL import Image
 
 from cmim.encoders import BinaryMobileNet, BinaryResNet, BinaryVGGSmall
@@ -17,11 +18,12 @@ from tasks.datasets.image_folder import ImageFolderDataset
 from tasks.datasets.joined import JoinedDataset
 from tasks.datasets.label_format import LabelFormat
 from tasks.datasets.name_patterns import find_files
+from tasks.datasets.nyud import NYUv2Dataset
 from tasks.datasets.sampler import ReplayableSampler
 from tasks.datasets.survey import as_text, survey, survey_config
 from tasks.picture_files import read_picture
 from tasks.predict import image_files
-from tasks.transforms import AugmentFrame
+from tasks.transforms import AugmentFrame, LoadFrame
 
 PNG = {**SEG, "images": "images/{split}/{name}.png"}
 
@@ -92,16 +94,6 @@ def test_grey_of_4_bits_is_0_to_15(tmp_path):
         assert picture.tile[0][3] == "L;4"
     form = LabelFormat(["a", "b", "c"], void=[15])
     assert form.read(path).tolist() == [[0, 1, 2, 255]]
-
-
-def test_one_value_too_many_has_two_readings():
-    form = LabelFormat(["a", "b", "c"])
-    with pytest.raises(DataError) as error:
-        form.decode(np.array([[0] * 9 + [1, 2, 3]]))
-    said = str(error.value)
-    first = said.index("void_values=[3]")
-    assert first < said.index("label_values=list(range(1, 4)), void_values=[0]")
-    assert "first reading is the likelier" in said
 
 
 def test_several_values_make_one_class():
@@ -241,6 +233,21 @@ def test_labels_of_one_set_and_depth_of_another(tmp_path):
     other = build(tmp_path, metainfo=dict(classes=["car", "road"]))
     with pytest.raises(ValueError, match="has other classes"):
         JoinedDataset([labels, other])
+    nested = JoinedDataset([depth, JoinedDataset([labels, depth])])
+    assert nested[(6, 5, 0)]["seed"] == [5, 0, 1, 1, 0]
+    assert nested.metainfo["classes"] == CLASSES["classes"]
+    with pytest.raises(ValueError, match=r"RepeatDataset of mmengine.*JoinedDataset"):
+        ReplayableSampler(RepeatDataset(labels, 2))
+
+
+def test_depth_of_a_kind_with_classes_is_joined_with_labels_of_others(rooms, tmp_path):
+    plain(tmp_path, 3)
+    room = dict(type=NYUv2Dataset, data_root=str(rooms), split="train")
+    loading = dict(type=LoadFrame, labels=False)
+    joined = JoinedDataset([build(tmp_path), dict(room, pipeline=[loading])])
+    assert joined.metainfo["classes"] == CLASSES["classes"]
+    with pytest.raises(ValueError, match="has other classes"):
+        JoinedDataset([build(tmp_path), dict(room, pipeline=[])])
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from folder_cases import DEPTH, build, plain, write
 from PIL import ExifTags, Image
 
 from tasks.datasets.errors import DataError
-from tasks.datasets.frame_files import check_whole, read_depth, read_frame
+from tasks.datasets.frame_files import read_depth, read_frame
 from tasks.pictures import read_image
+from tasks.whole_file import check_whole
 
 
 @pytest.mark.parametrize(
@@ -123,5 +124,5 @@ def test_pictures_that_end_too_early_are_found(tmp_path):
     path.write_bytes(path.read_bytes()[:3000])
     # OpenCV alone would make the missing part grey.
     for read in (check_whole, read_image):
-        with pytest.raises(DataError, match=r"a.jpg' is damaged .*truncated"):
+        with pytest.raises(DataError, match=r"a.jpg' is damaged .*its end is missing"):
             read(path)

@@ -232,7 +232,7 @@ def test_registered_beside_the_metric_of_mmseg():
 
 def test_no_valid_pixel_in_the_data_set():
     zero = torch.zeros(1, 2, 2)
-    with pytest.raises(ValueError, match="none of the 2 images has a valid"):
+    with pytest.raises(ValueError, match="the test data have none"):
         evaluate([sample_of(zero, zero)] * 2)
     with pytest.raises(ValueError, match="none of the 0 images"):
         depth_figures(torch.zeros(0, 9))
@@ -279,3 +279,10 @@ def test_the_share_of_known_pixels_in_range_is_said(monkeypatch):
     assert "0.1 to 10 m" in said[0]
     whole = evaluate([sample_of(target, target)], depth_range=(0.1, 80.0))
     assert whole["measured_share"] == 1
+
+
+def test_a_share_of_nothing_is_no_figure_and_says_why():
+    far = torch.full((1, 2, 2), 20.0)
+    message = r"nothing was measured, of 4 pixels .* 0\.1 to 10 m counts nowhere"
+    with pytest.raises(ValueError, match=message):
+        evaluate([sample_of(far, far)])

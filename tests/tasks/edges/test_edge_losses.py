@@ -7,7 +7,7 @@ import torch
 from mmseg.registry import MODELS
 
 import tasks.edges  # noqa: F401 - registers the loss
-from tasks.edges.losses import balanced_edge_loss
+from tasks.edges.losses import _other_values, balanced_edge_loss
 
 
 def pair(dtype=torch.float64):
@@ -103,3 +103,20 @@ def test_other_shapes_and_weights_are_refused():
         balanced_edge_loss(torch.zeros(1, 1, 2, 2), torch.zeros(1, 2, 2).long())
     with pytest.raises(ValueError, match=r"must be in \(0, 1\)"):
         balanced_edge_loss(*pair(), edge_weight=1.0)
+
+
+@pytest.mark.parametrize("value", [math.nan, 2.0, -1.0, 254.0])
+def test_values_that_mean_nothing_are_refused(value):
+    logits, target = pair()
+    target = target.double()
+    target[0, 0, 4, 5] = value
+    with pytest.raises(
+        ValueError, match="1 pixels of the true edges hold other values"
+    ):
+        balanced_edge_loss(logits, target)
+
+
+def test_elsewhere_than_on_a_cpu_they_end_the_run_without_a_wait():
+    truth = torch.zeros(1, 4, dtype=torch.uint8, device="meta")
+    # A meta tensor has no values: reading one, as a wait would, is an error.
+    assert _other_values(truth, truth == 0).shape == ()

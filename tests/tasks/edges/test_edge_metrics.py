@@ -92,6 +92,13 @@ def test_batches_change_nothing_and_oneself_is_perfect():
     assert perfect["edges/ods"] == perfect["edges/ois"] == 100
 
 
+def test_all_known_pixels_are_measured_or_it_is_said():
+    pred, target = image(0)
+    assert measure([[(pred, target)]])["edges/measured_share"] == 1
+    with pytest.raises(ValueError, match="the test data have none"):
+        measure([[(pred, np.full_like(target, 255))]])
+
+
 def test_mirroring_changes_nothing():
     images = [image(seed) for seed in range(3)]
     mirrored = [(p[:, ::-1].copy(), t[:, ::-1].copy()) for p, t in images]

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from tasks.normals import AddNormals, NormalHead, NormalMetric
-from tasks.normals.metrics import BIN, angle_sums, normal_figures
+from tasks.normals.metrics import angle_sums, normal_figures
 
 
 def image(seed: int, noise: float):
@@ -57,24 +57,52 @@ def test_figures_are_those_of_all_pixels_whatever_the_batches():
     assert figures["normals/mean_angle"] == pytest.approx(angles.mean(), abs=1e-6)
     lower_median = np.quantile(angles, 0.5, method="inverted_cdf")
     median = figures["normals/median_angle"]
-    assert median == pytest.approx(lower_median, abs=BIN)
+    assert median == pytest.approx(lower_median, abs=0.0101)
     for limit in (11.25, 22.5, 30):
         share = 100 * (angles < limit).mean()
         assert figures[f"normals/within_{limit:g}"] == pytest.approx(share)
 
 
-def test_median_of_one_value_lies_in_its_bin():
-    pred = torch.tensor([math.cos(0.5), math.sin(0.5), 0]).view(3, 1, 1)
+def test_the_share_of_known_pixels_that_are_normals(monkeypatch):
+    assert measure([IMAGES])["normals/measured_share"] == 1
+    monkeypatch.setattr("tasks.measured_share.print_log", lambda *_, **__: None)
+    pred, truth = (x.clone() for x in IMAGES[0])
+    short = truth.clone()
+    # Of 18 known rows nine are too short to be normals.
+    short[:, 2:11] *= 0.1
+    assert measure([[(pred, short)]])["normals/measured_share"] == 0.5
+    with pytest.raises(ValueError, match="nothing was measured, of 558 pixels"):
+        measure([[(pred, 0.1 * truth)]])
+    with pytest.raises(ValueError, match="the test data have none"):
+        measure([[(pred, 0 * truth)]])
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.02, 30.0, 45.0, 90.0, 180.0])
+def test_the_median_of_equal_angles_is_that_angle(angle):
+    turn = math.radians(angle)
+    pred = torch.tensor([math.cos(turn), math.sin(turn), 0], dtype=torch.float64)
     truth = torch.tensor([1.0, 0, 0]).view(3, 1, 1)
-    median = normal_figures([angle_sums(pred, truth)])["median_angle"]
-    assert median == pytest.approx(math.degrees(0.5), abs=BIN)
+    for count in (1, 2, 7):
+        both = (v.view(3, 1, 1).expand(3, 1, count) for v in (pred, truth))
+        assert normal_figures([angle_sums(*both)])["median_angle"] == angle
+
+
+def test_the_median_is_off_to_neither_side():
+    angles = torch.linspace(10, 10.2, 201, dtype=torch.float64)
+    off = []
+    for turn in angles.deg2rad():
+        pred = torch.stack([turn.cos(), turn.sin(), 0 * turn]).view(3, 1, 1)
+        sums = angle_sums(pred, torch.tensor([1.0, 0, 0]).view(3, 1, 1))
+        off.append(int(sums.histogram.argmax()) / 50 - math.degrees(turn))
+    assert max(map(abs, off)) <= 0.01 + 1e-9
+    assert sum(off) / len(off) == pytest.approx(0, abs=2e-4)
 
 
 def test_a_limit_is_outside_and_half_a_turn_counts():
     truth = torch.tensor([1.0, 0, 0]).view(3, 1, 1)
     sums = angle_sums(-truth, truth)
     assert sums.total.item() == pytest.approx(180)
-    assert sums.histogram.sum() == 1
+    assert sums.histogram.nonzero().tolist() == [[9000]]
     assert sums.counts.tolist() == [1, 0, 0, 0]
 
 

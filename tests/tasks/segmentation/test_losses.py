@@ -5,10 +5,12 @@ import torch
 import torch.nn.functional as F
 from mmengine.structures import PixelData
 from mmseg.models import losses as published
+from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torchvision.ops import sigmoid_focal_loss
 
 from tasks.segmentation import DeepLabHead
+from tasks.segmentation.losses import FocalLoss
 
 WEIGHTS = [1.0, 5.0, 0.0, 0.25]
 BY_NAME = ("CrossEntropyLoss", published.CrossEntropyLoss)
@@ -144,3 +146,28 @@ def test_losses_of_a_list_are_replaced_one_by_one():
     model = DeepLabHead(8, 4, 4, dilations=(1,), loss_decode=parts)
     found = model.loss_by_feat(torch.zeros(2, 4, 3, 4), samples())
     assert set(found) == {"loss_focal", "loss_dice"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"type": "FocalLoss"},
+        {"type": "CrossEntropyLoss"},
+        {"type": "CrossEntropyLoss", "use_sigmoid": True},
+        {"type": "CrossEntropyLoss", "class_weight": WEIGHTS, "avg_non_ignore": True},
+    ],
+    ids=str,
+)
+def test_an_empty_batch_is_0_with_a_gradient(options):
+    logits = torch.zeros(0, 4, 3, 3, requires_grad=True)
+    labels = torch.zeros(0, 3, 3, dtype=torch.long)
+    loss = MODELS.build(options)(logits, labels, ignore_index=255)
+    assert loss.item() == 0
+    loss.backward()
+    assert logits.grad is not None
+
+
+@pytest.mark.parametrize("options", [{"alpha": True}, {"gamma": True}])
+def test_focal_loss_takes_no_switch_for_a_number(options):
+    with pytest.raises(ValueError, match="gamma must be at least 0 and alpha in"):
+        FocalLoss(**options)

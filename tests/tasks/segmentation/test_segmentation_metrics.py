@@ -229,7 +229,7 @@ def test_number_of_classes_must_be_known_and_agree():
 
 def test_data_set_without_labels_is_refused():
     ignored = sample_of(torch.zeros(1, 2, 2).long(), torch.full((1, 2, 2), 255))
-    with pytest.raises(ValueError, match="no labelled pixel"):
+    with pytest.raises(ValueError, match="the test data have none"):
         evaluate([ignored])
     with pytest.raises(ValueError, match="no image was evaluated"):
         SegmentationMetric().compute_metrics([])
@@ -258,6 +258,9 @@ def test_a_class_that_is_ignored_lowers_the_share_that_was_measured():
     assert one_image(metric, [1, 1, 1], [0, 1, 1])["measured_share"] == 2 / 3
     metric = SegmentationMetric(num_classes=2)
     assert one_image(metric, [1, 1, 1], [255, 1, 1])["measured_share"] == 1
+    metric = SegmentationMetric(num_classes=2, ignore_index=1)
+    with pytest.raises(ValueError, match=r"nothing was measured, of 3 .* class 1"):
+        one_image(metric, [1, 1, 1], [1, 1, 1])
 
 
 def test_each_class_has_its_figures_and_an_absent_one_none():
