@@ -8,7 +8,7 @@ from mmengine.config import read_base
 
 with read_base():
     from .classification_model_imagenet import *
-    from .imagenet import *
+    from .imagenet import test_cfg, test_dataloader, train_dataloader
     from .runtime import *
     from .schedule_small import *
 
