@@ -9,39 +9,9 @@ CMIM: model.partner=teacher, after cifar100_resnet18_fp.py. Not measured yet.
 
 from mmengine.config import read_base
 
-from cmim.encoders import BinaryResNet
-from cmim.models import CMIM
-
 with read_base():
-    from ._base_.cifar100 import (
-        data_root,
-        test_cfg,
-        test_dataloader,
-        train_dataloader,
-    )
-    from ._base_.classification_model_cifar import task_model, test_evaluator
-    from ._base_.runtime import (
-        custom_hooks,
-        default_hooks,
-        default_scope,
-        env_cfg,
-        log_processor,
-        randomness,
-        sync_bn,
-    )
-    from ._base_.schedule_cifar_full import optim_wrapper, param_scheduler, train_cfg
+    from ._base_.cifar100_classification import *
 
-task_model.backbone = dict(type=BinaryResNet, depth=18, stem="cifar", method="bireal")
-task_model.head.update(in_channels=512, num_classes=100)
-task_model.data_preprocessor.update(
-    mean=[129.285, 124.185, 112.455], std=[68.085, 65.28, 70.38]
-)
-model = dict(
-    type=CMIM,
-    model=task_model,
-    partner="none",
-    # As many anchors a batch as in the dense tasks; 32 a picture would take ten times
-    # as long as the network itself.
-    pixels=4,
-    teacher="work_dirs/cifar100_resnet18_fp/last.pth",
-)
+task_model.backbone.update(depth=18)
+task_model.head.update(in_channels=512)
+model.update(model=task_model, teacher="work_dirs/cifar100_resnet18_fp/last.pth")

@@ -8,30 +8,9 @@ network in full precision; the schedule is that of the binary ones, IR-Net's
 
 from mmengine.config import read_base
 
-from cmim.encoders import BinaryResNet
-
 with read_base():
-    from ._base_.cifar100 import (
-        data_root,
-        test_cfg,
-        test_dataloader,
-        train_dataloader,
-    )
-    from ._base_.classification_model_cifar import task_model, test_evaluator
-    from ._base_.runtime import (
-        custom_hooks,
-        default_hooks,
-        default_scope,
-        env_cfg,
-        log_processor,
-        randomness,
-        sync_bn,
-    )
-    from ._base_.schedule_cifar_full import optim_wrapper, param_scheduler, train_cfg
+    from ._base_.cifar100_classification import *
 
-task_model.backbone = dict(type=BinaryResNet, depth=18, stem="cifar", method="fp")
-task_model.head.update(in_channels=512, num_classes=100)
-task_model.data_preprocessor.update(
-    mean=[129.285, 124.185, 112.455], std=[68.085, 65.28, 70.38]
-)
+task_model.backbone.update(depth=18, method="fp")
+task_model.head.update(in_channels=512)
 model = task_model

@@ -12,29 +12,10 @@ from mmengine.config import read_base
 from cmim.encoders import BinaryVGGSmall
 
 with read_base():
-    from ._base_.cifar100 import (
-        data_root,
-        test_cfg,
-        test_dataloader,
-        train_dataloader,
-    )
-    from ._base_.classification_model_cifar import task_model, test_evaluator
-    from ._base_.runtime import (
-        custom_hooks,
-        default_hooks,
-        default_scope,
-        env_cfg,
-        log_processor,
-        randomness,
-        sync_bn,
-    )
-    from ._base_.schedule_cifar_full import optim_wrapper, param_scheduler, train_cfg
+    from ._base_.cifar100_classification import *
 
 task_model.backbone = dict(type=BinaryVGGSmall, method="fp")
 # The published classifier reads all 4x4 places, not their mean.
-task_model.head.update(in_channels=512 * 4 * 4, pool=False, num_classes=100)
-task_model.data_preprocessor.update(
-    mean=[129.285, 124.185, 112.455], std=[68.085, 65.28, 70.38]
-)
+task_model.head.update(in_channels=512 * 4 * 4, pool=False)
 optim_wrapper.optimizer.update(lr=0.007)
 model = task_model

@@ -10,36 +10,15 @@ from mmengine.config import read_base
 from cmim.models import CMIM
 
 with read_base():
-    from ._base_.cifar10 import (
-        data_root,
-        test_cfg,
-        test_dataloader,
-        train_dataloader,
-    )
-    from ._base_.classification_model_cifar import task_model, test_evaluator
-    from ._base_.runtime import (
-        custom_hooks,
-        default_hooks,
-        default_scope,
-        env_cfg,
-        log_processor,
-        randomness,
-        sync_bn,
-    )
-    from ._base_.schedule_cifar import optim_wrapper, param_scheduler, train_cfg
+    from ._base_.cifar10_classification_small import *
 
 # The stem, the strides and the normalisation of the dense configs: the weights meet
 # the same sizes of objects and the same colours there.
 task_model.backbone.update(
-    depth=18,
-    stem="imagenet",
-    base_channels=48,
-    output_stride=8,
-    dilated=False,
+    depth=18, stem="imagenet", base_channels=48, output_stride=8, dilated=False
 )
 task_model.data_preprocessor.update(
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
+    mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]
 )
 task_model.head.update(in_channels=384)
 model = dict(type=CMIM, model=task_model, partner="none")

@@ -9,33 +9,7 @@ cifar10_resnet20_fp_full.py. Not measured yet.
 
 from mmengine.config import read_base
 
-from cmim.models import CMIM
-
 with read_base():
-    from ._base_.cifar10_official import (
-        data_root,
-        test_cfg,
-        test_dataloader,
-        train_dataloader,
-    )
-    from ._base_.classification_model_cifar import task_model, test_evaluator
-    from ._base_.runtime import (
-        custom_hooks,
-        default_hooks,
-        default_scope,
-        env_cfg,
-        log_processor,
-        randomness,
-        sync_bn,
-    )
-    from ._base_.schedule_cifar_full import optim_wrapper, param_scheduler, train_cfg
+    from ._base_.cifar10_classification import *
 
-model = dict(
-    type=CMIM,
-    model=task_model,
-    partner="none",
-    # As many anchors a batch as in the dense tasks; 32 a picture would take ten times
-    # as long as the network itself.
-    pixels=4,
-    teacher="work_dirs/cifar10_resnet20_fp_full/last.pth",
-)
+model.update(model=task_model, teacher="work_dirs/cifar10_resnet20_fp_full/last.pth")

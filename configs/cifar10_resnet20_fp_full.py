@@ -12,23 +12,7 @@ from mmengine.config import read_base
 from mmengine.optim import MultiStepLR
 
 with read_base():
-    from ._base_.cifar10_official import (
-        data_root,
-        test_cfg,
-        test_dataloader,
-        train_dataloader,
-    )
-    from ._base_.classification_model_cifar import task_model, test_evaluator
-    from ._base_.runtime import (
-        custom_hooks,
-        default_hooks,
-        default_scope,
-        env_cfg,
-        log_processor,
-        randomness,
-        sync_bn,
-    )
-    from ._base_.schedule_cifar_full import optim_wrapper, param_scheduler, train_cfg
+    from ._base_.cifar10_classification import *
 
 task_model.backbone.update(method="fp")
 train_cfg.update(max_iters=64_000)

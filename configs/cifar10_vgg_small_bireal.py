@@ -9,23 +9,7 @@ from cmim.encoders import BinaryVGGSmall
 from cmim.models import CMIM
 
 with read_base():
-    from ._base_.cifar10 import (
-        data_root,
-        test_cfg,
-        test_dataloader,
-        train_dataloader,
-    )
-    from ._base_.classification_model_cifar import task_model, test_evaluator
-    from ._base_.runtime import (
-        custom_hooks,
-        default_hooks,
-        default_scope,
-        env_cfg,
-        log_processor,
-        randomness,
-        sync_bn,
-    )
-    from ._base_.schedule_cifar import optim_wrapper, param_scheduler, train_cfg
+    from ._base_.cifar10_classification_small import *
 
 task_model.backbone = dict(type=BinaryVGGSmall, method="bireal")
 # The published classifier reads all 4x4 places, not their mean.

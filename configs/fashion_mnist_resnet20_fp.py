@@ -8,26 +8,7 @@ has them: data_root=/usr/share/datasets/fashion-mnist. Hardware: 1 CPU core. Bat
 from mmengine.config import read_base
 
 with read_base():
-    from ._base_.classification_model_cifar import task_model, test_evaluator
-    from ._base_.fashion_mnist import (
-        data_root,
-        test_cfg,
-        test_dataloader,
-        train_dataloader,
-    )
-    from ._base_.runtime import (
-        custom_hooks,
-        default_hooks,
-        default_scope,
-        env_cfg,
-        log_processor,
-        randomness,
-        sync_bn,
-    )
-    from ._base_.schedule_cifar import optim_wrapper, param_scheduler, train_cfg
+    from ._base_.fashion_mnist_classification import *
 
-# The data set's own mean and deviation.
-task_model.data_preprocessor.update(mean=[72.94] * 3, std=[90.02] * 3)
-train_cfg.update(max_iters=936)
 task_model.backbone.update(method="fp")
 model = task_model

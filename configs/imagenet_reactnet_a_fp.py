@@ -11,23 +11,8 @@ from mmengine.config import read_base
 from cmim.encoders import BinaryMobileNet
 
 with read_base():
-    from ._base_.classification_model_imagenet import task_model, test_evaluator
-    from ._base_.imagenet import (
-        data_root,
-        test_cfg,
-        test_dataloader,
-        train_dataloader,
-    )
-    from ._base_.runtime import (
-        custom_hooks,
-        default_hooks,
-        default_scope,
-        env_cfg,
-        log_processor,
-        randomness,
-        sync_bn,
-    )
-    from ._base_.schedule_imagenet_fp import optim_wrapper, param_scheduler, train_cfg
+    from ._base_.imagenet_classification import *
+    from ._base_.schedule_imagenet_fp import *
 
 task_model.backbone = dict(type=BinaryMobileNet, method="fp")
 task_model.head.update(in_channels=1024)

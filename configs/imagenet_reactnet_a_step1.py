@@ -12,47 +12,12 @@ after both). With CMIM: model.partner=teacher, of the same teacher. Not measured
 from mmengine.config import read_base
 
 from cmim.encoders import BinaryMobileNet
-from cmim.models import CMIM
-from cmim.regularizers import DistributionalLoss
-from tasks.transforms import Lighting
 
 with read_base():
-    from ._base_.classification_model_imagenet import task_model, test_evaluator
-    from ._base_.imagenet import (
-        data_root,
-        test_cfg,
-        test_dataloader,
-        train_dataloader,
-    )
-    from ._base_.runtime import (
-        custom_hooks,
-        default_hooks,
-        default_scope,
-        env_cfg,
-        log_processor,
-        randomness,
-        sync_bn,
-    )
-    from ._base_.schedule_imagenet_reactnet import (
-        optim_wrapper,
-        param_scheduler,
-        train_cfg,
-    )
-    from ._base_.teacher_resnet34 import teacher, teacher_model
+    from ._base_.imagenet_reactnet import *
 
 task_model.backbone = dict(type=BinaryMobileNet, method=dict(name="reactnet", step=1))
 task_model.head.update(in_channels=1024)
-train_dataloader.dataset.pipeline.insert(2, dict(type=Lighting, unit=1.0))
 train_cfg.update(max_iters=640_512)
-optim_wrapper.optimizer.update(lr=1.25e-3)
-optim_wrapper.optimizer.update(weight_decay=1e-5)
-model = dict(
-    type=CMIM,
-    model=task_model,
-    partner="none",
-    teacher=teacher,
-    teacher_model=teacher_model,
-    # As published: the teacher's answers alone, no labels.
-    regularizers=[dict(type=DistributionalLoss)],
-    task_loss_weight=0,
-)
+optim_wrapper.optimizer.update(lr=1.25e-3, weight_decay=1e-5)
+model.update(model=task_model)

@@ -10,33 +10,12 @@ model.partner=teacher, after imagenet_resnet18_fp.py. Not measured yet. Expected
 
 from mmengine.config import read_base
 
-from cmim.models import CMIM
 from tasks.transforms import Lighting
 
 with read_base():
-    from ._base_.classification_model_imagenet import task_model, test_evaluator
-    from ._base_.imagenet import (
-        data_root,
-        test_cfg,
-        test_dataloader,
-        train_dataloader,
-    )
-    from ._base_.runtime import (
-        custom_hooks,
-        default_hooks,
-        default_scope,
-        env_cfg,
-        log_processor,
-        randomness,
-        sync_bn,
-    )
-    from ._base_.schedule_imagenet import optim_wrapper, param_scheduler, train_cfg
+    from ._base_.imagenet_classification import *
+    from ._base_.schedule_imagenet import *
 
 task_model.head.update(label_smoothing=0.1)
 train_dataloader.dataset.pipeline.insert(2, dict(type=Lighting, unit=1.0))
-model = dict(
-    type=CMIM,
-    model=task_model,
-    partner="none",
-    teacher="work_dirs/imagenet_resnet18_fp/last.pth",
-)
+model.update(model=task_model, teacher="work_dirs/imagenet_resnet18_fp/last.pth")

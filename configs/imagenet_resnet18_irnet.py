@@ -13,37 +13,11 @@ model.teacher=work_dirs/imagenet_resnet34_fp/last.pth. Not measured yet.
 
 from mmengine.config import read_base
 
-from cmim.models import CMIM
-
 with read_base():
-    from ._base_.classification_model_imagenet import task_model, test_evaluator
-    from ._base_.imagenet import (
-        data_root,
-        test_cfg,
-        test_dataloader,
-        train_dataloader,
-    )
-    from ._base_.runtime import (
-        custom_hooks,
-        default_hooks,
-        default_scope,
-        env_cfg,
-        log_processor,
-        randomness,
-        sync_bn,
-    )
-    from ._base_.schedule_imagenet_irnet import (
-        optim_wrapper,
-        param_scheduler,
-        train_cfg,
-    )
+    from ._base_.imagenet_classification import *
+    from ._base_.schedule_imagenet_irnet import *
 
 task_model.backbone.update(method="irnet")
 train_dataloader.update(batch_size=64)
 train_dataloader.dataset.pipeline[1].update(colour=0.2, hue=0.1)
-model = dict(
-    type=CMIM,
-    model=task_model,
-    partner="none",
-    teacher="work_dirs/imagenet_resnet18_fp/last.pth",
-)
+model.update(model=task_model, teacher="work_dirs/imagenet_resnet18_fp/last.pth")

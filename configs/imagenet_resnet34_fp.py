@@ -9,23 +9,8 @@ model.backbone.shortcuts=per_block). Not measured yet.
 from mmengine.config import read_base
 
 with read_base():
-    from ._base_.classification_model_imagenet import task_model, test_evaluator
-    from ._base_.imagenet import (
-        data_root,
-        test_cfg,
-        test_dataloader,
-        train_dataloader,
-    )
-    from ._base_.runtime import (
-        custom_hooks,
-        default_hooks,
-        default_scope,
-        env_cfg,
-        log_processor,
-        randomness,
-        sync_bn,
-    )
-    from ._base_.schedule_imagenet_fp import optim_wrapper, param_scheduler, train_cfg
+    from ._base_.imagenet_classification import *
+    from ._base_.schedule_imagenet_fp import *
 
 task_model.backbone.update(depth=34, method="fp")
 model = task_model

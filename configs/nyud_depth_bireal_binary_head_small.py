@@ -10,35 +10,8 @@ steps. Expected figures, measured on all 654 test frames: README, section Result
 
 from mmengine.config import read_base
 
-from cmim.models import CMIM
-
 with read_base():
-    from ._base_.depth_model_small import task_model, test_evaluator
-    from ._base_.nyud_small import (
-        data_root,
-        test_cfg,
-        test_dataloader,
-        train_dataloader,
-    )
-    from ._base_.runtime import (
-        custom_hooks,
-        default_hooks,
-        default_scope,
-        env_cfg,
-        log_processor,
-        randomness,
-        sync_bn,
-    )
-    from ._base_.schedule_small import optim_wrapper, param_scheduler, train_cfg
+    from ._base_.nyud_depth_small import *
 
-train_dataloader.dataset.pipeline[0].update(labels=False)
-# Zoom divides depth and cannot be seen in a crop: its mean must be 1, or the network
-# learns a world that is too near.
-train_dataloader.dataset.pipeline[1].update(scale=(0.8, 1.25))
-test_dataloader.dataset.pipeline[0].update(labels=False)
-task_model["decode_head"].update(method="bireal", binary_projection=True)
-model = dict(
-    type=CMIM,
-    model=task_model,
-    partner="latent",
-)
+task_model.decode_head.update(method="bireal", binary_projection=True)
+model.update(model=task_model)

@@ -6,28 +6,14 @@ steps. Not measured yet: this recipe has not been run to its end.
 
 from mmengine.config import read_base
 
-from cmim.models import CMIM
 from tasks.edges import AddEdges
 from tasks.transforms import PackFrame
 
 with read_base():
-    from ._base_.edges_model_small import task_model, test_evaluator
-    from ._base_.nyud_small import (
-        data_root,
-        test_cfg,
-        test_dataloader,
-        train_dataloader,
-    )
-    from ._base_.runtime import (
-        custom_hooks,
-        default_hooks,
-        default_scope,
-        env_cfg,
-        log_processor,
-        randomness,
-        sync_bn,
-    )
-    from ._base_.schedule_small import optim_wrapper, param_scheduler, train_cfg
+    from ._base_.edges_model_small import *
+    from ._base_.nyud_small import *
+    from ._base_.runtime import *
+    from ._base_.schedule_small import *
 
 for _loader in (train_dataloader, test_dataloader):
     _loader.dataset.pipeline[0].update(depth=False)
@@ -36,4 +22,4 @@ for _loader in (train_dataloader, test_dataloader):
 # in the crops. The margin of the test is the metric's tolerance.
 train_dataloader.dataset.pipeline.insert(2, dict(type=AddEdges, bridge=1, margin=2))
 test_dataloader.dataset.pipeline.insert(1, dict(type=AddEdges, bridge=4, margin=6))
-model = dict(type=CMIM, model=task_model, partner="latent")
+model.update(model=task_model)

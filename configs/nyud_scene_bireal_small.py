@@ -7,33 +7,19 @@ Needs scene_types.txt, which tools/prepare_nyud.py takes from the official file.
 
 from mmengine.config import read_base
 
-from cmim.models import CMIM
 from tasks.datasets.scene_types import SCENE_TYPES
 from tasks.scene import AddScene
 from tasks.transforms import PackImage
 
 with read_base():
-    from ._base_.nyud_small import (
-        data_root,
-        test_cfg,
-        test_dataloader,
-        train_dataloader,
-    )
-    from ._base_.runtime import (
-        custom_hooks,
-        default_hooks,
-        default_scope,
-        env_cfg,
-        log_processor,
-        randomness,
-        sync_bn,
-    )
-    from ._base_.scene_model_small import task_model, test_evaluator
-    from ._base_.schedule_small import optim_wrapper, param_scheduler, train_cfg
+    from ._base_.nyud_small import *
+    from ._base_.runtime import *
+    from ._base_.scene_model_small import *
+    from ._base_.schedule_small import *
 
 for _loader in (train_dataloader, test_dataloader):
     _loader.dataset.pipeline[0].update(labels=False, depth=False)
     _loader.dataset.pipeline.insert(1, dict(type=AddScene))
     _loader.dataset.pipeline[-1] = dict(type=PackImage)
     _loader.dataset.update(metainfo=dict(classes=SCENE_TYPES))
-model = dict(type=CMIM, model=task_model, partner="latent")
+model.update(model=task_model, partner="latent")

@@ -6,32 +6,7 @@ steps. Expected figures, measured on all 654 test frames: README, section Result
 
 from mmengine.config import read_base
 
-from cmim.models import CMIM
-
 with read_base():
-    from ._base_.nyud_small import (
-        data_root,
-        test_cfg,
-        test_dataloader,
-        train_dataloader,
-    )
-    from ._base_.runtime import (
-        custom_hooks,
-        default_hooks,
-        default_scope,
-        env_cfg,
-        log_processor,
-        randomness,
-        sync_bn,
-    )
-    from ._base_.schedule_small import optim_wrapper, param_scheduler, train_cfg
-    from ._base_.seg_model_small import task_model, test_evaluator
+    from ._base_.nyud_seg_small import *
 
-train_dataloader.dataset.pipeline[0].update(depth=False)
-test_dataloader.dataset.pipeline[0].update(depth=False)
-model = dict(
-    type=CMIM,
-    model=task_model,
-    partner="latent",
-    teacher="work_dirs/nyud_seg_fp_small/last.pth",
-)
+model.update(model=task_model, teacher="work_dirs/nyud_seg_fp_small/last.pth")

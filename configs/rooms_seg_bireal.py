@@ -6,28 +6,11 @@ CPU cores, about a minute and a half. Shows that everything works, not how well.
 
 from mmengine.config import read_base
 
-from cmim.models import CMIM
-
 with read_base():
-    from ._base_.rooms import (
-        data_root,
-        test_cfg,
-        test_dataloader,
-        train_dataloader,
-        val_cfg,
-        val_dataloader,
-    )
-    from ._base_.runtime import (
-        custom_hooks,
-        default_hooks,
-        default_scope,
-        env_cfg,
-        log_processor,
-        randomness,
-        sync_bn,
-    )
-    from ._base_.schedule_demo import optim_wrapper, param_scheduler, train_cfg
-    from ._base_.seg_model_small import task_model, test_evaluator
+    from ._base_.rooms import *
+    from ._base_.runtime import *
+    from ._base_.schedule_demo import *
+    from ._base_.seg_model_small import *
 
 for _loader in (train_dataloader, val_dataloader, test_dataloader):
     _loader.dataset.pipeline[0].update(depth=False)
@@ -35,4 +18,4 @@ val_evaluator = test_evaluator
 default_hooks.checkpoint.update(best="mIoU")
 task_model.backbone.update(base_channels=32)
 task_model.decode_head.update(in_channels=256, channels=64)
-model = dict(type=CMIM, model=task_model, partner="latent")
+model.update(model=task_model)

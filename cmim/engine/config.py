@@ -109,7 +109,8 @@ def task_model_config(config: Config) -> dict:
         ConfigError: The config has no model, or the model no encoder.
     """
     require_parts(config, "model")
-    wrapped = "model" in config.model
+    # A partner is CMIM's: its config may have forgotten the model itself.
+    wrapped = "model" in config.model or "partner" in config.model
     require_parts(config, *(["model.model"] if wrapped else []))
     require_parts(config, "model.model.backbone" if wrapped else "model.backbone")
     return config.model.model if wrapped else config.model

@@ -3,50 +3,15 @@
 Training keeps the decoded pictures in memory (0.2 GB).
 """
 
-from mmengine.dataset import DefaultSampler, default_collate
+from mmengine.config import read_base
 
 from tasks.datasets.image_folder import ImageFolderDataset
-from tasks.datasets.prepare_cifar10 import CIFAR10_CLASSES as _CLASSES
-from tasks.datasets.sampler import ReplayableSampler
-from tasks.transforms import LoadImage, PackImage, RandomCropFlip, ResizeCenterCrop
+
+with read_base():
+    from .cifar10_official import *
 
 data_root = "data/cifar10"
-train_dataloader = dict(
-    batch_size=128,
-    num_workers=1,
-    persistent_workers=True,
-    prefetch_factor=4,
-    drop_last=True,
-    collate_fn=dict(type=default_collate),
-    sampler=dict(type=ReplayableSampler),
-    dataset=dict(
-        type=ImageFolderDataset,
-        data_root=data_root,
-        split="train",
-        metainfo=dict(classes=_CLASSES),
-        pipeline=[
-            dict(type=LoadImage, cache=True),
-            dict(type=RandomCropFlip, crop_size=(32, 32), padding=4),
-            dict(type=PackImage),
-        ],
-    ),
-)
-test_dataloader = dict(
-    batch_size=250,
-    num_workers=1,
-    collate_fn=dict(type=default_collate),
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(
-        type=ImageFolderDataset,
-        data_root=data_root,
-        split="test",
-        metainfo=dict(classes=_CLASSES),
-        test_mode=True,
-        pipeline=[
-            dict(type=LoadImage),
-            dict(type=ResizeCenterCrop, size=(32, 32), shorter=32),
-            dict(type=PackImage),
-        ],
-    ),
-)
-test_cfg = {}
+train_dataloader.update(num_workers=1)
+train_dataloader.dataset.update(type=ImageFolderDataset, data_root=data_root)
+train_dataloader.dataset.pipeline[0].update(cache=True)
+test_dataloader.dataset.update(type=ImageFolderDataset, data_root=data_root)

@@ -3,6 +3,7 @@
 from mmengine.model import ImgDataPreprocessor
 
 from cmim.encoders import BinaryResNet
+from cmim.models import CMIM
 from tasks.classification import ClassificationMetric, ImageClassifier, LinearHead
 
 task_model = dict(
@@ -16,3 +17,6 @@ task_model = dict(
     head=dict(type=LinearHead, in_channels=64, num_classes=10),
 )
 test_evaluator = [dict(type=ClassificationMetric)]
+# Of 128 pictures 4 pixels each are as many anchors a batch as 32 of 16 frames: 32 would
+# take ten times as long as the network itself.
+model = dict(type=CMIM, partner="none", pixels=4)

@@ -3,6 +3,7 @@
 from mmengine.model import ImgDataPreprocessor
 
 from cmim.encoders import BinaryResNet
+from cmim.models import CMIM
 from tasks.classification import ClassificationMetric, ImageClassifier, LinearHead
 
 task_model = dict(
@@ -16,3 +17,4 @@ task_model = dict(
     head=dict(type=LinearHead, in_channels=512, num_classes=1000),
 )
 test_evaluator = [dict(type=ClassificationMetric)]
+model = dict(type=CMIM, partner="none")

@@ -3,6 +3,7 @@
 from mmseg.models import DepthEstimator, SegDataPreProcessor
 
 from cmim.encoders import BinaryResNet
+from cmim.models import CMIM
 from tasks.depth import DepthHead, DepthMetric, DepthSILogLoss
 
 task_model = dict(
@@ -23,3 +24,4 @@ task_model = dict(
     test_cfg=dict(mode="whole"),
 )
 test_evaluator = [dict(type=DepthMetric)]
+model = dict(type=CMIM, partner="latent")

@@ -6,21 +6,11 @@ leaves of a few lines, see docs/new_dataset.md.
 
 from mmengine.config import read_base
 
-from cmim.models import CMIM
-
 with read_base():
-    from .classification_model_imagenet import task_model, test_evaluator
+    from .classification_model_imagenet import *
     from .imagenet import test_cfg, test_dataloader, train_dataloader
-    from .runtime import (
-        custom_hooks,
-        default_hooks,
-        default_scope,
-        env_cfg,
-        log_processor,
-        randomness,
-        sync_bn,
-    )
-    from .schedule_small import optim_wrapper, param_scheduler, train_cfg
+    from .runtime import *
+    from .schedule_small import *
 
 train_dataloader.update(batch_size=32, num_workers=1)
 train_dataloader.dataset.pipeline[1].update(crop_size=(96, 96))
@@ -28,4 +18,4 @@ test_dataloader.update(batch_size=32, num_workers=1)
 test_dataloader.dataset.pipeline[1].update(size=(96, 96), shorter=108)
 task_model.backbone.update(base_channels=48, dilated=False)
 task_model.head.update(in_channels=384)
-model = dict(type=CMIM, model=task_model, partner="none")
+model.update(model=task_model)

@@ -1,72 +1,18 @@
 """Generated rooms of 120x160, made in seconds; a tenth of the scenes validates."""
 
-from mmengine.dataset import DefaultSampler
-from mmseg.datasets.transforms import PackSegInputs
+from mmengine.config import read_base
 
-from tasks.datasets.nyud import NYUv2Dataset
-from tasks.datasets.sampler import ReplayableSampler
-from tasks.transforms import AugmentFrame, LoadFrame, ResizeImage
+with read_base():
+    from .nyud_small import *
 
 data_root = "data/rooms"
-train_dataloader = dict(
-    batch_size=16,
-    num_workers=1,
-    persistent_workers=True,
-    prefetch_factor=4,
-    drop_last=True,
-    sampler=dict(type=ReplayableSampler),
-    dataset=dict(
-        type=NYUv2Dataset,
-        data_root=data_root,
-        split="train",
-        val_fraction=0.1,
-        pipeline=[
-            dict(type=LoadFrame, cache=True),
-            dict(
-                type=AugmentFrame,
-                base_size=(120, 160),
-                crop_size=(96, 128),
-                scale=(0.8, 1.4),
-            ),
-            dict(
-                type=PackSegInputs,
-                meta_keys=("img_path", "ori_shape", "img_shape", "sample_idx"),
-            ),
-        ],
-    ),
-)
+test_dataloader.dataset.update(data_root=data_root)
 val_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(
-        type=NYUv2Dataset,
-        data_root=data_root,
-        split="val",
-        val_fraction=0.1,
-        test_mode=True,
-        pipeline=[
-            dict(type=LoadFrame),
-            dict(type=ResizeImage, size=(120, 160)),
-            dict(type=PackSegInputs),
-        ],
-    ),
+    test_dataloader,
+    dataset=dict(test_dataloader.dataset, split="val", val_fraction=0.1),
 )
 val_cfg = {}
-test_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(
-        type=NYUv2Dataset,
-        data_root=data_root,
-        split="test",
-        test_mode=True,
-        pipeline=[
-            dict(type=LoadFrame),
-            dict(type=ResizeImage, size=(120, 160)),
-            dict(type=PackSegInputs),
-        ],
-    ),
-)
-test_cfg = {}
+train_dataloader.dataset.update(data_root=data_root, val_fraction=0.1)
+# The frames are small already.
+train_dataloader.dataset.pipeline[0].pop("reduce")
+train_dataloader.dataset.pipeline[1].update(scale=(0.8, 1.4))

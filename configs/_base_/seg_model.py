@@ -3,6 +3,7 @@
 from mmseg.models import SegDataPreProcessor
 
 from cmim.encoders import BinaryResNet
+from cmim.models import CMIM
 from tasks.segmentation import DeepLabHead, SegmentationMetric, SegmentationModel
 
 task_model = dict(
@@ -18,3 +19,4 @@ task_model = dict(
     test_cfg=dict(mode="whole"),
 )
 test_evaluator = [dict(type=SegmentationMetric)]
+model = dict(type=CMIM, partner="latent")

@@ -4,19 +4,10 @@ Its weights: torch.save(torchvision.models.resnet34(weights="IMAGENET1K_V1")
 .state_dict(), "resnet34.pth") on a machine with a network.
 """
 
-from mmengine.model import ImgDataPreprocessor
+from mmengine.config import read_base
 
-from cmim.encoders import BinaryResNet
-from tasks.classification import ImageClassifier, LinearHead
+with read_base():
+    from .classification_model_imagenet import task_model as teacher_model
 
 teacher = "resnet34.pth"
-teacher_model = dict(
-    type=ImageClassifier,
-    data_preprocessor=dict(
-        type=ImgDataPreprocessor,
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-    ),
-    backbone=dict(type=BinaryResNet, depth=34, method="fp", shortcuts="per_block"),
-    head=dict(type=LinearHead, in_channels=512, num_classes=1000),
-)
+teacher_model.backbone.update(depth=34, method="fp", shortcuts="per_block")

@@ -182,6 +182,7 @@ BROKEN = {
     "list": ("model = [1]\n", "model must be a dict|[1]"),
     "none": ("model = None\n", "needs 'model'"),
     "no_encoder": ("model = dict()\n", "needs 'model.backbone'"),
+    "unfinished": ("model = dict(partner='latent')\n", "needs 'model.model'"),
     "text_base": ("_base_ = ['nowhere.py']\n", "nowhere.py"),
     "bytes": (b"x = '\xff'\n", "utf-8"),
     "null": (b"x = 1\0\n", "null"),
