@@ -76,7 +76,7 @@ class LoadFrame(BaseTransform):
 
     def _read(self, results: dict) -> dict[str, np.ndarray]:
         flag = cv2.IMREAD_REDUCED_COLOR_2 if self.reduce == 2 else cv2.IMREAD_COLOR
-        image = _decode(results["img_path"], flag)
+        image = _decode(results["img_path"], flag, 8)
         arrays = {"img": cv2.cvtColor(image, cv2.COLOR_BGR2RGB)}
         if self.labels:
             labels = self._read_map(results["seg_map_path"], image, np.uint8, "uint8")
@@ -95,7 +95,7 @@ class LoadFrame(BaseTransform):
     def _read_map(
         self, path: str, image: np.ndarray, dtype: type, name: str
     ) -> np.ndarray:
-        array = _decode(path, cv2.IMREAD_UNCHANGED)
+        array = _decode(path, cv2.IMREAD_UNCHANGED, 8 * np.dtype(dtype).itemsize)
         if array.dtype != dtype or array.ndim != 2:
             raise DataError(
                 f"'{path}' is {array.dtype} of shape {array.shape}, expected a single "
@@ -111,15 +111,27 @@ class LoadFrame(BaseTransform):
         return np.ascontiguousarray(array)
 
 
-def _decode(path: str, flag: int) -> np.ndarray:
+def _decode(path: str, flag: int, bits: int) -> np.ndarray:
     if not Path(path).is_file():
         raise DataError(
             f"'{path}' does not exist; the data set is incomplete, prepare it again"
         )
     check_file(path)
+    _check_bits(path, bits)
     array = cv2.imread(path, flag)
     if array is None:
         raise DataError(
             f"'{path}' is damaged: it cannot be decoded; prepare the data again"
         )
     return array
+
+
+def _check_bits(path: str, bits: int) -> None:
+    """OpenCV spreads few bits over 0 to 255, and cuts a picture of 16 bits to 8."""
+    with open(path, "rb") as file:
+        head = file.read(25)
+    if head.startswith(b"\x89PNG") and len(head) == 25 and head[24] != bits:
+        raise DataError(
+            f"'{path}' has {head[24]} bits a channel, expected {bits}; prepare the "
+            "data again"
+        )
