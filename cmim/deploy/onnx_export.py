@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from cmim.deploy.binary_layer import BinaryLayer
 from cmim.deploy.packed_conv import PackedConv
 from cmim.functional.rotation import sample_mean
+from cmim.whole_output import whole_output
 
 OPSET = 18
 
@@ -109,7 +110,6 @@ def save_onnx(
         normalisation: ``mean`` and ``std`` of RGB of 0 to 255, which the file's
             metadata repeat as ``cmim.mean`` and ``cmim.std``.
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
     # The exporter reports its progress and its optional parts.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
@@ -126,4 +126,5 @@ def save_onnx(
     for name, values in (normalisation or {}).items():
         text = " ".join(f"{value:g}" for value in values)
         program.model.metadata_props[f"cmim.{name}"] = text
-    program.save(str(path), external_data=False)
+    with whole_output(path) as place:
+        program.save(str(place), external_data=False)

@@ -16,6 +16,7 @@ import numpy as np
 
 from cmim.deploy.binary_layer import BinaryLayer
 from cmim.deploy.numpy_reference import FORMAT, PROGRAM, VERSION, Network
+from cmim.whole_output import whole_output
 
 INPUT = "image"
 
@@ -110,8 +111,7 @@ class Program:
         document, arrays = self.pack()
         text = json.dumps(document, allow_nan=False, separators=(",", ":"))
         arrays[PROGRAM] = np.frombuffer(text.encode(), np.uint8)
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "wb") as file:
+        with whole_output(path) as place, open(place, "wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
