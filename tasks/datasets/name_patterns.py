@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
 
 from tasks.datasets.errors import DataError
 
@@ -191,7 +190,7 @@ def files_below(folder: Path) -> Iterator[str]:
                 yield (below / file).as_posix()
 
 
-def _unreadable(error: OSError) -> NoReturn:
+def _unreadable(error: OSError) -> None:
     # A folder that is not there has no files; callers say what they miss.
     if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
         raise error

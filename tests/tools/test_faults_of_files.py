@@ -96,7 +96,7 @@ TOOLS = {
     "predict": "{config} {path} {picture} --out {out}",
     "export": "{config} {path} --out {out}/net.npz --size 48 64",
     "analyze": "{config} {path} --images 4 --no-tsne --out {out}",
-    "bench": "latency {config} {path} --size 48 64 --runs 1",
+    "bench": "latency {config} {path} --size 48 64",
     "train": "{config} --work-dir {folder} --resume",
 }
 # Of the model that the run in the same folder has, and whole: it goes on from there.

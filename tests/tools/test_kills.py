@@ -22,7 +22,7 @@ CHANGES = {
     "train_cfg.val_interval": 2,
     "default_hooks.checkpoint.interval": 1,
 }
-QUICK, MANY = range(2), range(2, 12)
+QUICK, MANY = range(1), range(1, 12)
 
 
 def fork(words: tuple[object, ...], delay: float | None = None, sent: int = 0) -> int:
@@ -40,7 +40,21 @@ def fork(words: tuple[object, ...], delay: float | None = None, sent: int = 0) -
     if delay is not None:
         time.sleep(delay)
         os.kill(child, sent)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return wait(child)
+
+
+def wait(child: int, seconds: float = 180) -> int:
+    """The exit status; a copy that hangs is ended."""
+    deadline = time.monotonic() + seconds
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            raise TimeoutError(f"a tool runs for more than {seconds} s")
+        time.sleep(0.01)
 
 
 class Job:
@@ -131,14 +145,14 @@ def cases(names, seeds, marks=()):
     return [pytest.param(n, s, marks=marks) for n in names for s in seeds]
 
 
-NAMES = ("test", "predict", "npz", "prepare")
+NAMES = ("predict", "npz", "prepare")
 
 
 @pytest.mark.parametrize(
     ("name", "seed"),
     cases(NAMES, QUICK)
     + cases(NAMES, MANY, pytest.mark.slow)
-    + cases(["xml"], (*QUICK, *MANY), pytest.mark.slow),
+    + cases(["xml", "test"], range(12), pytest.mark.slow),
 )
 def test_a_killed_tool_leaves_nothing_that_passes(name, seed, jobs, tmp_path):
     if name == "xml":
@@ -157,7 +171,7 @@ def test_a_killed_tool_leaves_nothing_that_passes(name, seed, jobs, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "seed"),
-    cases(["train"], (0, 1, 2, 3)) + cases(["train"], range(4, 20), pytest.mark.slow),
+    cases(["train"], (0, 1)) + cases(["train"], range(2, 20), pytest.mark.slow),
 )
 def test_a_killed_run_is_resumed_to_the_same_bits(name, seed, jobs, tmp_path):
     job = jobs(name)
