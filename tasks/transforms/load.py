@@ -76,7 +76,8 @@ class LoadFrame(BaseTransform):
 
     def _read(self, results: dict) -> dict[str, np.ndarray]:
         flag = cv2.IMREAD_REDUCED_COLOR_2 if self.reduce == 2 else cv2.IMREAD_COLOR
-        image = _decode(results["img_path"], flag, 8)
+        image = _decode(results["img_path"], flag)
+        _check_bits(results["img_path"], 8)
         arrays = {"img": cv2.cvtColor(image, cv2.COLOR_BGR2RGB)}
         if self.labels:
             labels = self._read_map(results["seg_map_path"], image, np.uint8, "uint8")
@@ -95,12 +96,13 @@ class LoadFrame(BaseTransform):
     def _read_map(
         self, path: str, image: np.ndarray, dtype: type, name: str
     ) -> np.ndarray:
-        array = _decode(path, cv2.IMREAD_UNCHANGED, 8 * np.dtype(dtype).itemsize)
+        array = _decode(path, cv2.IMREAD_UNCHANGED)
         if array.dtype != dtype or array.ndim != 2:
             raise DataError(
                 f"'{path}' is {array.dtype} of shape {array.shape}, expected a single "
                 f"channel of {name}; prepare the data again"
             )
+        _check_bits(path, 8 * array.itemsize)
         if self.reduce == 2:
             array = halve_map(array)
         if array.shape != image.shape[:2]:
@@ -111,13 +113,12 @@ class LoadFrame(BaseTransform):
         return np.ascontiguousarray(array)
 
 
-def _decode(path: str, flag: int, bits: int) -> np.ndarray:
+def _decode(path: str, flag: int) -> np.ndarray:
     if not Path(path).is_file():
         raise DataError(
             f"'{path}' does not exist; the data set is incomplete, prepare it again"
         )
     check_file(path)
-    _check_bits(path, bits)
     array = cv2.imread(path, flag)
     if array is None:
         raise DataError(

@@ -90,7 +90,7 @@ FOLDER = {
         _files(
             "labels40", lambda p: cv2.imwrite(str(p), np.full((48, 64), 4, np.uint16))
         ),
-        "16 bits|expected 8",
+        "uint16|channel of uint8",
     ),
     "labels small": (
         _files(
