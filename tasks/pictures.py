@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from cmim.whole_output import whole_output
 from tasks.datasets.errors import DataError
 from tasks.datasets.nyu40 import NYU40_CLASSES, NYU40_PALETTE
 from tasks.picture_files import read_picture
@@ -227,11 +228,13 @@ def read_image(path: str | Path) -> np.ndarray:
 
 def write_image(path: str | Path, image: np.ndarray) -> None:
     """Write RGB, uint8 or uint16 single-channel pictures as PNG."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
     if image.ndim == 3:
         image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    if not cv2.imwrite(str(path), image):
-        raise DataError(f"cannot write '{path}'; check the folder's permissions")
+    done, data = cv2.imencode(".png", image)
+    if not done:
+        raise DataError(f"cannot write '{path}': {image.shape} is no picture")
+    with whole_output(path) as place:
+        place.write_bytes(data.tobytes())
 
 
 def _write(image: np.ndarray, text: str, place: tuple[int, int]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cmim.whole_output import whole_output
 from tasks.datasets.nyu40 import NYU40_CLASSES
 from tasks.picture_files import read_to_show
 from tasks.pictures import (
@@ -18,6 +19,16 @@ from tasks.pictures import (
     overlay_edges,
     palette_of,
     write_image,
+)
+
+# What the names of written files end with.
+ENDS = tuple(
+    f"_{kind}"
+    for kind in (
+        *("labels.png", "overlay.png", "depth.png", "depth.npy", "depth_colour.png"),
+        *("normals.png", "normals.npy", "normals_colour.png"),
+        *("edges.png", "edges.npy", "edges_overlay.png"),
+    )
 )
 
 
@@ -40,6 +51,7 @@ class PredictionWriter:
         folder: Target folder, made when missing.
         classes: Class names for the legend.
         palette: RGB triple of each class; some that differ when None.
+        kept: Files that are not overwritten, such as the pictures predicted on.
 
     Raises:
         ValueError: More than 255 classes; a palette of fewer colours than classes; a
@@ -51,6 +63,7 @@ class PredictionWriter:
         folder: str | Path,
         classes: Sequence[str] = NYU40_CLASSES,
         palette: Sequence[Sequence[int]] | None = None,
+        kept: Sequence[str | Path] = (),
     ) -> None:
         if len(classes) > 255:
             raise ValueError(
@@ -67,6 +80,7 @@ class PredictionWriter:
                 f"{len(classes)} classes; give one [R, G, B] for each class, or none"
             )
         self._seen: set[str] = set()
+        self._kept = {Path(path).resolve() for path in kept}
 
     def __call__(self, sample: Any) -> list[Path]:
         """Write one predicted sample (it knows its ``img_path``).
@@ -85,9 +99,13 @@ class PredictionWriter:
 
     def _free_name(self, stem: str) -> str:
         numbered = (f"{stem}_{number}" for number in count(2))
-        name = next(n for n in chain([stem], numbered) if n not in self._seen)
+        name = next(n for n in chain([stem], numbered) if self._is_free(n))
         self._seen.add(name)
         return name
+
+    def _is_free(self, name: str) -> bool:
+        files = {(self.folder / f"{name}{end}").resolve() for end in ENDS}
+        return name not in self._seen and not files & self._kept
 
     def _drawings(self) -> dict[str, Callable[[Any, Path], Path]]:
         return dict(
@@ -149,7 +167,8 @@ def _write_exact(
     if fits:
         write_image(str(picture), levels.astype(kind))
     else:
-        np.save(array, values.astype(np.float32))
+        with whole_output(array) as place:
+            np.save(place, values.astype(np.float32))
 
 
 def _write_picture(path: str, picture: np.ndarray) -> Path:

@@ -7,7 +7,6 @@ Example:
 """
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -45,6 +44,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Render the rooms; say what was done."""
     arguments = parse_arguments()
+    from tasks.datasets.prepare_nyud import write_report
     from tasks.datasets.rooms import write_rooms
 
     started = time.perf_counter()
@@ -61,9 +61,7 @@ def main() -> None:
         "megabytes": round(megabytes, 3),
     }
     if arguments.json:
-        target = Path(arguments.json)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
+        write_report(Path(arguments.json), figures)
     print(
         f"{arguments.out}: {figures['frames']} frames of {size[0]} x {size[1]} pixels, "
         f"{figures['megabytes']} MB in {figures['seconds']} s"

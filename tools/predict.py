@@ -64,7 +64,9 @@ def main() -> None:
     def predict(config: Config, path: str) -> object:
         return predict_image(model, path, size, **picture_kind(config))
 
-    writer = PredictionWriter(args.out, class_names(config), class_colours(config))
+    writer = PredictionWriter(
+        args.out, class_names(config), class_colours(config), kept=images
+    )
     written = []
     for path in tqdm(images, unit="image", disable=None):
         written += writer(predict(config, path))

@@ -7,7 +7,6 @@ Example:
 """
 
 import argparse
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -41,12 +40,11 @@ def main() -> None:
     """Unpack; say what was done."""
     arguments = parse_arguments()
     from tasks.datasets.prepare_cifar10 import prepare_cifar10
+    from tasks.datasets.prepare_nyud import write_report
 
     report = prepare_cifar10(arguments.zip, Path(arguments.out))
     if arguments.json:
-        target = Path(arguments.json)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(asdict(report), indent=1) + "\n")
+        write_report(Path(arguments.json), asdict(report))
     state = "unpacked" if report.written else "already complete, verified"
     print(
         f"{arguments.out}: {state}, {report.train} training and {report.test} test "

@@ -24,6 +24,7 @@ from cmim.deploy.packed_conv import PackedConv
 from cmim.deploy.seal import EMPTY, KEY, check_seal, seal
 from cmim.functional.rotation import sample_mean
 from cmim.identity import check_identity
+from cmim.whole_output import whole_output
 
 OPSET = 18
 
@@ -115,7 +116,6 @@ def save_onnx(
         identity: :func:`cmim.identity.identity_of` its config, kept as JSON in
             ``cmim.identity``.
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
     # The exporter reports its progress and its optional parts.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
@@ -135,8 +135,9 @@ def save_onnx(
     if identity is not None:
         program.model.metadata_props["cmim.identity"] = json.dumps(identity)
     program.model.metadata_props[f"cmim.{KEY}"] = EMPTY
-    program.save(str(path), external_data=False)
-    seal(path)
+    with whole_output(path) as place:
+        program.save(str(place), external_data=False)
+        seal(place)
 
 
 def check_onnx(path: str | Path, identity: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from cmim.deploy.network_core import OUTPUT, heads_of, is_joint, normalisation
 from cmim.deploy.openvino_graph import add_layer
 from cmim.deploy.packed_conv import PackedConv
 from cmim.deploy.seal import prepare_seal, seal
+from cmim.whole_output import whole_output
 
 
 def convert_packed(core: nn.Module, example: Tensor) -> ov.Model:
@@ -37,10 +38,10 @@ def convert_packed(core: nn.Module, example: Tensor) -> ov.Model:
 
 def save_model(model: ov.Model, path: str | Path) -> None:
     """Write ``.xml`` and ``.bin`` with a digest, full precision as float32."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
     prepare_seal(model)
-    ov.save_model(model, str(path), compress_to_fp16=False)
-    seal(path)
+    with whole_output(path) as place:
+        ov.save_model(model, str(place), compress_to_fp16=False)
+        seal(place)
 
 
 def _extensions(operator: str, module: PackedConv) -> list[Any]:

@@ -23,6 +23,7 @@ from cmim.deploy.numpy_reference import (
     Network,
     digest_of,
 )
+from cmim.whole_output import whole_output
 
 INPUT = "image"
 
@@ -124,8 +125,7 @@ class Program:
         text = json.dumps(document, allow_nan=False, separators=(",", ":")).encode()
         text = DIGEST.sub(digest_of(text, arrays).encode(), text)
         arrays[PROGRAM] = np.frombuffer(text, np.uint8)
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "wb") as file:
+        with whole_output(path) as place, open(place, "wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,7 @@ def analyze(
     """
     default = PICTURES if task_model_config(config).get("head") else IMAGES
     data = HeldOut(config, default if images is None else images)
+    _refuse_exported(checkpoints.values())
     models = {
         label: load_task_model(config, path) for label, path in checkpoints.items()
     }
@@ -135,6 +136,15 @@ def analyze(
         if points:
             layouts[label] = _layout(found.sample, seed)
     return report, layouts
+
+
+def _refuse_exported(paths: Iterable[str]) -> None:
+    for path in map(str, paths):
+        if path.endswith((".xml", ".npz", ".onnx")):
+            raise ConfigError(
+                f"'{path}' is an exported network, whose activations cannot be read: "
+                "name the checkpoint it was made of, WORK_DIR/last.pth"
+            )
 
 
 def _header(

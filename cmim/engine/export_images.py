@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 
 from cmim.data_parts import data_parts, with_parts
 from cmim.deploy.network_core import heads_of, is_joint, normalisation
+from cmim.whole_output import whole_output
 
 CALIBRATION_IMAGES = 64
 
@@ -65,8 +66,9 @@ def write_sample(
     else:
         named = dict(output=outputs.numpy())
     pixels = image[0].permute(1, 2, 0).to(torch.uint8).numpy()
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, image=pixels, **named)
+    # An open file: NumPy adds .npz to other names.
+    with whole_output(path) as place, open(place, "wb") as file:
+        np.savez_compressed(file, image=pixels, **named)
 
 
 def calibration_images(

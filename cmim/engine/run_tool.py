@@ -45,6 +45,7 @@ def run_tool(main: Callable[[], int | None]) -> None:
     try:
         from cmim.engine.allocator import keep_freed_memory
 
+        _check_words(sys.argv[1:])
         keep_freed_memory()
         status = main()
         _flush_output()
@@ -64,6 +65,17 @@ def run_tool(main: Callable[[], int | None]) -> None:
         status = report(error)
     if status:
         sys.exit(status)
+
+
+def _check_words(words: list[str]) -> None:
+    """Refuse names that are no UTF-8: OpenCV ends the whole process on them."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise ValueError(
+                f"the word {word!r} is no text in UTF-8; rename the file or folder"
+            ) from None
 
 
 def report(error: Exception) -> int:

@@ -175,6 +175,8 @@ def worker_error(text: str) -> tuple[str, str]:
 
 
 def _missing_package(name: str) -> str:
+    # mmengine's words for a base config that is named as if it were installed.
+    name = name.removeprefix("Cannot determine installed path for ")
     top = name.split(".")[0]
     if top in ("cmim", "tasks", "configs"):
         return f"module '{name}' does not exist; check its name in the config"

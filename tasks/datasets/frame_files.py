@@ -63,10 +63,12 @@ def read_depth(
             f"depth '{path}' is uint8: 256 steps are a picture of depth, not depth; "
             "save uint16 (for example millimetres) or .npy (metres)"
         )
-    metres = stored.astype(np.float32) * np.float32(scale)
+    with np.errstate(over="ignore"):
+        metres = stored.astype(np.float32) * np.float32(scale)
     if void is None:
         _ask_about_largest(stored, path)
-    known = np.isfinite(metres) & ~np.isin(stored, list(void or ()))
+    # Of the file: what float32 cannot hold is far, and not unknown.
+    known = np.isfinite(stored) & ~np.isin(stored, list(void or ()))
     metres = np.where(known, metres, np.float32(0))
     if metres.size and metres.min() < 0:
         raise DataError(

@@ -10,7 +10,7 @@ from mmseg.registry import DATASETS
 
 from tasks.datasets.errors import DataError
 from tasks.datasets.labelled_pictures import LabelledPictures
-from tasks.datasets.name_patterns import files_below, some
+from tasks.datasets.name_patterns import check_name, files_below, some
 
 SPLITS = ("train", "val", "test")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
@@ -111,6 +111,8 @@ def _is_picture(name: str) -> bool:
 def _pictures(folder: Path) -> list[str]:
     files = _files(folder)
     names = [name for name in files if name.lower().endswith(SUFFIXES)]
+    for name in names:
+        check_name(folder / name)
     unread = [n for n in files if n not in names and _is_picture(n)]
     if unread:
         raise DataError(

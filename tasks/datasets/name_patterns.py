@@ -59,7 +59,9 @@ def find_files(root: Path, pattern: str, split: str | None) -> dict[str, Path]:
             f"folder '{folder}' does not exist (data_root '{root}', pattern "
             f"{pattern!r}); {_what_is_near(folder)}"
         )
-    fits = re.compile(f"{re.escape(stem)}(?P<name>.+){_tail(after)}")
+    tail = _tail(after)
+    # A name may have several lines, too.
+    fits = re.compile(f"{re.escape(stem)}(?P<name>.+){tail}", re.DOTALL)
     found: dict[str, Path] = {}
     for relative in files_below(folder):
         match = fits.fullmatch(relative)
@@ -123,14 +125,7 @@ def read_names(path: Path) -> list[str]:
             f"list '{path}' does not exist; expected a text file with a frame's name a "
             f"line. {_what_is_near(path)}"
         )
-    try:
-        # Editors on Windows may begin a file with a mark, which is no part of a name.
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"list '{path}' is no text in UTF-8 ({error}); save it as UTF-8"
-        ) from error
-    names = [line.strip() for line in text.splitlines()]
+    names = [line.strip() for line in read_lines(path)]
     names = [name for name in names if name]
     if not names:
         raise DataError(f"list '{path}' is empty; expected a frame's name a line")
@@ -138,6 +133,21 @@ def read_names(path: Path) -> list[str]:
         twice = sorted(name for name, count in Counter(names).items() if count > 1)
         raise DataError(f"list '{path}' has twice: {some(twice)}; delete one of each")
     return names
+
+
+def read_lines(path: Path) -> list[str]:
+    """Lines of a text file.
+
+    Raises:
+        DataError: It is no text in UTF-8.
+    """
+    try:
+        # Editors on Windows may begin a file with a mark, which is no part of a name.
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"list '{path}' is no text in UTF-8 ({error}); save it as UTF-8"
+        ) from error
 
 
 def some(names: list[str]) -> str:
@@ -156,8 +166,13 @@ def files_below(folder: Path) -> Iterator[str]:
     """Relative paths with ``/``, without hidden files and folders.
 
     Links to folders are followed, except back into a folder that they lie in.
+
+    Raises:
+        OSError: A folder cannot be read; its files would be left out in silence.
+        DataError: A name that is no text.
     """
-    for place, folders, files in os.walk(folder, followlinks=True):
+    walk = os.walk(folder, onerror=_unreadable, followlinks=True)
+    for place, folders, files in walk:
         above = {os.path.realpath(p) for p in (Path(place), *Path(place).parents)}
         folders[:] = sorted(
             f
@@ -171,7 +186,34 @@ def files_below(folder: Path) -> Iterator[str]:
         below = Path(place).relative_to(folder)
         for file in sorted(files):
             if not file.startswith("."):
+                check_name(below / file)
                 yield (below / file).as_posix()
+
+
+def _unreadable(error: OSError) -> None:
+    # A folder that is not there has no files; callers say what they miss.
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise error
+
+
+def check_name(path: str | Path) -> None:
+    """Refuse a name that is no UTF-8: OpenCV ends the whole process on it.
+
+    Raises:
+        DataError: Such a name.
+
+    Examples:
+        >>> check_name("\udcff.png")
+        Traceback (most recent call last):
+            ...
+        tasks.datasets.errors.DataError: the name '\udcff.png' is no text in UTF-8; ...
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise DataError(
+            f"the name {str(path)!r} is no text in UTF-8; rename the file or folder"
+        ) from None
 
 
 def _what_is_near(folder: Path) -> str:

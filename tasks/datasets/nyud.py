@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from mmseg.registry import DATASETS
 
 from tasks.datasets.errors import DataError
+from tasks.datasets.name_patterns import read_names, some
 from tasks.datasets.nyu40 import NYU40_CLASSES, NYU40_PALETTE
 from tasks.datasets.replayable import ReplayableDataset
 from tasks.datasets.scenes import read_scenes, split_scenes
@@ -102,6 +103,7 @@ class NYUv2Dataset(ReplayableDataset):
         ]
 
     def _frames(self, root: Path) -> list[str]:
+        _check_apart(root / "train.txt", root / "test.txt")
         if self.split == "test":
             return _read_list(root / "test.txt")
         names = _read_list(root / "train.txt")
@@ -111,6 +113,18 @@ class NYUv2Dataset(ReplayableDataset):
             names, read_scenes(root / "scenes.txt", names), self.val_fraction
         )
         return train if self.split == "train" else val
+
+
+def _check_apart(train: Path, test: Path) -> None:
+    """What is trained on must not be tested on."""
+    if not (train.is_file() and test.is_file()):
+        return
+    both = sorted(set(_read_list(train)) & set(_read_list(test)))
+    if both:
+        raise DataError(
+            f"'{train}' and '{test}' both have {len(both)} frames: {some(both)}; "
+            "figures of frames that are trained on say nothing, delete them in one list"
+        )
 
 
 def _has_png(root: Path) -> bool:
@@ -128,7 +142,4 @@ def _read_list(path: Path) -> list[str]:
         raise DataError(
             f"split list '{path}' does not exist; make it with tools/prepare_nyud.py"
         )
-    names = path.read_text().split()
-    if not names:
-        raise DataError(f"split list '{path}' is empty; expected a frame name a line")
-    return names
+    return read_names(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tasks.datasets.errors import DataError
+from tasks.datasets.name_patterns import read_lines
 
 #: As the official file spells them, in alphabetical order.
 SCENE_TYPES = (
@@ -78,7 +79,7 @@ def read_scene_types(root: Path) -> dict[str, int]:
         )
     known = {name: place for place, name in enumerate(SCENE_TYPES)}
     found = {}
-    for line in path.read_text().splitlines():
+    for line in read_lines(path):
         words = line.split()
         if len(words) != 2 or words[1] not in known:
             raise DataError(

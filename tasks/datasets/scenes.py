@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tasks.datasets.errors import DataError
+from tasks.datasets.name_patterns import read_lines
 
 
 def read_scenes(path: Path, names: list[str]) -> list[str]:
@@ -19,16 +20,17 @@ def read_scenes(path: Path, names: list[str]) -> list[str]:
         numbers stand for scenes: the official file is ordered by scene.
 
     Raises:
-        DataError: The file lacks a frame.
+        DataError: The file lacks a frame or its scene; there is no file, and a frame
+            is named by something else than a number.
 
     Examples:
         >>> read_scenes(Path("no-such-file"), ["00001", "00002", "00009"])
         ['block0000', 'block0000', 'block0001']
     """
     if not path.is_file():
-        return [f"block{(int(name) - 1) // 8:04d}" for name in names]
-    lines = (line.split() for line in path.read_text().splitlines() if line.strip())
-    known = {fields[0]: fields[-1] for fields in lines}
+        return [_block(name, path) for name in names]
+    lines = [line.split(maxsplit=1) for line in read_lines(path) if line.strip()]
+    known = {fields[0]: fields[1] for fields in lines if len(fields) > 1}
     missing = [name for name in names if name not in known]
     if missing:
         raise DataError(
@@ -36,6 +38,15 @@ def read_scenes(path: Path, names: list[str]) -> list[str]:
             "expected lines 'FRAME SCENE', delete the file to do without"
         )
     return [known[name] for name in names]
+
+
+def _block(name: str, path: Path) -> str:
+    if not name.isdecimal():
+        raise DataError(
+            f"'{path}' does not exist, and the frame '{name}' has no number that would "
+            "tell its scene: write lines 'FRAME SCENE' into it, or set val_fraction=0"
+        )
+    return f"block{(int(name) - 1) // 8:04d}"
 
 
 def split_scenes(

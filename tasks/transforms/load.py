@@ -78,6 +78,7 @@ class LoadFrame(BaseTransform):
     def _read(self, results: dict) -> dict[str, np.ndarray]:
         flag = cv2.IMREAD_REDUCED_COLOR_2 if self.reduce == 2 else cv2.IMREAD_COLOR
         image = _decode(results["img_path"], flag)
+        _check_bits(results["img_path"], 8)
         arrays = {"img": cv2.cvtColor(image, cv2.COLOR_BGR2RGB)}
         if self.labels:
             labels = self._read_map(results["seg_map_path"], image, np.uint8, "uint8")
@@ -102,6 +103,7 @@ class LoadFrame(BaseTransform):
                 f"'{path}' is {array.dtype} of shape {array.shape}, expected a single "
                 f"channel of {name}; prepare the data again"
             )
+        _check_bits(path, 8 * array.itemsize)
         if self.reduce == 2:
             array = halve_map(array)
         if array.shape != image.shape[:2]:
@@ -118,3 +120,14 @@ def _decode(path: str, flag: int) -> np.ndarray:
             f"'{path}' does not exist; the data set is incomplete, prepare it again"
         )
     return decode(read_whole(path), path, flag)
+
+
+def _check_bits(path: str, bits: int) -> None:
+    """OpenCV spreads few bits over 0 to 255, and cuts a picture of 16 bits to 8."""
+    with open(path, "rb") as file:
+        head = file.read(25)
+    if head.startswith(b"\x89PNG") and len(head) == 25 and head[24] != bits:
+        raise DataError(
+            f"'{path}' has {head[24]} bits a channel, expected {bits}; prepare the "
+            "data again"
+        )

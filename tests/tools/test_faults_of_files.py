@@ -89,3 +89,38 @@ def test_what_changes_no_weight_changes_no_figure(
 ):
     path = copy_of(faults.ACCEPTED[name])
     assert figures(path, rooms, tmp_path) == figures(trained, rooms, tmp_path)
+
+
+# Words of the tools that read checkpoints beside tools/test.py: {path} and {out}.
+TOOLS = {
+    "predict": "{config} {path} {picture} --out {out}",
+    "export": "{config} {path} --out {out}/net.npz --size 48 64",
+    "analyze": "{config} {path} --images 4 --no-tsne --out {out}",
+    "bench": "latency {config} {path} --size 48 64",
+    "train": "{config} --work-dir {folder} --resume",
+}
+# Of the model that the run in the same folder has, and whole: it goes on from there.
+RESUMED = {"identity", "classes", "other", "another head", "another task", "a class"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("name", faults.REFUSED)
+def test_every_tool_refuses_a_checkpoint_with_a_fault(
+    tool, name, copy_of, rooms, tmp_path
+):
+    change, words = faults.REFUSED[name]
+    path = copy_of(change)
+    given = TOOLS[tool].format(
+        config=CONFIG,
+        path=path,
+        out=tmp_path / "out",
+        folder=tmp_path,
+        picture=next((rooms / "images").iterdir()),
+    )
+    outcome = run(tool, *given.split(), *options(data_root=rooms))
+    if tool == "train":
+        assert_said(outcome, "last.pth")
+    else:
+        assert_said(outcome, "last.pth", *words.split("|"))
+    assert not [p for p in (tmp_path / "out").rglob("*") if p.is_file()]

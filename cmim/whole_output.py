@@ -1,0 +1,44 @@
+"""Files that are written whole or not at all. Imports the standard library only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole_output(path: str | Path) -> Iterator[Path]:
+    """Where to write a file, which takes its place once all is written.
+
+    A process that is killed in between leaves what was there before, and a hidden
+    folder ``.NAME.part`` that the next one removes. What is written beside the file (an
+    ``.xml`` has its ``.bin``) goes with it, and before it.
+
+    Args:
+        path: The file to make; its folder is made, too.
+
+    Examples:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp()) / "new" / "a.txt"
+        >>> with whole_output(target) as place:
+        ...     _ = place.write_text("a")
+        ...     target.exists()
+        False
+        >>> [file.name for file in target.parent.iterdir()]
+        ['a.txt']
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = path.with_name(f".{path.name}.part")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(exist_ok=True)
+    try:
+        yield folder / path.name
+        beside = [file for file in sorted(folder.iterdir()) if file.name != path.name]
+        for file in (*beside, folder / path.name):
+            os.replace(file, path.with_name(file.name))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
