@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from in_process import run_in_process
 from mmseg.registry import MODELS
 
 from cmim.analysis import embedding
@@ -54,16 +54,10 @@ def save(model: dict, path: Path, seed: int = 0) -> str:
     return str(path)
 
 
-def run(*words: str, rooms: Path) -> subprocess.CompletedProcess:
+def run(tool: str, *words: str, rooms: Path) -> subprocess.CompletedProcess[str]:
     options = [f"{name}={value}".replace(" ", "") for name, value in TINY.items()]
-    return subprocess.run(
-        [sys.executable, *words, "--cfg-options", f"data_root={rooms}", *options],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    given = ["--cfg-options", f"data_root={rooms}", *options]
+    return run_in_process(tool, *words, *given)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +65,7 @@ def trained(rooms, tmp_path_factory) -> Path:
     """Eight steps with partner 'latent', flips recorded every three."""
     folder = tmp_path_factory.mktemp("runs") / "latent"
     words = ("--work-dir", str(folder), "--no-test", "--record-flips", "3")
-    done = run("tools/train.py", SEGMENTATION, *words, rooms=rooms)
+    done = run("train", SEGMENTATION, *words, rooms=rooms)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -90,7 +84,7 @@ def others(rooms, tmp_path_factory) -> dict[str, str]:
 def written(rooms, trained, others, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("out")
     done = run(
-        *("tools/analyze.py", SEGMENTATION, str(trained / "last.pth"), others["none"]),
+        *("analyze", SEGMENTATION, str(trained / "last.pth"), others["none"]),
         *("--teacher", others["teacher"], "--out", str(folder), "--no-tsne"),
         *("--gradients", "2", "--json", str(folder / "copy.json"), "--images", "5"),
         rooms=rooms,
@@ -114,7 +108,7 @@ def test_a_resumed_run_has_the_same_flips(rooms, trained, tmp_path):
     """From the checkpoint of step 4, between two records."""
     shutil.copy(trained / "previous.pth", tmp_path / "last.pth")
     words = ("--work-dir", str(tmp_path), "--no-test", "--record-flips", "3")
-    done = run("tools/train.py", SEGMENTATION, *words, "--resume", rooms=rooms)
+    done = run("train", SEGMENTATION, *words, "--resume", rooms=rooms)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "flips.json").read_text() == (trained / "flips.json").read_text()
 
