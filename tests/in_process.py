@@ -36,8 +36,8 @@ def load_tool(tool: str) -> ModuleType:
 def run_in_process(tool: str, *words: object) -> subprocess.CompletedProcess[str]:
     """Run a tool as ``python tools/TOOL.py WORDS`` in the project's folder does.
 
-    What the tool changes for its own process (environment, folder, random numbers) is
-    as it was before.
+    What the tool changes for its own process (environment, folder, threads, random
+    numbers) is as it was before.
 
     Args:
         tool: Name of the tool, without ``tools/`` and ``.py``.
@@ -50,7 +50,7 @@ def run_in_process(tool: str, *words: object) -> subprocess.CompletedProcess[str
 
     command = [f"tools/{tool}.py", *map(str, words)]
     out, err = io.StringIO(), io.StringIO()
-    status, before = 0, Path.cwd()
+    status, before, threads = 0, Path.cwd(), torch.get_num_threads()
     with (
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
@@ -65,4 +65,5 @@ def run_in_process(tool: str, *words: object) -> subprocess.CompletedProcess[str
             status = int(stopped.code or 0)
         finally:
             os.chdir(before)
+            torch.set_num_threads(threads)
     return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())

@@ -9,6 +9,7 @@ import pytest
 
 # A sign with a fixed scale, learned thresholds in two steps, several bases.
 FEW = ("bireal", "reactnet", "abc_net")
+FULL = pytest.mark.full
 
 
 def matrix(names: str, *axes: Sequence[object]) -> pytest.MarkDecorator:
@@ -27,10 +28,7 @@ def matrix(names: str, *axes: Sequence[object]) -> pytest.MarkDecorator:
         pytest.param(*case, marks=() if stands_for_all(case, usual) else FULL)
         for case in product(*axes)
     ]
-    return pytest.mark.parametrize(names.split(","), cases, ids=None)
-
-
-FULL = pytest.mark.full
+    return pytest.mark.parametrize(names.split(","), cases)
 
 
 def stands_for_all(case: tuple, usual: tuple) -> bool:

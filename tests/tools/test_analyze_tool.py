@@ -7,6 +7,7 @@ import math
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from in_process import run_in_process
 from mmseg.registry import MODELS
 
 from cmim.analysis import embedding
+from cmim.analysis.critic import critic_bound
 from cmim.checkpoint import structure
 from cmim.engine.analysis_table import as_tables, one_sentences
 from cmim.engine.analyze import analyze, label_checkpoints, write_analysis
@@ -58,6 +60,15 @@ def run(tool: str, *words: str, rooms: Path) -> subprocess.CompletedProcess[str]
     options = [f"{name}={value}".replace(" ", "") for name, value in TINY.items()]
     given = ["--cfg-options", f"data_root={rooms}", *options]
     return run_in_process(tool, *words, *given)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_fits():
+    """Critics of ten steps: nothing here asks how good they are (test_critic.py)."""
+    with pytest.MonkeyPatch.context() as patch:
+        short = partial(critic_bound, steps=10)
+        patch.setattr("cmim.analysis.layer_report.critic_bound", short)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -69,6 +69,7 @@ def assert_same(a, b, where: str = "") -> None:
         assert a == b, where
 
 
+@pytest.mark.full
 def test_killed_and_resumed_run_ends_in_the_same_weights(rooms, whole_run, tmp_path):
     tool, *words = command(rooms, tmp_path)
     with subprocess.Popen(

@@ -15,8 +15,10 @@ from cmim.encoders.encoder import BinaryEncoder, limit_strides
 from cmim.layers import BinaryConv2d
 from cmim.methods import Scheduled, TwoLevelActivation, available_methods, get_method
 
+# The shortest first: by default it stands for all but a few methods, see matrix.py.
 # Class, options, strides of the features, binary convolutions, activation binarizers.
 ENCODERS = {
+    "vgg_small": (BinaryVGGSmall, dict(base_channels=4), (2, 4, 8), 5, 5),
     "resnet18": (BinaryResNet, dict(depth=18, base_channels=4), (4, 8, 16, 32), 16, 16),
     "resnet20": (BinaryResNet, dict(depth=20, base_channels=4), (1, 2, 4), 18, 18),
     "resnet20_plain": (
@@ -26,7 +28,6 @@ ENCODERS = {
         18,
         18,
     ),
-    "vgg_small": (BinaryVGGSmall, dict(base_channels=4), (2, 4, 8), 5, 5),
     "reactnet_a": (BinaryMobileNet, dict(base_channels=4), (4, 8, 16, 32), 31, 26),
 }
 every_encoder = pytest.mark.parametrize("name", list(ENCODERS))

@@ -33,6 +33,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.full
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     # 30 frames of 480 x 640 pixels are 83 MB once unpacked.
