@@ -1,8 +1,8 @@
 """Plants a defect into a copy of the project and asks which tests catch it.
 
 ``make mutants`` plants ten, one after the other, and runs the tests that concern it,
-as ``make quick`` chooses them and, where those see nothing, as ``make test`` does. A mutant
-that survives shows a test that is missing.
+as ``make quick`` chooses them and, where those see nothing, as ``make test`` does. A
+mutant that survives shows a test that is missing.
 """
 
 from __future__ import annotations
