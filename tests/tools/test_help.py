@@ -27,16 +27,14 @@ def test_unknown_option_fails(tool):
 
 @pytest.mark.full
 @every_tool
-@pytest.mark.parametrize(("option", "status"), [("--help", 0), ("--no-such-option", 2)])
-def test_a_process_of_its_own_says_the_same(tool, option, status, monkeypatch):
+def test_a_process_of_its_own_says_the_same(tool, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     done = subprocess.run(
-        [sys.executable, f"tools/{tool}.py", option],
+        [sys.executable, f"tools/{tool}.py", "--help"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert done.returncode == status
-    expected = run_in_process(tool, option)
-    assert (done.stdout, done.stderr) == (expected.stdout, expected.stderr)
+    expected = run_in_process(tool, "--help")
+    assert (done.returncode, done.stdout, done.stderr) == (0, expected.stdout, "")
