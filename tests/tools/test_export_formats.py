@@ -70,6 +70,7 @@ def test_a_checkpoint_becomes_a_raw_network_that_is_checked(checkpoint, tmp_path
     assert off.mean() < 0.02
 
 
+@pytest.mark.full
 def test_onnx_is_compared_with_torch(checkpoint, tmp_path):
     for package in ("openvino", "onnx", "onnxscript"):
         pytest.importorskip(package)
