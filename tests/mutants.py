@@ -101,7 +101,7 @@ MUTANTS = (
         "cmim/hooks/seed_steps.py",
         "SeedSequence([seed, runner.iter, get_rank()])",
         "SeedSequence([0, runner.iter, get_rank()])",
-        "tests/cmim/hooks tests/cmim/engine",
+        "tests/cmim/hooks",
     ),
 )
 
