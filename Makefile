@@ -6,13 +6,16 @@ BIN = $(VENV)/bin
 PARALLEL ?= -n auto --maxprocesses=8 --dist loadfile
 export NO_ALBUMENTATIONS_UPDATE = 1
 
-.PHONY: help setup demo test slow lint audit clean
+.PHONY: help setup demo quick test slow mutants versions lint audit clean
 
 help:
 	@echo "make setup   virtual environment in $(VENV) with all dependencies"
 	@echo "make demo    generated rooms: prepare, train, test, picture (minutes)"
-	@echo "make test    tests and doctests"
-	@echo "make slow    the tests that need minutes"
+	@echo "make quick   tests and doctests while you work"
+	@echo "make test    what CI runs: whole matrices, too"
+	@echo "make slow    the tests that need minutes each"
+	@echo "make mutants plants ten defects, one at a time: are they caught?"
+	@echo "make versions the quick tests with every Python that is here"
 	@echo "make lint    ruff and mypy"
 	@echo "make audit   known holes of the installed packages and of the lower bounds"
 	@echo "make clean   remove $(VENV) and caches (data and runs stay)"
@@ -27,11 +30,20 @@ $(VENV)/ready: setup.cfg pyproject.toml
 demo: setup
 	$(BIN)/python tools/demo.py
 
+quick: setup
+	$(BIN)/python -m pytest -m "not slow and not full" $(PARALLEL)
+
 test: setup
 	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
 
 slow: setup
 	$(BIN)/python -m pytest -m slow $(PARALLEL)
+
+mutants: setup
+	$(BIN)/python tests/mutants.py
+
+versions:
+	.ci/versions
 
 lint: setup
 	$(BIN)/ruff check .

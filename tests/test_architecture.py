@@ -5,15 +5,13 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = [p for room in ("cmim", "tasks", "tools") for p in (ROOT / room).rglob("*.py")]
-every_file = pytest.mark.parametrize(
-    "path", FILES, ids=lambda p: p.relative_to(ROOT).as_posix()
-)
 
 # Room -> rooms of cmim it may import, besides itself.
 LOWER = {"functional", "methods", "layers", "encoders", "contrast", "models"}
@@ -73,9 +71,14 @@ def imported_modules(source: str, package: str) -> Iterator[str]:
             yield from (".".join([*base, alias.name]) for alias in node.names)
 
 
+@cache
 def imports_of(path: Path) -> list[str]:
     package = ".".join(path.relative_to(ROOT).parent.parts)
     return list(imported_modules(path.read_text(encoding="utf-8"), package))
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
 
 
 def room_of(module: str) -> str | None:
@@ -128,13 +131,13 @@ def test_the_map_has_no_circle():
         waiting = {room: lower for room, lower in waiting.items() if room not in ready}
 
 
-@pytest.mark.parametrize("room", sorted(ALLOWED))
-def test_rooms_import_downwards_only(room):
+def test_rooms_import_downwards_only():
     wrong = [
-        f"{path.relative_to(ROOT)} imports {module}"
+        f"{name_of(path)} imports {module}"
+        for room, lower in ALLOWED.items()
         for path in files_of(room)
         for module in imports_of(path)
-        if room_of(module) not in {None, "__version__", "guards", room, *ALLOWED[room]}
+        if room_of(module) not in {None, "__version__", "guards", room, *lower}
     ]
     assert not wrong
 
@@ -149,29 +152,32 @@ def test_functional_imports_torch_only():
     assert not wrong
 
 
-@every_file
-def test_packages_import_downwards_only(path):
+def test_packages_import_downwards_only():
     """cmim <- tasks <- configs <- tools."""
     upwards = {
         "cmim": {"tasks", "configs", "tools", "tests"},
         "tasks": {"configs", "tools", "tests"},
         "tools": {"tests"},
-    }[path.relative_to(ROOT).parts[0]]
-    tops = {module.split(".")[0] for module in imports_of(path)}
-    assert not tops & upwards
+    }
+    wrong = [
+        f"{name_of(path)} imports {module}"
+        for path in FILES
+        for module in imports_of(path)
+        if module.split(".")[0] in upwards[path.relative_to(ROOT).parts[0]]
+    ]
+    assert not wrong
 
 
-@every_file
-def test_file_is_short_and_says_what_it_is(path):
-    text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 300
-    assert ast.get_docstring(ast.parse(text)), "a file begins with its docstring"
+def test_files_are_short_and_say_what_they_are():
+    texts = {name_of(path): path.read_text(encoding="utf-8") for path in FILES}
+    assert not [name for name, t in texts.items() if len(t.splitlines()) > 300]
+    silent = [name for name, t in texts.items() if not ast.get_docstring(ast.parse(t))]
+    assert not silent, "a file begins with its docstring"
 
 
-@every_file
-def test_name_is_an_idea(path):
-    assert path.stem not in VAGUE_NAMES
-    assert path.parent.name not in VAGUE_NAMES
+def test_names_are_ideas():
+    vague = [p for p in FILES if {p.stem, p.parent.name} & VAGUE_NAMES]
+    assert not [name_of(path) for path in vague]
 
 
 def test_test_files_have_unique_base_names():

@@ -58,6 +58,7 @@ def run(home: Path, code: str) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+@pytest.mark.full
 def test_method_and_loss_recipes(followed):
     run(followed, CHECK_METHOD_AND_LOSS)
 

@@ -290,6 +290,7 @@ def lying_bomb(target: Path) -> Path:
     return target
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("make", [compressed_bomb, lying_bomb])
 def test_bombs_take_no_memory(make, tmp_path):
     path = make(tmp_path / "bomb.pth")

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import importlib.util
-import io
 import os
 import re
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
+
+from in_process import run_in_process
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = "configs/rooms_seg_bireal.py"
@@ -61,31 +59,8 @@ def options(**changes: object) -> list[str]:
 
 def run(tool: str, *words: object) -> Outcome:
     """Run ``tools/TOOL.py`` with a command line."""
-    path = ROOT / "tools" / f"{tool}.py"
-    spec = importlib.util.spec_from_file_location(f"tool_{tool}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    from cmim.engine.run_tool import run_tool
-
-    out, err = io.StringIO(), io.StringIO()
-    status = 0
-    before = Path.cwd()
-    with (
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-        mock.patch.object(sys, "path", [*sys.path]),
-        mock.patch.object(sys, "argv", [f"tools/{tool}.py", *map(str, words)]),
-    ):
-        os.chdir(ROOT)
-        spec.loader.exec_module(module)
-        try:
-            run_tool(module.main)
-        except SystemExit as stopped:
-            status = int(stopped.code or 0)
-        finally:
-            os.chdir(before)
-    return Outcome(status, out.getvalue(), err.getvalue())
+    done = run_in_process(tool, *words)
+    return Outcome(done.returncode, done.stdout, done.stderr)
 
 
 def assert_said(outcome: Outcome, *words: str, status: tuple[int, ...] = (2,)) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from in_process import run_in_process
 from mmseg.registry import MODELS
 
 from cmim.analysis import embedding
+from cmim.analysis.critic import critic_bound
 from cmim.checkpoint import structure
 from cmim.engine.analysis_table import as_tables, one_sentences
 from cmim.engine.analyze import analyze, label_checkpoints, write_analysis
@@ -54,16 +56,19 @@ def save(model: dict, path: Path, seed: int = 0) -> str:
     return str(path)
 
 
-def run(*words: str, rooms: Path) -> subprocess.CompletedProcess:
+def run(tool: str, *words: str, rooms: Path) -> subprocess.CompletedProcess[str]:
     options = [f"{name}={value}".replace(" ", "") for name, value in TINY.items()]
-    return subprocess.run(
-        [sys.executable, *words, "--cfg-options", f"data_root={rooms}", *options],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    given = ["--cfg-options", f"data_root={rooms}", *options]
+    return run_in_process(tool, *words, *given)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_fits():
+    """Critics of ten steps: nothing here asks how good they are (test_critic.py)."""
+    with pytest.MonkeyPatch.context() as patch:
+        short = partial(critic_bound, steps=10)
+        patch.setattr("cmim.analysis.layer_report.critic_bound", short)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +76,7 @@ def trained(rooms, tmp_path_factory) -> Path:
     """Eight steps with partner 'latent', flips recorded every three."""
     folder = tmp_path_factory.mktemp("runs") / "latent"
     words = ("--work-dir", str(folder), "--no-test", "--record-flips", "3")
-    done = run("tools/train.py", SEGMENTATION, *words, rooms=rooms)
+    done = run("train", SEGMENTATION, *words, rooms=rooms)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -90,7 +95,7 @@ def others(rooms, tmp_path_factory) -> dict[str, str]:
 def written(rooms, trained, others, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("out")
     done = run(
-        *("tools/analyze.py", SEGMENTATION, str(trained / "last.pth"), others["none"]),
+        *("analyze", SEGMENTATION, str(trained / "last.pth"), others["none"]),
         *("--teacher", others["teacher"], "--out", str(folder), "--no-tsne"),
         *("--gradients", "2", "--json", str(folder / "copy.json"), "--images", "5"),
         rooms=rooms,
@@ -114,7 +119,7 @@ def test_a_resumed_run_has_the_same_flips(rooms, trained, tmp_path):
     """From the checkpoint of step 4, between two records."""
     shutil.copy(trained / "previous.pth", tmp_path / "last.pth")
     words = ("--work-dir", str(tmp_path), "--no-test", "--record-flips", "3")
-    done = run("tools/train.py", SEGMENTATION, *words, "--resume", rooms=rooms)
+    done = run("train", SEGMENTATION, *words, "--resume", rooms=rooms)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "flips.json").read_text() == (trained / "flips.json").read_text()
 

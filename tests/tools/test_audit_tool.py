@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from in_process import run_in_process
 
 from cmim.engine import known_holes
 
@@ -31,10 +31,7 @@ def test_bounds_of_extras_are_read_too(tmp_path):
 
 
 def test_the_tool_answers_without_a_network():
-    done = subprocess.run(
-        [sys.executable, "tools/audit.py", "--offline"],
-        cwd=ROOT, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    done = run_in_process("audit", "--offline")
     assert "lower bounds: 0 holes of the stored list" in done.stdout, done.stderr
     assert "not asked" in done.stdout
     found = known_holes.known_holes(known_holes.installed_versions())

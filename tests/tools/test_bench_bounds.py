@@ -1,26 +1,14 @@
 """tools/bench.py bounds: table, picture and JSON of one small run."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def run_tool(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "tools/bench.py", "bounds", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+from in_process import run_in_process
 
 
 def test_small_run(tmp_path):
     record = tmp_path / "figures.json"
-    done = run_tool(
+    done = run_in_process(
+        *("bench", "bounds"),
         *("--steps-per-level", "3", "--batch", "5", "--dim", "2", "--seed", "3"),
         *("--out", str(tmp_path / "new"), "--json", str(record)),
     )
@@ -37,6 +25,6 @@ def test_small_run(tmp_path):
 
 
 def test_too_small_a_batch_is_one_sentence():
-    done = run_tool("--batch", "2")
+    done = run_in_process("bench", "bounds", "--batch", "2")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == "error: batch must be at least 3, got 2"

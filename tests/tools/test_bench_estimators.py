@@ -1,26 +1,14 @@
 """tools/bench.py estimators: table, picture and JSON of one small run."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def run_tool(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "tools/bench.py", "estimators", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+from in_process import run_in_process
 
 
 def test_small_run(tmp_path):
     record = tmp_path / "figures.json"
-    done = run_tool(
+    done = run_in_process(
+        *("bench", "estimators"),
         *("--samples", "60", "--repeats", "2"),
         *("--out", str(tmp_path / "new"), "--json", str(record)),
     )
@@ -35,6 +23,6 @@ def test_small_run(tmp_path):
 
 
 def test_too_few_samples_are_one_sentence():
-    done = run_tool("--samples", "10")
+    done = run_in_process("bench", "estimators", "--samples", "10")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: 10 samples are too few")

@@ -1,24 +1,18 @@
 """tools/bench.py loss: tables, picture and JSON of one small run."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+import pytest
+from in_process import run_in_process
 
 
+# Sizes are measured in processes of their own, since memory is.
+@pytest.mark.full
 def test_a_small_run_writes_picture_and_figures(tmp_path):
     json_file = tmp_path / "loss.json"
     options = "--batch 4 --negatives 20 --rows 200 --features 8 --rounds 1 --threads 1"
     where = ["--sizes", "32", "64", "--out", str(tmp_path), "--json", str(json_file)]
-    ran = subprocess.run(
-        [sys.executable, "tools/bench.py", "loss", *options.split(), *where],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    ran = run_in_process("bench", "loss", *options.split(), *where)
     assert ran.returncode == 0, ran.stderr
     figures = json.loads(json_file.read_text())
     assert figures["threads"] == 1

@@ -1,16 +1,14 @@
 """A classifier through the tools: trained, tested, asked about pictures."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import cv2
 import numpy as np
 import pytest
+from in_process import run_in_process
 
-ROOT = Path(__file__).resolve().parents[2]
 CONFIG = "configs/cifar10_resnet20_bireal.py"
 TINY = [
     "model.model.backbone.base_channels=8",
@@ -21,16 +19,8 @@ TINY = [
 ]
 
 
-def run(tool: str, *words: str, options: tuple = ()) -> subprocess.CompletedProcess:
-    command = [sys.executable, f"tools/{tool}.py", CONFIG, *words]
-    return subprocess.run(
-        [*command, "--cfg-options", *TINY, *options],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+def run(tool: str, *words: str, options: tuple = ()) -> CompletedProcess[str]:
+    return run_in_process(tool, CONFIG, *words, "--cfg-options", *TINY, *options)
 
 
 @pytest.fixture(scope="module")

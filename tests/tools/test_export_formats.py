@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from in_process import run_in_process
 from mmseg.registry import MODELS
 
 from cmim.deploy.numpy_reference import load_network
@@ -42,15 +41,11 @@ def tiny_config():
 
 def test_a_checkpoint_becomes_a_raw_network_that_is_checked(checkpoint, tmp_path):
     out, figures = tmp_path / "new" / "seg.npz", tmp_path / "figures.json"
-    done = subprocess.run(
-        [
-            *(sys.executable, "tools/export.py", CONFIG, str(checkpoint)),
-            *("--out", str(out), "--size", "64", "96", "--verify"),
-            *("--json", str(figures), "--cfg-options"),
-            *(f"{name}={value}" for name, value in TINY.items()),
-        ],
-        cwd=ROOT, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    done = run_in_process(
+        *("export", CONFIG, checkpoint, "--out", out, "--size", 64, 96, "--verify"),
+        *("--json", figures, "--cfg-options"),
+        *(f"{name}={value}" for name, value in TINY.items()),
+    )
     assert done.returncode == 0, done.stderr
     assert "0 wrong" in done.stdout
     assert "of the places alike" in done.stdout
@@ -75,6 +70,7 @@ def test_a_checkpoint_becomes_a_raw_network_that_is_checked(checkpoint, tmp_path
     assert off.mean() < 0.02
 
 
+@pytest.mark.full
 def test_onnx_is_compared_with_torch(checkpoint, tmp_path):
     for package in ("openvino", "onnx", "onnxscript"):
         pytest.importorskip(package)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 pytest.importorskip("openvino")
 
 import torch
+from in_process import run_in_process
 from mmseg.registry import MODELS
 
 from cmim.checkpoint import structure
@@ -28,17 +28,6 @@ TINY = {
     "model.model.decode_head.binary_projection": True,
     "test_dataloader.dataset.pipeline.1.size": (48, 64),
 }
-
-
-def run(*words: object) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, *map(str, words)],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +50,7 @@ def checkpoint(tmp_path_factory) -> Path:
 def exported(checkpoint, options, tmp_path_factory) -> tuple[Path, dict, str]:
     out = tmp_path_factory.mktemp("exported") / "model.xml"
     figures = out.with_suffix(".json")
-    done = run(
-        "tools/export.py", CONFIG, checkpoint, "--out", out, "--verify",
+    done = run_in_process("export", CONFIG, checkpoint, "--out", out, "--verify",
         "--json", figures, "--sample", out.with_name("sample.npz"), *options,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -90,7 +78,7 @@ def test_metrics_come_from_the_same_tool(exported, checkpoint, options, tmp_path
     found = []
     for what in (checkpoint, exported[0]):
         figures = tmp_path / f"{Path(what).stem}.json"
-        done = run("tools/test.py", CONFIG, what, "--json", figures, *options)
+        done = run_in_process("test", CONFIG, what, "--json", figures, *options)
         assert done.returncode == 0, done.stderr
         found.append(json.loads(figures.read_text()))
     first, second = found
@@ -101,8 +89,8 @@ def test_metrics_come_from_the_same_tool(exported, checkpoint, options, tmp_path
 
 def test_pictures_are_made_from_it(exported, rooms, options, tmp_path):
     picture = sorted((rooms / "images").iterdir())[0]
-    done = run(
-        "tools/predict.py", CONFIG, exported[0], picture, "--out", tmp_path, *options
+    done = run_in_process(
+        "predict", CONFIG, exported[0], picture, "--out", tmp_path, *options
     )
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.rglob("*.png"))
@@ -131,7 +119,7 @@ def test_the_documented_script_needs_openvino_and_numpy_only(exported, tmp_path)
 
 
 def test_other_names_are_refused(checkpoint, options):
-    done = run("tools/export.py", CONFIG, checkpoint, "--out", "model.foo", *options)
+    done = run_in_process("export", CONFIG, checkpoint, "--out", "model.foo", *options)
     assert done.returncode != 0
     assert "model.foo" in done.stderr
     assert "Traceback" not in done.stderr

@@ -2,36 +2,39 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from in_process import ROOT, run_in_process
 
-ROOT = Path(__file__).resolve().parents[2]
-TOOLS = sorted((ROOT / "tools").glob("*.py"))
+TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py"))
+every_tool = pytest.mark.parametrize("tool", TOOLS)
 
 
-@pytest.mark.parametrize("tool", TOOLS, ids=lambda p: p.stem)
+@every_tool
 def test_help_has_an_example(tool):
-    done = subprocess.run(
-        [sys.executable, f"tools/{tool.name}", "--help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = run_in_process(tool, "--help")
     assert done.returncode == 0
     assert "example" in done.stdout.lower()
-    assert f"python tools/{tool.name}" in done.stdout
+    assert f"python tools/{tool}.py" in done.stdout
 
 
-@pytest.mark.parametrize("tool", TOOLS, ids=lambda p: p.stem)
+@every_tool
 def test_unknown_option_fails(tool):
+    done = run_in_process(tool, "--no-such-option")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.full
+@every_tool
+def test_a_process_of_its_own_says_the_same(tool, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     done = subprocess.run(
-        [sys.executable, f"tools/{tool.name}", "--no-such-option"],
+        [sys.executable, f"tools/{tool}.py", "--help"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
+    expected = run_in_process(tool, "--help")
+    assert (done.returncode, done.stdout, done.stderr) == (0, expected.stdout, "")

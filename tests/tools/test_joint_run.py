@@ -1,12 +1,10 @@
 """A joint run as a person makes it: trained, tested, predicted, compared."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from test_train_and_resume import ROOT, environment
+from in_process import run_in_process
 
 pytestmark = pytest.mark.slow
 
@@ -24,23 +22,12 @@ TINY = [
 ]
 
 
-def run(*words: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, *words],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
 @pytest.fixture(scope="module")
 def joint_run(rooms, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("joint")
     config = "configs/nyud_joint_bireal_small.py"
     options = ("--cfg-options", f"data_root={rooms}", *TINY)
-    done = run("tools/train.py", config, "--work-dir", str(folder), *options)
+    done = run_in_process("train", config, "--work-dir", folder, *options)
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
 
@@ -54,10 +41,10 @@ def test_all_metrics_stand_in_one_table(joint_run):
 
 def test_the_tools_test_and_compare(rooms, joint_run, tmp_path):
     figures = tmp_path / "figures.json"
-    done = run(
-        *("tools/test.py", "configs/nyud_joint_bireal_small.py"),
-        *(str(joint_run / "last.pth"), "--json", str(figures)),
-        *("--save-predictions", str(tmp_path / "predictions")),
+    done = run_in_process(
+        *("test", "configs/nyud_joint_bireal_small.py"),
+        *(joint_run / "last.pth", "--json", figures),
+        *("--save-predictions", tmp_path / "predictions"),
         *("--cfg-options", f"data_root={rooms}", *TINY),
     )
     assert done.returncode == 0, done.stderr[-3000:]
@@ -78,9 +65,9 @@ def test_the_tools_test_and_compare(rooms, joint_run, tmp_path):
     config = "nyud_joint_bireal_small.py"
     (single / config).write_text((joint_run / config).read_text())
     found = tmp_path / "found.json"
-    done = run(
-        *("tools/compare_tasks.py", str(joint_run), str(single)),
-        *("--time-steps", "1", "--json", str(found)),
+    done = run_in_process(
+        *("compare_tasks", joint_run, single),
+        *("--time-steps", "1", "--json", found),
     )
     assert done.returncode == 0, done.stderr
     assert "Delta_m +50.00 %" in done.stdout
@@ -91,7 +78,7 @@ def test_the_tools_test_and_compare(rooms, joint_run, tmp_path):
 
 
 def test_misuse_of_the_comparison_is_one_sentence(tmp_path):
-    done = run("tools/compare_tasks.py", str(tmp_path), str(tmp_path))
+    done = run_in_process("compare_tasks", tmp_path, tmp_path)
     assert done.returncode == 2
     assert "run.json' does not exist; give the folder" in done.stderr
     assert "Traceback" not in done.stderr

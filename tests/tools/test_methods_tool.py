@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from in_process import run_in_process
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
@@ -16,22 +14,10 @@ from cmim.analysis.method_picture import FORWARD, GRADIENT, draw_methods
 from cmim.analysis.method_table import describe_methods, format_methods
 from cmim.methods import available_methods, get_method
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def run_tool(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "tools/methods.py", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-
 
 def test_json_holds_the_registry(tmp_path):
     target = tmp_path / "methods.json"
-    done = run_tool("--no-picture", "--json", str(target))
+    done = run_in_process("methods", "--no-picture", "--json", str(target))
     assert done.returncode == 0, done.stderr
     rows = json.loads(target.read_text())
     assert isinstance(rows, list)
@@ -54,7 +40,7 @@ def test_json_holds_the_registry(tmp_path):
 
 def test_picture_of_chosen_methods(tmp_path):
     target = tmp_path / "new" / "two.png"
-    done = run_tool("dorefa", "irnet", "--picture", str(target))
+    done = run_in_process("methods", "dorefa", "irnet", "--picture", str(target))
     assert done.returncode == 0, done.stderr
     assert str(target) in done.stdout
     assert "recu" not in done.stdout

@@ -90,6 +90,7 @@ def test_the_spy_sees_a_lookup(watched):
     assert "localhost" in watched.lookups[0]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("code", IMPORTS)
 def test_imports_look_up_nothing(code, watched):
     for package in ("openvino", "nncf"):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from in_process import ROOT, run_in_process
 
-ROOT = Path(__file__).resolve().parents[2]
 STEPS = 30
 TINY = [
     "model.model.backbone.base_channels=8",
@@ -33,8 +33,7 @@ TINY = [
 
 def command(rooms: Path, work_dir: Path, *extra: str) -> list[str]:
     return [
-        *(sys.executable, "tools/train.py", "configs/rooms_seg_bireal.py"),
-        *("--work-dir", str(work_dir), *extra),
+        *("train", "configs/rooms_seg_bireal.py", "--work-dir", str(work_dir), *extra),
         *("--cfg-options", f"data_root={rooms}", *TINY),
     ]
 
@@ -43,16 +42,10 @@ def environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def run(words: list[str]) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        words, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300
-    )
-
-
 @pytest.fixture(scope="module")
 def whole_run(rooms, tmp_path_factory) -> Path:
     work_dir = tmp_path_factory.mktemp("whole")
-    done = run(command(rooms, work_dir))
+    done = run_in_process(*command(rooms, work_dir))
     assert done.returncode == 0, done.stderr
     return work_dir
 
@@ -76,9 +69,11 @@ def assert_same(a, b, where: str = "") -> None:
         assert a == b, where
 
 
+@pytest.mark.full
 def test_killed_and_resumed_run_ends_in_the_same_weights(rooms, whole_run, tmp_path):
+    tool, *words = command(rooms, tmp_path)
     with subprocess.Popen(
-        command(rooms, tmp_path),
+        [sys.executable, f"tools/{tool}.py", *words],
         cwd=ROOT,
         env=environment(),
         stdout=subprocess.DEVNULL,
@@ -95,7 +90,7 @@ def test_killed_and_resumed_run_ends_in_the_same_weights(rooms, whole_run, tmp_p
     stopped = load(tmp_path / "last.pth")["meta"]["iter"]
     assert 0 < stopped < STEPS
 
-    resumed = run(command(rooms, tmp_path, "--resume"))
+    resumed = run_in_process(*command(rooms, tmp_path, "--resume"))
     assert resumed.returncode == 0, resumed.stderr
     assert f"iter: {stopped}" in resumed.stdout + resumed.stderr
     expected, actual = load(whole_run / "last.pth"), load(tmp_path / "last.pth")
@@ -119,12 +114,12 @@ def test_run_folder_holds_the_record(whole_run):
 
 def test_tool_test_repeats_the_final_figures(rooms, whole_run, tmp_path):
     words = [
-        *(sys.executable, "tools/test.py", "configs/rooms_seg_bireal.py"),
+        *("test", "configs/rooms_seg_bireal.py"),
         *(str(whole_run / "last.pth"), "--json", str(tmp_path / "figures.json")),
         *("--save-predictions", str(tmp_path / "predictions")),
         *("--cfg-options", f"data_root={rooms}", *TINY),
     ]
-    done = run(words)
+    done = run_in_process(*words)
     assert done.returncode == 0, done.stderr
     figures = json.loads((tmp_path / "figures.json").read_text())
     final = json.loads((whole_run / "metrics.json").read_text())["test"]
@@ -141,11 +136,11 @@ def test_tool_predict_takes_pictures_of_any_size(rooms, whole_run, tmp_path):
     picture = tmp_path / "odd.png"
     cv2.imwrite(str(picture), np.full((70, 51, 3), 90, np.uint8))
     words = [
-        *(sys.executable, "tools/predict.py", "configs/rooms_seg_bireal.py"),
+        *("predict", "configs/rooms_seg_bireal.py"),
         *(str(whole_run / "last.pth"), str(picture), "--out", str(tmp_path)),
         *("--cfg-options", *TINY),
     ]
-    done = run(words)
+    done = run_in_process(*words)
     assert done.returncode == 0, done.stderr
     labels = cv2.imread(str(tmp_path / "odd_labels.png"), -1)
     assert labels.shape == (70, 51)
@@ -156,32 +151,32 @@ def test_tool_predict_takes_pictures_of_any_size(rooms, whole_run, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["tools/train.py", "configs/gone.py"], "config 'configs/gone.py' does not"),
+        (["train", "configs/gone.py"], "config 'configs/gone.py' does not"),
         (
-            ["tools/train.py", "configs/rooms_seg_bireal.py"],
+            ["train", "configs/rooms_seg_bireal.py"],
             "data set folder 'nowhere' does not exist",
         ),
         (
             [
-                *("tools/train.py", "configs/rooms_seg_bireal.py"),
+                *("train", "configs/rooms_seg_bireal.py"),
                 *("model.model.backbone.dept=34",),
             ],
             "dept",
         ),
         (
-            ["tools/test.py", "configs/nyud_depth_bireal_small.py", "CHECKPOINT"],
+            ["test", "configs/nyud_depth_bireal_small.py", "CHECKPOINT"],
             "is of another model",
         ),
-        (["tools/test.py", "configs/rooms_seg_bireal.py", "gone.pth"], "gone.pth"),
+        (["test", "configs/rooms_seg_bireal.py", "gone.pth"], "gone.pth"),
     ],
 )
 def test_misuse_is_one_sentence_and_a_failure(words, said, whole_run, tmp_path):
     words = [str(whole_run / "last.pth") if w == "CHECKPOINT" else w for w in words]
     options = [w for w in words if w.startswith("model.")]
     words = [w for w in words if not w.startswith("model.")]
-    if words[0] == "tools/train.py":
+    if words[0] == "train":
         words += ["--work-dir", str(tmp_path)]
-    done = run([sys.executable, *words, "--cfg-options", "data_root=nowhere", *options])
+    done = run_in_process(*words, "--cfg-options", "data_root=nowhere", *options)
     assert done.returncode == 2
     errors = [x for x in done.stderr.splitlines() if x.startswith("error:")]
     assert len(errors) == 1
@@ -191,7 +186,7 @@ def test_misuse_is_one_sentence_and_a_failure(words, said, whole_run, tmp_path):
 
 def test_a_folder_with_a_run_is_kept(rooms, whole_run):
     before = (whole_run / "last.pth").read_bytes()
-    done = run(command(rooms, whole_run))
+    done = run_in_process(*command(rooms, whole_run))
     assert done.returncode == 2
     assert "holds a run already" in done.stderr
     assert (whole_run / "last.pth").read_bytes() == before
@@ -206,17 +201,17 @@ def test_a_folder_with_a_run_is_kept(rooms, whole_run):
 )
 def test_a_run_is_resumed_as_it_was_started(rooms, whole_run, extra, option, said):
     words = command(rooms, whole_run, *extra)
-    done = run([*words, option] if option else words)
+    done = run_in_process(*words, *([option] if option else []))
     assert done.returncode == 2
     assert said in done.stderr
 
 
 def test_the_twin_s_config_is_told_from_its_own(rooms, whole_run):
     words = [
-        *(sys.executable, "tools/test.py", "configs/rooms_seg_bireal.py"),
+        *("test", "configs/rooms_seg_bireal.py"),
         *(str(whole_run / "last.pth"), "--cfg-options", f"data_root={rooms}", *TINY),
     ]
-    done = run([*words, "model.model.backbone.method=fp"])
+    done = run_in_process(*words, "model.model.backbone.method=fp")
     assert done.returncode == 2
     assert "is of another model" in done.stderr
 
@@ -226,10 +221,10 @@ def test_a_damaged_file_is_named_by_the_tool(rooms, whole_run, tmp_path):
     name = (folder / "test.txt").read_text().split()[0]
     (folder / "labels40" / f"{name}.png").write_bytes(b"torn")
     words = [
-        *(sys.executable, "tools/test.py", "configs/rooms_seg_bireal.py"),
+        *("test", "configs/rooms_seg_bireal.py"),
         *(str(whole_run / "last.pth"), "--cfg-options", f"data_root={folder}", *TINY),
     ]
-    done = run(words)
+    done = run_in_process(*words)
     assert done.returncode == 2
     errors = [x for x in done.stderr.splitlines() if "error:" in x]
     assert len(errors) == 1

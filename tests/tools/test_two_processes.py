@@ -8,7 +8,7 @@ import sys
 import pytest
 from test_train_and_resume import ROOT, TINY, environment
 
-pytestmark = pytest.mark.ddp
+pytestmark = [pytest.mark.ddp, pytest.mark.full]
 
 
 def free_port() -> str:

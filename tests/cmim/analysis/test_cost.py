@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from in_process import run_in_process
 from torch import nn
 
 from cmim.analysis.cost import layer_costs, totals
@@ -158,14 +157,9 @@ def test_a_config_without_an_image_size_asks_for_one():
 
 def test_the_tool_writes_the_totals(tmp_path):
     written = tmp_path / "summary.json"
-    command = [sys.executable, "tools/summary.py", "configs/cifar10_resnet20_bireal.py"]
-    done = subprocess.run(
-        [*command, "--size", "16", "16", "--json", str(written)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    size = ("--size", 16, 16, "--json", written)
+    done = run_in_process("summary", "configs/cifar10_resnet20_bireal.py", *size)
+    assert done.returncode == 0, done.stderr
     found = json.loads(written.read_text())
     assert set(found["totals"]) >= {"ops", "bops", "flops", "memory_mbit"}
     assert found["totals"]["bops"] == 40_108_032 / 4

@@ -27,7 +27,7 @@ from cmim.contrast import (
 from cmim.contrast.options import ContrastOptions
 from cmim.contrast.pair_loss import PairLoss
 
-pytestmark = pytest.mark.ddp
+pytestmark = [pytest.mark.ddp, pytest.mark.full]
 
 RANKS, N, C, PARTNER, H, W, P, STEPS = 2, 4, 4, 6, 5, 6, 5, 2
 # One figure for all anchors, so neither labels nor a queue.

@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from cmim.contrast import BatchLabels, ContrastOptions, get_loss, layer_loss
 
-pytestmark = pytest.mark.ddp
+pytestmark = [pytest.mark.ddp, pytest.mark.full]
 
 RANKS, N, C, H, W, P, STEPS, ROWS = 2, 4, 6, 3, 4, 5, 3, 12
 BANKS: dict[str, dict] = {

@@ -67,6 +67,7 @@ def two_ranks(tmp_path_factory) -> list:
     return [torch.load(f"{folder}/{rank}.pt") for rank in range(2)]
 
 
+@pytest.mark.full
 @pytest.mark.ddp
 @pytest.mark.parametrize("k", range(len(JOINED)), ids=[str(e) for e in JOINED])
 def test_two_processes_have_the_loss_and_gradients_of_the_joined_batch(two_ranks, k):

@@ -25,9 +25,12 @@ from cmim.deploy.openvino_graph import LARGEST_PADDING
 HERE = Path(__file__).parent
 SETS = ("SSE41", "AVX2", "AVX512_CORE")
 
-pytestmark = pytest.mark.skipif(
-    platform.machine() not in ("x86_64", "AMD64"), reason="instruction sets of x86"
-)
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.skipif(
+        platform.machine() not in ("x86_64", "AMD64"), reason="instruction sets of x86"
+    ),
+]
 
 
 def run(limit: str, *words: str) -> None:

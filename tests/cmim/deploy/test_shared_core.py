@@ -34,6 +34,7 @@ def test_there_is_one_engine():
     assert shared_core() is shared_core()
 
 
+@pytest.mark.full
 def test_a_signal_after_compiled_networks_are_gone():
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=120

@@ -6,6 +6,7 @@ import copy
 
 import pytest
 import torch
+from matrix import matrix
 from torch import Tensor, nn
 
 from cmim.contrast import ActivationTaps, binarizer_names
@@ -14,8 +15,10 @@ from cmim.encoders.encoder import BinaryEncoder, limit_strides
 from cmim.layers import BinaryConv2d
 from cmim.methods import Scheduled, TwoLevelActivation, available_methods, get_method
 
+# The shortest first: by default it stands for all but a few methods, see matrix.py.
 # Class, options, strides of the features, binary convolutions, activation binarizers.
 ENCODERS = {
+    "vgg_small": (BinaryVGGSmall, dict(base_channels=4), (2, 4, 8), 5, 5),
     "resnet18": (BinaryResNet, dict(depth=18, base_channels=4), (4, 8, 16, 32), 16, 16),
     "resnet20": (BinaryResNet, dict(depth=20, base_channels=4), (1, 2, 4), 18, 18),
     "resnet20_plain": (
@@ -25,11 +28,10 @@ ENCODERS = {
         18,
         18,
     ),
-    "vgg_small": (BinaryVGGSmall, dict(base_channels=4), (2, 4, 8), 5, 5),
     "reactnet_a": (BinaryMobileNet, dict(base_channels=4), (4, 8, 16, 32), 31, 26),
 }
 every_encoder = pytest.mark.parametrize("name", list(ENCODERS))
-every_method = pytest.mark.parametrize("method", available_methods())
+every_pair = matrix("method,name", available_methods(), list(ENCODERS))
 
 
 def make(name: str, method: str = "bireal", seed: int = 0, **options) -> BinaryEncoder:
@@ -48,8 +50,7 @@ def sizes(height: int, width: int, name: str) -> list[tuple[int, int]]:
     return [(-(-height // s), -(-width // s)) for s in ENCODERS[name][2]]
 
 
-@every_encoder
-@every_method
+@every_pair
 def test_odd_sizes_forward_and_a_gradient_for_every_parameter(name, method):
     encoder = make(name, method)
     features = encoder(images(3, 3, 45, 67))
@@ -62,17 +63,16 @@ def test_odd_sizes_forward_and_a_gradient_for_every_parameter(name, method):
         assert parameter.grad.abs().sum() > 0, key
 
 
-@every_encoder
-@every_method
-@pytest.mark.parametrize("size", [(1, 1), (9, 33)], ids=str)
+@every_pair
 @torch.no_grad()
-def test_any_resolution(name, method, size):
-    features = make(name, method).eval()(images(1, 3, *size))
-    assert [tuple(f.shape[2:]) for f in features] == sizes(*size, name)
+def test_any_resolution(name, method):
+    encoder = make(name, method).eval()
+    for size in [(1, 1), (9, 33)]:
+        features = encoder(images(1, 3, *size))
+        assert [tuple(f.shape[2:]) for f in features] == sizes(*size, name)
 
 
-@every_encoder
-@every_method
+@every_pair
 @torch.no_grad()
 def test_every_output_stride_with_and_without_dilation(name, method):
     strides = ENCODERS[name][2]
@@ -83,8 +83,7 @@ def test_every_output_stride_with_and_without_dilation(name, method):
         assert [tuple(f.shape[2:]) for f in features[:-1]] == sizes(33, 40, name)[:-1]
 
 
-@every_encoder
-@every_method
+@every_pair
 @torch.no_grad()
 def test_evaluation_is_deterministic_and_survives_state_dict_and_deep_copy(
     name, method
@@ -103,8 +102,7 @@ def test_evaluation_is_deterministic_and_survives_state_dict_and_deep_copy(
         assert torch.equal(trained(x)[-1], expected)
 
 
-@every_encoder
-@every_method
+@every_pair
 @torch.no_grad()
 def test_codes_are_the_stated_levels(name, method):
     """What the convolutions see and hold, in a trained-looking network."""
@@ -134,8 +132,7 @@ def test_codes_are_the_stated_levels(name, method):
         torch.testing.assert_close(conv.binary_weight(), total)
 
 
-@every_encoder
-@every_method
+@every_pair
 @torch.no_grad()
 def test_zeros_of_both_signs_are_one_number(name, method):
     encoder = make(name, method)
@@ -152,8 +149,7 @@ def test_zeros_of_both_signs_are_one_number(name, method):
     assert torch.equal(negative.eval()(x)[-1], expected)
 
 
-@every_encoder
-@every_method
+@every_pair
 @torch.no_grad()
 def test_nan_is_seen_at_the_end_and_stays_in_its_image(name, method):
     encoder = make(name, method).eval()
@@ -164,8 +160,7 @@ def test_nan_is_seen_at_the_end_and_stays_in_its_image(name, method):
     assert feature[1].isnan().any()
 
 
-@every_encoder
-@every_method
+@every_pair
 def test_float64_and_bfloat16_autocast(name, method):
     encoder, x = make(name, method), images(2, 3, 33, 40)
     with torch.autocast("cpu", torch.bfloat16):
@@ -195,8 +190,7 @@ def train(encoder: BinaryEncoder, optimizer: torch.optim.Optimizer, steps: range
         optimizer.zero_grad()
 
 
-@every_encoder
-@every_method
+@every_pair
 def test_a_resumed_schedule_ends_in_the_same_bits(name, method):
     through = make(name, method)
     optimizer = torch.optim.SGD(through.parameters(), lr=0.1, momentum=0.9)
@@ -212,8 +206,7 @@ def test_a_resumed_schedule_ends_in_the_same_bits(name, method):
         assert torch.equal(resumed.state_dict()[key], value), key
 
 
-@every_encoder
-@every_method
+@every_pair
 def test_the_twins_weights_load_into_the_latent_weights(name, method, tmp_path):
     twin = make(name, "fp", seed=5)
     torch.save(twin.state_dict(), tmp_path / "twin.pth")

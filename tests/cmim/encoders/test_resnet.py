@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from matrix import matrix
 from mmseg.registry import MODELS
 from torch import Tensor
 
@@ -12,11 +13,9 @@ from cmim.layers import BinaryConv2d
 from cmim.methods import available_methods, get_method
 
 every_method = pytest.mark.parametrize("method", available_methods())
-every_depth = pytest.mark.parametrize("depth", [18, 34])
-every_stride = pytest.mark.parametrize(
-    ("output_stride", "dilated"),
-    [(32, True), (16, True), (16, False), (8, True), (8, False)],
-)
+DEPTHS = [18, 34]
+# Output stride, and whether dilation replaces the strides that are missing.
+OUTPUT_STRIDES = [(32, True), (16, True), (16, False), (8, True), (8, False)]
 STRIDES = {32: (4, 8, 16, 32), 16: (4, 8, 16, 16), 8: (4, 8, 8, 8)}
 
 
@@ -36,12 +35,9 @@ def ceil_sizes(height: int, width: int, strides: tuple[int, ...]) -> list[tuple]
     return [(-(-height // s), -(-width // s)) for s in strides]
 
 
-@every_method
-@every_depth
-@every_stride
-def test_shapes_at_odd_sizes_and_a_gradient_for_every_parameter(
-    method, depth, output_stride, dilated
-):
+@matrix("method,depth,stride", available_methods(), DEPTHS, OUTPUT_STRIDES)
+def test_shapes_at_odd_sizes_and_a_gradient_for_every_parameter(method, depth, stride):
+    output_stride, dilated = stride
     encoder = make_encoder(
         method, depth=depth, output_stride=output_stride, dilated=dilated
     )
@@ -56,16 +52,15 @@ def test_shapes_at_odd_sizes_and_a_gradient_for_every_parameter(
         assert parameter.grad.abs().sum() > 0, name
 
 
-@every_method
-@pytest.mark.parametrize("shortcuts", ["per_conv", "per_block"])
-@pytest.mark.parametrize("size", [(1, 1), (32, 8), (33, 65)], ids=str)
-def test_tiny_and_uneven_images(method, shortcuts, size):
+@matrix("method,shortcuts", available_methods(), ["per_conv", "per_block"])
+def test_tiny_and_uneven_images(method, shortcuts):
     encoder = make_encoder(method, shortcuts=shortcuts).eval()
-    features = encoder(images(1, 3, *size))
-    assert [tuple(f.shape[2:]) for f in features] == ceil_sizes(*size, STRIDES[32])
+    for size in [(1, 1), (32, 8), (33, 65)]:
+        features = encoder(images(1, 3, *size))
+        assert [tuple(f.shape[2:]) for f in features] == ceil_sizes(*size, STRIDES[32])
 
 
-@every_stride
+@pytest.mark.parametrize(("output_stride", "dilated"), OUTPUT_STRIDES)
 def test_dilation_replaces_each_removed_stride(output_stride, dilated):
     encoder = make_encoder(output_stride=output_stride, dilated=dilated)
     dilations = {32: (1, 1, 1, 1), 16: (1, 1, 1, 2), 8: (1, 1, 2, 4)}[output_stride]
@@ -83,8 +78,7 @@ def test_stem_and_shortcuts_stay_full_precision(method):
     assert binary == (inside if get_method(method).weight else [])
 
 
-@every_method
-@every_depth
+@matrix("method,depth", available_methods(), DEPTHS)
 def test_twin_has_the_same_names_but_for_what_the_method_adds(method, depth):
     twin = make_encoder("fp", depth=depth).state_dict()
     binary = make_encoder(method, depth=depth).state_dict()

@@ -118,6 +118,7 @@ def test_what_the_user_can_mend_says_what_and_how(error, said, capsys):
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_full_disk_under_the_output_is_an_error(unbuffered):
     done = tool("print(1)", stdout=Path("/dev/full"), PYTHONUNBUFFERED=unbuffered)
@@ -127,6 +128,7 @@ def test_a_full_disk_under_the_output_is_an_error(unbuffered):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.full
 def test_a_reader_that_has_seen_enough_is_no_error():
     words = [sys.executable, "-c", SHELL_TOOL.format(code="print('0\\n' * 100000)")]
     done = subprocess.run(
@@ -139,6 +141,7 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     assert done.stderr == ""
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("code", "status"),
     [("raise KeyboardInterrupt", 130), ("return 3", 3), ("return 0", 0)],
@@ -148,6 +151,7 @@ def test_other_ends(code, status):
     assert (done.returncode, done.stderr) == (status, "")
 
 
+@pytest.mark.full
 def test_the_traceback_is_printed_where_it_is_asked_for():
     done = tool("raise ValueError('no')", CMIM_TRACEBACK="1")
     assert done.returncode == 2
@@ -155,6 +159,7 @@ def test_the_traceback_is_printed_where_it_is_asked_for():
     assert done.stderr.splitlines()[-1] == "error: no"
 
 
+@pytest.mark.full
 def test_a_missing_package_is_one_sentence_at_every_import():
     """Also the imports at the top of the command line's own modules."""
     done = subprocess.run(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -79,3 +81,17 @@ def test_clipping_comes_before_the_checkpoint():
     order = ["VERY_HIGH", "HIGH", "ABOVE_NORMAL", "NORMAL", "BELOW_NORMAL", "LOW"]
     assert ClipLatentWeights.priority in order
     assert SetProgress.priority == SeedSteps.priority == "VERY_HIGH"
+
+
+def draws(seed: int, step: int, own: int | None = None) -> tuple[float, ...]:
+    """What the three generators say in a step of a run."""
+    SeedSteps(own).before_train_iter(SimpleNamespace(seed=seed, iter=step), 0)
+    return torch.rand(()).item(), np.random.rand(), random.random()  # noqa: NPY002
+
+
+def test_what_a_step_draws_is_a_function_of_seed_and_step():
+    found = draws(0, 3)
+    assert draws(0, 3) == found
+    assert draws(5, 3, own=0) == found
+    for other in (draws(1, 3), draws(0, 4), draws(0, 3, own=1)):
+        assert all(a != b for a, b in zip(found, other, strict=True))

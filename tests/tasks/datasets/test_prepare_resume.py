@@ -86,6 +86,7 @@ module.prepare_nyud(*(raw / name for name in sys.argv[3:]), out, progress=False)
 """
 
 
+@pytest.mark.full
 def test_killed_run_resumes_to_the_same_bytes(
     raw: Path, prepared: Path, tmp_path: Path
 ) -> None:

@@ -1,6 +1,5 @@
 """The command-line tools of data preparation, and the memory they take."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -8,8 +7,8 @@ from pathlib import Path
 
 import h5py
 import pytest
+from in_process import run_in_process
 
-import cmim.engine.run_tool
 from tasks.datasets.rooms import write_rooms
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -34,6 +33,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.full
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     # 30 frames of 480 x 640 pixels are 83 MB once unpacked.
@@ -55,49 +55,28 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     assert float(done.stdout) < 40
 
 
-def load_tool(name: str):
-    spec = importlib.util.spec_from_file_location(
-        f"tool_{name}", ROOT / "tools" / f"{name}.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def run_tool(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
-    try:
-        cmim.engine.run_tool.run_tool(load_tool(name).main)
-    except SystemExit as stopped:
-        return stopped.code
-    return 0
-
-
-def test_tools_make_and_prepare_rooms(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
+def test_tools_make_and_prepare_rooms(tmp_path: Path) -> None:
     raw, out, figures = tmp_path / "raw", tmp_path / "out", tmp_path / "a.json"
     options = ("--frames", 8, "--size", 24, 32, "--json", figures)
-    assert run_tool(monkeypatch, "make_rooms", "--out", raw, *options) == 0
+    done = run_in_process("make_rooms", "--out", raw, *options)
+    assert done.returncode == 0, done.stderr
     assert json.loads(figures.read_text())["frames"] == 8
-    assert "8 frames of 24 x 32 pixels" in capsys.readouterr().out
+    assert "8 frames of 24 x 32 pixels" in done.stdout
     options = ("--mat", raw / MAT, "--out", out, "--json", figures)
-    assert run_tool(monkeypatch, "prepare_nyud", *options) == 0
+    done = run_in_process("prepare_nyud", *options)
+    assert done.returncode == 0, done.stderr
     assert json.loads(figures.read_text())["written"] == 8
-    assert "8 frames (4 train, 4 test), 8 written" in capsys.readouterr().out
-    assert run_tool(monkeypatch, "prepare_nyud", "--verify", "--out", out) == 0
-    assert "already complete, verified" in capsys.readouterr().out
+    assert "8 frames (4 train, 4 test), 8 written" in done.stdout
+    done = run_in_process("prepare_nyud", "--verify", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "already complete, verified" in done.stdout
 
 
-def test_tools_report_errors_on_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
-    missing = tmp_path / MAT
-    assert run_tool(monkeypatch, "prepare_nyud", "--mat", missing) == 2
-    assert capsys.readouterr().err.startswith(f"error: {tmp_path / MAPPING}: no such")
+def test_tools_report_errors_on_one_line(tmp_path: Path) -> None:
+    done = run_in_process("prepare_nyud", "--mat", tmp_path / MAT)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {tmp_path / MAPPING}: no such")
     options = ("--out", tmp_path / "rooms", "--frames", 3)
-    assert run_tool(monkeypatch, "make_rooms", *options) == 2
-    assert "error: 3 frames" in capsys.readouterr().err
+    done = run_in_process("make_rooms", *options)
+    assert done.returncode == 2
+    assert "error: 3 frames" in done.stderr

@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tasks.multitask import DynamicWeights
 
-pytestmark = pytest.mark.ddp
+pytestmark = [pytest.mark.ddp, pytest.mark.full]
 TASKS, STEPS = ("seg", "depth"), 7
 
 

@@ -1,0 +1,69 @@
+"""Runs a tool of the command line in the process of the tests.
+
+Starting Python and importing torch takes longer than most tools work. One test a tool
+starts a process of its own (``tests/tools/test_help.py``, marked ``full``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from unittest import mock
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def load_tool(tool: str) -> ModuleType:
+    """``tools/TOOL.py`` as a module of its own."""
+    path = ROOT / "tools" / f"{tool}.py"
+    spec = importlib.util.spec_from_file_location(f"tool_{tool}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    with mock.patch.object(sys, "path", [*sys.path]):
+        spec.loader.exec_module(module)
+    return module
+
+
+def run_in_process(tool: str, *words: object) -> subprocess.CompletedProcess[str]:
+    """Run a tool as ``python tools/TOOL.py WORDS`` in the project's folder does.
+
+    What the tool changes for its own process (environment, folder, threads, random
+    numbers) is as it was before.
+
+    Args:
+        tool: Name of the tool, without ``tools/`` and ``.py``.
+        words: Its arguments; they become strings.
+
+    Returns:
+        What ``subprocess.run(..., capture_output=True, text=True)`` would return.
+    """
+    from cmim.engine.run_tool import run_tool
+
+    command = [f"tools/{tool}.py", *map(str, words)]
+    out, err = io.StringIO(), io.StringIO()
+    status, before, threads = 0, Path.cwd(), torch.get_num_threads()
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch.object(sys, "argv", command),
+        mock.patch.dict(os.environ),
+        torch.random.fork_rng(devices=[]),
+    ):
+        os.chdir(ROOT)
+        try:
+            run_tool(load_tool(tool).main)
+        except SystemExit as stopped:
+            status = int(stopped.code or 0)
+        finally:
+            os.chdir(before)
+            torch.set_num_threads(threads)
+    return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())

@@ -1,0 +1,36 @@
+"""Matrices of methods and other options: a part that stands for them, and the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+import pytest
+
+# A sign with a fixed scale, learned thresholds in two steps, several bases.
+FEW = ("bireal", "reactnet", "abc_net")
+FULL = pytest.mark.full
+
+
+def matrix(names: str, *axes: Sequence[object]) -> pytest.MarkDecorator:
+    """Parametrize over all combinations, most of them marked ``full``.
+
+    Without the mark are every method with the first value of all other axes, and every
+    combination of the methods in :data:`FEW`. So each value and each method is tested
+    by default, and a defect has to hide in a pair of them.
+
+    Args:
+        names: Arguments of the test, separated by commas; the method comes first.
+        axes: Their values, as many axes as names.
+    """
+    usual = tuple(axis[0] for axis in axes[1:])
+    cases = [
+        pytest.param(*case, marks=() if stands_for_all(case, usual) else FULL)
+        for case in product(*axes)
+    ]
+    return pytest.mark.parametrize(names.split(","), cases)
+
+
+def stands_for_all(case: tuple, usual: tuple) -> bool:
+    """Whether a combination belongs to the default run."""
+    return getattr(case[0], "name", case[0]) in FEW or case[1:] == usual
