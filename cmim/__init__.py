@@ -6,6 +6,6 @@ https://arxiv.org/abs/2207.02970
 
 from cmim.guards import guard_process
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 guard_process()

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def rooms(tmp_path_factory) -> Path:
     """24 rooms of 48x64 in the project's layout: 18 to train, 6 to test or so."""
     from tasks.datasets.prepare_nyud import prepare_nyud
-    from tasks.datasets.rooms import write_rooms
+    from tasks.datasets.rooms.frames import write_rooms
 
     folder = tmp_path_factory.mktemp("rooms")
     raw = folder / "raw"

@@ -7,30 +7,16 @@ starts a process of its own (``tests/tools/test_help.py``, marked ``full``).
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from unittest import mock
 
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def load_tool(tool: str) -> ModuleType:
-    """``tools/TOOL.py`` as a module of its own."""
-    path = ROOT / "tools" / f"{tool}.py"
-    spec = importlib.util.spec_from_file_location(f"tool_{tool}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with mock.patch.object(sys, "path", [*sys.path]):
-        spec.loader.exec_module(module)
-    return module
 
 
 def run_in_process(tool: str, *words: object) -> subprocess.CompletedProcess[str]:
@@ -46,7 +32,7 @@ def run_in_process(tool: str, *words: object) -> subprocess.CompletedProcess[str
     Returns:
         What ``subprocess.run(..., capture_output=True, text=True)`` would return.
     """
-    from cmim.engine.run_tool import run_tool
+    from cmim.commands import run_command
 
     command = [f"tools/{tool}.py", *map(str, words)]
     out, err = io.StringIO(), io.StringIO()
@@ -60,7 +46,7 @@ def run_in_process(tool: str, *words: object) -> subprocess.CompletedProcess[str
     ):
         os.chdir(ROOT)
         try:
-            run_tool(load_tool(tool).main)
+            run_command(tool, command[1:])
         except SystemExit as stopped:
             status = int(stopped.code or 0)
         finally:

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmseg.registry import MODELS
 
-from cmim.engine.bench_step import synthetic_batch
+from cmim.bench.step import synthetic_batch
 from cmim.engine.config import load_config, task_model_config
 from cmim.models import full_precision_twin
 

@@ -5,52 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-
-def main() -> None:
-    from cmim.engine import cli
-
-    parser = cli.make_parser(
-        "List the binarization methods: paper, what stays full precision, options "
-        "with\ntheir defaults, and what the code was compared with. Draw the forward "
-        "pass and the\nsurrogate gradient of their activation and weight binarizers "
-        "into one picture.\n\n"
-        "Use a method by its name, or in a config with other options:\n"
-        "  tools/train.py CONFIG --cfg-options model.model.backbone.method=irnet\n"
-        "  backbone=dict(..., method=dict(name='irnet', t_min=0.001))",
-        "python tools/methods.py\n"
-        "  python tools/methods.py bireal irnet recu --picture three.pdf\n"
-        "  python tools/methods.py --no-picture --json methods.json",
-    )
-    parser.add_argument("names", nargs="*", metavar="METHOD", help="only these")
-    parser.add_argument(
-        "--picture",
-        metavar="FILE",
-        type=cli.picture_file,
-        default="work_dirs/methods.png",
-        help="PNG, PDF or SVG to draw into (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--no-picture", action="store_true", help="list only, which is faster"
-    )
-    cli.add_json_option(parser)
-    args = parser.parse_args()
-
-    import shutil
-
-    from cmim.analysis.method_picture import draw_methods
-    from cmim.analysis.method_table import describe_methods, format_methods
-    from cmim.engine.record import write_json
-
-    rows = describe_methods(args.names or None)
-    print(format_methods(rows, shutil.get_terminal_size((140, 24)).columns))
-    if args.json:
-        write_json(args.json, rows)
-    if not args.no_picture:
-        draw_methods(args.picture, args.names or None)
-        print(f"\npicture: {args.picture}")
-
-
 if __name__ == "__main__":
-    from cmim.engine.run_tool import run_tool
+    from cmim.commands import run_command
 
-    run_tool(main)
+    run_command("methods")

@@ -38,7 +38,7 @@ def draw_layers(report: dict[str, Any], path: str | Path) -> None:
     """One panel a figure: over the layers, a line for each checkpoint.
 
     Args:
-        report: From :func:`cmim.engine.analyze.analyze`.
+        report: From :func:`cmim.inspect.analyze.analyze`.
         path: PNG, PDF or SVG; its folder is made.
     """
     runs = report["checkpoints"]

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from cmim.contrast.bank import FeatureBank, draw_from_others
 from cmim.contrast.bank_scores import OwnScores, Picked, SharedScores
+from cmim.contrast.gathering import gather_ranks, mean_over_ranks
 from cmim.contrast.layer_loss import LayerLoss, Projection
 from cmim.contrast.options import BatchLabels, ContrastOptions
 from cmim.contrast.pairs import IGNORED
-from cmim.contrast.ranks import gather_ranks, mean_over_ranks
 from cmim.functional.bounds import nce_loss
 
 PROJECTIONS = ("trained", "tied", "fixed")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from cmim.contrast.gathering import gather_ranks
 from cmim.contrast.pairs import IGNORED
-from cmim.contrast.ranks import gather_ranks
 
 
 class ProjectionQueue(nn.Module):

@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from cmim.contrast.layer_loss import LayerLoss, LossBuilder, Projection
-from cmim.contrast.memory import ProjectionQueue
-from cmim.contrast.options import BatchLabels, ContrastOptions
-from cmim.contrast.pairs import IGNORED
-from cmim.contrast.ranks import (
+from cmim.contrast.gathering import (
     gather_ranks,
     gather_with_gradient,
     mean_over_ranks,
     rank,
 )
+from cmim.contrast.layer_loss import LayerLoss, LossBuilder, Projection
+from cmim.contrast.memory import ProjectionQueue
+from cmim.contrast.options import BatchLabels, ContrastOptions
+from cmim.contrast.pairs import IGNORED
 from cmim.contrast.scores import Candidates, Scores
 
 

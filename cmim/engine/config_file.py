@@ -10,6 +10,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from cmim.engine.config_error import ConfigError
+from cmim.engine.config_names import find_config
 from cmim.engine.sentences import sentence_of
 
 
@@ -17,13 +18,13 @@ def read_config_file(path: str | Path) -> Config:
     """Run a config file.
 
     Args:
-        path: Pure-Python config.
+        path: Pure-Python config, or the name of one of the project's.
 
     Raises:
         ConfigError: There is no such file, or it cannot be run: a syntax error, an
             unknown name, a base or a component that cannot be imported.
     """
-    path = Path(path)
+    path = find_config(path)
     if path.is_dir():
         raise ConfigError(
             f"config '{path}' is a folder; name one of its files{_near(path / 'x')}"

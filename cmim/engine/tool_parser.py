@@ -44,6 +44,8 @@ class ToolParser(argparse.ArgumentParser):
                     )
         return found
 
+    as_written = argparse.RawDescriptionHelpFormatter
+
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and where the options are listed; ends with status 2."""
         self.exit(2, f"error: {message} (all options: {self.prog} --help)\n")

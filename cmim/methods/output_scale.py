@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from cmim.functional.output_scale import box_mean_abs
+from cmim.functional.scale_map import box_mean_abs
 
 
 class OutputScale(nn.Module, ABC):
@@ -48,7 +48,7 @@ class ChannelScale(OutputScale):
 class ActivationScaleMap(OutputScale):
     """XNOR-Net's K: the mean magnitude of the activations under the kernel.
 
-    K is a constant of the step, see :func:`cmim.functional.output_scale.box_mean_abs`.
+    K is a constant of the step, see :func:`cmim.functional.scale_map.box_mean_abs`.
 
     Args:
         conv: Gives kernel size, stride, padding and dilation.

@@ -20,7 +20,7 @@ only. ``step='schedule'`` does both in one run, with one optimizer and one learn
 schedule, and goes over from real to binary weights at the share ``switch`` of the
 training. Evaluation always binarizes, so figures from before the switch say little: the
 batch-norm statistics then are those of real weights. The paper's loss is
-:class:`cmim.regularizers.DistributionalLoss`.
+:class:`cmim.added_losses.DistributionalLoss`.
 
 Checked: one 3x3 layer with random thresholds, and RPReLU, against ``BinaryActivation``,
 ``HardBinaryConv``, ``LearnableBias`` and ``PReLU`` of github.com/liuzechun/ReActNet

@@ -33,7 +33,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cmim.functional.output_scale import resample_linear
+from cmim.functional.scale_map import resample_linear
 from cmim.functional.sign import sign, ste_sign
 from cmim.methods.binarizer import ScaledSignWeight
 from cmim.methods.bnn import BnnActivation

@@ -11,6 +11,7 @@ from mmengine.model import BaseModel
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from cmim.added_losses import Regularizers
 from cmim.checkpoint import LOSS_PREFIXES
 from cmim.contrast import ActivationTaps, BatchLabels, binarizer_names, get_loss
 from cmim.contrast.taps import Tap
@@ -26,7 +27,6 @@ from cmim.models.twin import (
     model_identity,
     tapped_outputs,
 )
-from cmim.regularizers import Regularizers
 
 
 @MODELS.register_module()
@@ -74,7 +74,7 @@ class CMIM(BaseModel):
         gather: Negatives from all processes.
         stop_gradient: No gradient into the full-precision side.
         chunk: Candidates scored at a time.
-        regularizers: Configs of further losses (:mod:`cmim.regularizers`), for any
+        regularizers: Configs of further losses (:mod:`cmim.added_losses`), for any
             partner; those that need the full-precision twin read the one teacher.
         task_loss_weight: Factor of the task model's own losses; 0 trains without
             labels, on the added losses alone.

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from cmim.added_losses.encoder_stages import STAGE, encoder_stages
 from cmim.contrast import binarizer_names
-from cmim.regularizers.encoder_stages import STAGE, encoder_stages
 
 WORDS = ("last_binarizer", "every_binarizer", "last_stage", "last_two_stages")
 

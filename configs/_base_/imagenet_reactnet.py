@@ -5,7 +5,7 @@ The loss is the cross-entropy with torchvision's ResNet-34.
 
 from mmengine.config import read_base
 
-from cmim.regularizers import DistributionalLoss
+from cmim.added_losses import DistributionalLoss
 from tasks.transforms import Lighting
 
 with read_base():

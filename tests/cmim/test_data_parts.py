@@ -6,14 +6,14 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from cmim.engine.bench_latency import input_size
-from cmim.engine.bench_step import synthetic_batch
+from cmim.bench.latency import input_size
+from cmim.bench.step import synthetic_batch
 from cmim.engine.config import load_config
 from cmim.engine.config_error import ConfigError
 from cmim.engine.evaluate import evaluate
-from cmim.engine.read_activations import Activations, _labels
 from cmim.engine.train import prepare_training, train
 from cmim.hooks import SaveCheckpoint
+from cmim.inspect.read_activations import Activations, _labels
 from tasks.classification.metrics import ClassificationMetric
 from tasks.edges.metrics import EdgeMetric
 from tasks.normals.metrics import NormalMetric

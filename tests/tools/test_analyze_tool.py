@@ -18,10 +18,10 @@ from mmseg.registry import MODELS
 from cmim.analysis import embedding
 from cmim.analysis.critic import critic_bound
 from cmim.checkpoint import structure
-from cmim.engine.analysis_table import as_tables, one_sentences
-from cmim.engine.analyze import analyze, label_checkpoints, write_analysis
-from cmim.engine.compare_gradients import compare_gradients
 from cmim.engine.config import ConfigError, load_config, task_model_config
+from cmim.inspect.analysis_table import as_tables, one_sentences
+from cmim.inspect.analyze import analyze, label_checkpoints, write_analysis
+from cmim.inspect.compare_gradients import compare_gradients
 from cmim.models import full_precision_twin
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -193,7 +193,7 @@ def test_codes_are_those_of_the_network(rooms, others):
     """Entropy of the report against one computed from the binarizer's output."""
     from cmim.contrast import ActivationTaps
     from cmim.engine.evaluate import load_task_model
-    from cmim.engine.read_activations import HeldOut
+    from cmim.inspect.read_activations import HeldOut
 
     config, name = config_of(rooms), "backbone.layer2.0.binarize2"
     report, _ = analyze(config, {"none": others["none"]}, images=4, points=False)
@@ -224,7 +224,7 @@ def test_a_layout_is_drawn(rooms, others, tmp_path, monkeypatch):
         assert features.shape[1] == 64
         return features[:, :2]
 
-    monkeypatch.setattr("cmim.engine.analyze.tsne", place)
+    monkeypatch.setattr("cmim.inspect.analyze.tsne", place)
     report, layouts = analyze(config_of(rooms), {"none": others["none"]}, images=4)
     files = write_analysis(tmp_path, report, layouts)
     assert [f.name for f in files] == ["analysis.json", "layers.png", "tsne.png"]
@@ -235,7 +235,7 @@ def test_a_layout_is_drawn(rooms, others, tmp_path, monkeypatch):
 
 
 def test_depth(rooms, tmp_path, monkeypatch):
-    monkeypatch.setattr("cmim.engine.analyze.tsne", lambda x, seed: x[:, :2])
+    monkeypatch.setattr("cmim.inspect.analyze.tsne", lambda x, seed: x[:, :2])
     config = config_of(rooms, "configs/rooms_depth_bireal.py")
     path = save(config.model, tmp_path / "run" / "last.pth")
     report, layouts = analyze(config, {"run": path}, images=5)
@@ -248,7 +248,7 @@ def test_depth(rooms, tmp_path, monkeypatch):
 
 
 def test_classification(pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr("cmim.engine.analyze.tsne", lambda x, seed: x[:, :2])
+    monkeypatch.setattr("cmim.inspect.analyze.tsne", lambda x, seed: x[:, :2])
     config = load_config(
         ROOT / "configs/cifar10_resnet20_bireal.py",
         {

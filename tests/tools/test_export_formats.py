@@ -13,7 +13,7 @@ from mmseg.registry import MODELS
 
 from cmim.deploy.numpy_reference import load_network
 from cmim.engine.config import ConfigError, load_config, task_model_config
-from cmim.engine.export import choose_format, export_network, format_export
+from cmim.export.network import choose_format, export_network, format_export
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = "configs/rooms_seg_bireal.py"

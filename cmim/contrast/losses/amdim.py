@@ -32,9 +32,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cmim.contrast.gathering import gather_with_gradient, mean_over_ranks, rank
 from cmim.contrast.layer_loss import LayerLoss, LossBuilder
 from cmim.contrast.options import BatchLabels, ContrastOptions
-from cmim.contrast.ranks import gather_with_gradient, mean_over_ranks, rank
 from cmim.functional.multiscale_nce import own_places_nce, soft_clip
 
 SCALES = (1, 5, 7)

@@ -11,9 +11,9 @@ Estimation, ICML 2018. https://arxiv.org/abs/1801.04062
 
 from torch import Tensor
 
+from cmim.contrast.gathering import gather_ranks, gather_with_gradient
 from cmim.contrast.layer_loss import LossBuilder
 from cmim.contrast.pair_loss import Bound, pair_loss
-from cmim.contrast.ranks import gather_ranks, gather_with_gradient
 from cmim.contrast.scores import Scores
 from cmim.functional.bounds import donsker_varadhan_loss
 from cmim.functional.score_sums import log_add_exp

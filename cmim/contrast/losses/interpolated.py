@@ -14,9 +14,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from cmim.contrast.gathering import gather_with_gradient, world_size
 from cmim.contrast.layer_loss import LossBuilder
 from cmim.contrast.pair_loss import Bound, PairLoss
-from cmim.contrast.ranks import gather_with_gradient, world_size
 from cmim.contrast.scores import Scores
 from cmim.functional.bounds import interpolated_bound
 

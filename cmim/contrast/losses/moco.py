@@ -23,11 +23,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cmim.contrast.gathering import mean_over_ranks
 from cmim.contrast.layer_loss import LayerLoss, LossBuilder, Projection
 from cmim.contrast.memory import ProjectionQueue
 from cmim.contrast.options import BatchLabels, ContrastOptions
 from cmim.contrast.pairs import IGNORED
-from cmim.contrast.ranks import mean_over_ranks
 from cmim.contrast.scores import Candidates, Scores
 from cmim.functional.bounds import info_nce_loss
 

@@ -31,10 +31,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from cmim.contrast.gathering import gather_with_gradient, mean_over_ranks, world_size
 from cmim.contrast.layer_loss import LayerLoss, LossBuilder
 from cmim.contrast.options import BatchLabels, ContrastOptions
 from cmim.contrast.pairs import IGNORED, gather_pixels
-from cmim.contrast.ranks import gather_with_gradient, mean_over_ranks, world_size
 from cmim.functional.siamese import negative_cosine
 
 

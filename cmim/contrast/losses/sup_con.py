@@ -30,16 +30,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cmim.contrast.layer_loss import LayerLoss, LossBuilder, Projection
-from cmim.contrast.memory import ProjectionQueue
-from cmim.contrast.options import BatchLabels, ContrastOptions
-from cmim.contrast.pairs import IGNORED
-from cmim.contrast.ranks import (
+from cmim.contrast.gathering import (
     gather_ranks,
     gather_with_gradient,
     mean_over_ranks,
     rank,
 )
+from cmim.contrast.layer_loss import LayerLoss, LossBuilder, Projection
+from cmim.contrast.memory import ProjectionQueue
+from cmim.contrast.options import BatchLabels, ContrastOptions
+from cmim.contrast.pairs import IGNORED
 from cmim.contrast.scores import Candidates
 from cmim.functional.score_sums import log_add_exp, log_sum_exp_scores
 from cmim.functional.supervised_contrastive import (

@@ -38,15 +38,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from cmim.contrast.layer_loss import LayerLoss, LossBuilder, Projection
-from cmim.contrast.options import BatchLabels, ContrastOptions
-from cmim.contrast.pairs import IGNORED, other_label
-from cmim.contrast.ranks import (
+from cmim.contrast.gathering import (
     gather_ranks,
     gather_with_gradient,
     mean_over_ranks,
     rank,
 )
+from cmim.contrast.layer_loss import LayerLoss, LossBuilder, Projection
+from cmim.contrast.options import BatchLabels, ContrastOptions
+from cmim.contrast.pairs import IGNORED, other_label
 from cmim.functional.transport import critic_sums, pair_critic, sinkhorn_plan
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from cmim.analysis.cost import layer_costs, totals
 from cmim.encoders import BinaryResNet
 from cmim.engine.config import ConfigError, load_config
-from cmim.engine.summary import as_table, one_sentence, summarize
+from cmim.inspect.summary import as_table, one_sentence, summarize
 from cmim.layers import ConvUnit
 from cmim.methods import available_methods, get_method
 

@@ -28,7 +28,7 @@ from cmim.deploy.network_core import NetworkCore
 from cmim.deploy.openvino_export import convert_packed, describe, save_model
 from cmim.deploy.packed_conv import pack_network
 from cmim.deploy.verify import verify_layers
-from cmim.engine.export_raw import compare_outputs, write_npz, write_onnx
+from cmim.export.raw import compare_outputs, write_npz, write_onnx
 
 SIZE = 32, 48
 DENSE = dict(

@@ -22,7 +22,7 @@ from cmim.deploy.packed_conv import pack_network
 from cmim.deploy.raw_program import Program
 from cmim.deploy.raw_trace import build_program
 from cmim.encoders import BinaryVGGSmall
-from cmim.engine.export_raw import compare_layers
+from cmim.export.raw import compare_layers
 from cmim.methods import available_methods
 from tasks.classification.head import LinearHead
 from tasks.depth.head import DepthHead

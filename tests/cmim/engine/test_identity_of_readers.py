@@ -14,12 +14,12 @@ import torch
 from mmseg.registry import MODELS
 
 from cmim.checkpoint import structure
-from cmim.engine import compare_gradients
 from cmim.engine.config import ConfigError, load_config, task_model_config
 from cmim.engine.evaluate import load_task_model
 from cmim.engine.runner import CMIMRunner
 from cmim.engine.train import _check_teacher
 from cmim.identity import _note, identity_of
+from cmim.inspect import compare_gradients
 from cmim.models import full_precision_twin
 from cmim.models.twin import load_teacher
 
@@ -91,7 +91,7 @@ def teach(path, networks, **options):
 
 def latency(path, networks, twin: bool = False):
     pytest.importorskip("openvino")
-    from cmim.engine.latency_variants import build_networks
+    from cmim.bench.latency_variants import build_networks
 
     paths = (None, str(path)) if twin else (str(path), None)
     build_networks(task_model_config(networks.config), *paths, networks.identity)

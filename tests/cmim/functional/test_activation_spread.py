@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cmim.functional.activation_spread import activation_spread
+from cmim.functional.spread import activation_spread
 
 
 def naive_spread(x: np.ndarray) -> float:

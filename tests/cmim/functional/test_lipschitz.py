@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cmim.functional.lipschitz import lipschitz_distance, retention_norm
+from cmim.functional.retention import lipschitz_distance, retention_norm
 
 SHAPES = [(3, 8, 6), (5, 4, 3), (4, 4, 3), (7, 2, 2)]
 

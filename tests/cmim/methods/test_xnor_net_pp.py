@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from cmim.encoders import BinaryResNet
-from cmim.functional.output_scale import resample_linear
+from cmim.functional.scale_map import resample_linear
 from cmim.layers import BasicBlock
 from cmim.methods import get_method
 from cmim.methods.xnor_net_pp import GammaScale

@@ -11,8 +11,8 @@ from mmseg.registry import MODELS
 import cmim.encoders  # noqa: F401 - registers the encoder
 import tasks.depth
 import tasks.segmentation  # noqa: F401
+from cmim.bench.step import synthetic_batch
 from cmim.checkpoint import CheckpointError, load_task_weights, structure
-from cmim.engine.bench_step import synthetic_batch
 from cmim.models import CMIM, full_precision_twin
 
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 import cmim.encoders  # noqa: F401 - registers the encoder
 import tasks.depth
 import tasks.segmentation  # noqa: F401
+from cmim.bench.step import synthetic_batch
 from cmim.checkpoint import load_task_weights
-from cmim.engine.bench_step import synthetic_batch
 from cmim.hooks import SetProgress
 from cmim.models import CMIM, full_precision_twin
 

@@ -12,11 +12,11 @@ from mmseg.registry import MODELS
 from cmim.engine.config import load_config
 from cmim.engine.config_error import ConfigError
 from cmim.engine.evaluate import evaluate, load_task_model
-from cmim.engine.export_images import calibration_images
-from cmim.engine.summary import summarize
 from cmim.engine.train import prepare_training, train
+from cmim.export.images import calibration_images
 from cmim.hooks import SaveCheckpoint
 from cmim.identity import identity_of
+from cmim.inspect.summary import summarize
 from tasks.datasets.survey import as_text, survey_config
 from tasks.predict import class_names, network_size, picture_kind, predict_image
 from tasks.prediction_writer import PredictionWriter

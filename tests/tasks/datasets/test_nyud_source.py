@@ -12,7 +12,7 @@ from scipy.io import loadmat, savemat
 from tasks.datasets.errors import DataError
 from tasks.datasets.nyud_source import fingerprint
 from tasks.datasets.prepare_nyud import prepare_nyud
-from tasks.datasets.rooms import write_rooms
+from tasks.datasets.rooms.frames import write_rooms
 
 MAT, SPLITS, MAPPING = (
     "nyu_depth_v2_labeled.mat",

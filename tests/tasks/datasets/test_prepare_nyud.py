@@ -20,7 +20,7 @@ from tasks.datasets.prepare_nyud import (
     prepare_nyud,
     verify_prepared,
 )
-from tasks.datasets.rooms import draw_label_map, render_room, write_rooms
+from tasks.datasets.rooms.frames import draw_label_map, render_room, write_rooms
 
 ROOT = Path(__file__).resolve().parents[3]
 FRAMES = 12

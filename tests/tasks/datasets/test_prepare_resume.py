@@ -20,7 +20,7 @@ from tasks.datasets.prepare_nyud import (
     prepare_nyud,
     verify_prepared,
 )
-from tasks.datasets.rooms import write_rooms
+from tasks.datasets.rooms.frames import write_rooms
 
 ROOT = Path(__file__).resolve().parents[3]
 FRAMES = 12

@@ -9,7 +9,7 @@ import h5py
 import pytest
 from in_process import run_in_process
 
-from tasks.datasets.rooms import write_rooms
+from tasks.datasets.rooms.frames import write_rooms
 
 ROOT = Path(__file__).resolve().parents[3]
 MAT, SPLITS, MAPPING = (

@@ -14,7 +14,7 @@ import tasks.edges
 import tasks.multitask
 import tasks.normals
 import tasks.segmentation  # noqa: F401
-from cmim.engine.bench_step import synthetic_batch
+from cmim.bench.step import synthetic_batch
 
 CLASSES, SCENES = 5, 4
 TRUTH = dict(

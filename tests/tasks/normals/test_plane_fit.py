@@ -153,7 +153,7 @@ def test_dtype_of_the_depth_does_not_matter():
 
 
 def test_rendered_rooms_have_the_normals_they_were_rendered_with():
-    from tasks.datasets.rooms import render_room
+    from tasks.datasets.rooms.frames import render_room
 
     frame = render_room(0, 1, (120, 160))
     found = normals_from_depth(frame.depth, window=17, noise=0.003)

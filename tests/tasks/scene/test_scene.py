@@ -9,7 +9,7 @@ import pytest
 from tasks.datasets import matlab
 from tasks.datasets.errors import DataError
 from tasks.datasets.prepare_nyud import prepare_nyud, verify_prepared
-from tasks.datasets.rooms import render_room, write_rooms
+from tasks.datasets.rooms.frames import render_room, write_rooms
 from tasks.datasets.scene_types import SCENE_TYPES, read_scene_types
 from tasks.scene import AddScene
 

@@ -1,0 +1,20 @@
+"""Losses of other papers that pile up on any binary task model, one per file."""
+
+from cmim.added_losses.activation_spread import ActivationSpreadLoss
+from cmim.added_losses.added_loss import Regularizer, Regularizers
+from cmim.added_losses.distributional import DistributionalLoss
+from cmim.added_losses.feature_distillation import FeatureDistillationLoss
+from cmim.added_losses.lipschitz import LipschitzLoss
+from cmim.added_losses.lipschitz_distillation import LipschitzDistillationLoss
+from cmim.added_losses.logit_distillation import LogitDistillationLoss
+
+__all__ = [
+    "ActivationSpreadLoss",
+    "DistributionalLoss",
+    "FeatureDistillationLoss",
+    "LipschitzDistillationLoss",
+    "LipschitzLoss",
+    "LogitDistillationLoss",
+    "Regularizer",
+    "Regularizers",
+]

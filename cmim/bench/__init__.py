@@ -1,0 +1,1 @@
+"""Benchmarks: what steps, layers, losses and exported networks cost."""

@@ -1,0 +1,192 @@
+"""How long one network takes on this CPU, executed in many ways, in one run."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from torch import Tensor
+from tqdm import tqdm
+
+from cmim.bench.latency_accuracy import measure_accuracy
+from cmim.bench.latency_memory import measure_memory
+from cmim.bench.latency_profile import profile_network
+from cmim.bench.latency_variants import Variant, build_networks, make_variants
+from cmim.data_parts import data_parts
+from cmim.deploy.cpu_kernels import describe_kernels, has_vector_popcount
+from cmim.engine.config import ConfigError, pipelines_of, task_model_config
+from cmim.engine.config_place import named_part
+from cmim.export.images import calibration_images
+from cmim.identity import identity_of
+from cmim.models.bands import input_bands
+
+BASELINES = {
+    "speedup_vs_torch_fp32": "torch_fp32",
+    "speedup_vs_openvino_fp32": "openvino_fp32",
+    "speedup_vs_openvino_int8": "openvino_int8",
+}
+
+
+@named_part
+def bench_latency(
+    config: Config,
+    checkpoint: str | None = None,
+    twin_checkpoint: str | None = None,
+    size: tuple[int, int] | None = None,
+    threads: Sequence[int] = (1, 2),
+    rounds: int = 11,
+    images: int = 0,
+    out: str | Path = "work_dirs/latency",
+) -> dict[str, Any]:
+    """Time a network and its full-precision twin, the variants taking turns.
+
+    Every turn is one pass that is not timed, so that caches hold what they hold where
+    a network runs alone, and one that is.
+
+    Args:
+        config: A config of this project.
+        checkpoint: Of the binary network; random weights take the same time.
+        twin_checkpoint: Of its twin, for the accuracy of the twin's variants.
+        size: Height and width of the input in pixels; what the test pipeline resizes
+            to when None.
+        threads: Numbers of CPU threads.
+        rounds: Timed turns of each variant.
+        images: Test images for the accuracy; none when 0.
+        out: Folder for the exported networks and the picture.
+
+    Returns:
+        ``variants`` (label, megabytes, peak memory, accuracy), ``threads`` (for each
+        number of threads ``ms`` of each variant, and for the fastest 1-bit variant
+        ``speedup_vs_...`` as medians over rounds, and ``size_ratio``), ``profile`` and
+        ``kernels``.
+
+    Raises:
+        ConfigError: No size is known, accuracy without checkpoint, or a binary network
+            that is not one.
+    """
+    if images and checkpoint is None:
+        raise ConfigError("accuracy needs a trained network: name its CHECKPOINT")
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    height, width = size or input_size(config)
+    torch.manual_seed(0)
+    model_config = task_model_config(config)
+    if model_config["backbone"].get("init_from"):
+        model_config["backbone"]["init_from"] = None
+    identity = identity_of(config)
+    binary, twin = build_networks(model_config, checkpoint, twin_checkpoint, identity)
+    example = torch.randn(1, input_bands(binary), height, width)
+    calibration, source = _calibration(config, binary, (height, width))
+    variants = make_variants(binary, twin, calibration, example, out, identity)
+    figures: dict[str, Any] = dict(
+        input=list(example.shape), rounds=rounds, calibration=source, threads={}
+    )
+    for count in threads:
+        times = _time(variants, count, rounds, example)
+        figures["threads"][str(count)] = _summarise(variants, times)
+    figures["variants"] = {
+        v.name: dict(label=v.label, megabytes=round(v.megabytes, 3), note=v.note)
+        for v in variants
+    }
+    measure_memory(figures["variants"], variants, model_config, example)
+    trained = dict(one_bit=checkpoint, twin=twin_checkpoint)
+    if images:
+        measure_accuracy(figures["variants"], config, trained, variants, images)
+    figures["profile"] = profile_network(fastest(variants), binary, example)
+    figures["kernels"] = describe_kernels(
+        figures["profile"].pop("kernels"), popcount=has_vector_popcount()
+    )
+    return figures
+
+
+def input_size(config: Config) -> tuple[int, int]:
+    """What the test pipeline resizes images to.
+
+    Raises:
+        ConfigError: It does not.
+    """
+    steps = [t for steps in pipelines_of(config, "test_dataloader") for t in steps]
+    for transform in reversed(steps):
+        if transform.get("size"):
+            height, width = transform["size"]
+            return int(height), int(width)
+    raise ConfigError(
+        "the test images keep their own size: name the network's input with --size "
+        "HEIGHT WIDTH, for example --size 480 640"
+    )
+
+
+def fastest(variants: Sequence[Variant]) -> Variant:
+    """The 1-bit variant with the fewest float layers that was measured."""
+    names = {v.name: v for v in variants if v.note is None}
+    return names.get("one_bit_int8", names["one_bit"])
+
+
+def _calibration(
+    config: Config, model: Any, size: tuple[int, int]
+) -> tuple[list[Tensor] | None, str]:
+    if find_spec("nncf") is None:
+        return None, "no 8-bit variants"
+    parts = data_parts(config, "train_dataloader")
+    if not all(Path(str(part.get("data_root"))).is_dir() for _, part in parts):
+        shape = (1, input_bands(model), *size)
+        # Time does not depend on the ranges; accuracy does, and needs the data anyway.
+        return [torch.randn(shape) for _ in range(4)], "random images"
+    return calibration_images(config, model, size, 1, 32), "32 training images"
+
+
+def _time(
+    variants: Sequence[Variant], threads: int, rounds: int, example: Tensor
+) -> dict[str, list[float]]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    turns = {}
+    for variant in variants:
+        if variant.note is not None:
+            continue
+        try:
+            turns[variant.name] = variant.prepare(threads, example)
+        except Exception as error:
+            if variant.name != "torch_compile":
+                raise
+            # It needs a C++ compiler, and does not support every machine.
+            variant.note = f"not measured: {str(error).strip().splitlines()[0]}"
+    times: dict[str, list[float]] = {name: [] for name in turns}
+    with tqdm(total=rounds, unit="round", desc=f"{threads} threads") as bar:
+        for _ in range(rounds):
+            for name, run in turns.items():
+                run()
+                begin = time.perf_counter()
+                run()
+                times[name].append((time.perf_counter() - begin) * 1e3)
+            bar.update()
+    torch.set_num_threads(before)
+    return times
+
+
+def _summarise(
+    variants: Sequence[Variant], times: dict[str, list[float]]
+) -> dict[str, Any]:
+    ours = fastest(variants)
+    sizes = {v.name: v.megabytes for v in variants}
+    row: dict[str, Any] = dict(
+        ms={name: round(statistics.median(t), 2) for name, t in times.items()},
+        spread_ms={
+            name: [round(min(t), 2), round(max(t), 2)] for name, t in times.items()
+        },
+        fastest=ours.name,
+        size_ratio=round(sizes["openvino_fp32"] / sizes[ours.name], 2),
+    )
+    for network, suffix in ((ours.name, ""), ("one_bit", "_one_bit_only")):
+        for key, name in BASELINES.items():
+            if name in times:
+                pairs = zip(times[name], times[network], strict=True)
+                ratio = statistics.median(slow / fast for slow, fast in pairs)
+                row[key + suffix] = round(ratio, 2)
+    return row

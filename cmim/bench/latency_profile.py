@@ -1,0 +1,162 @@
+"""Where an exported network spends its time, and what bounds it."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from cmim.bench.latency_variants import Variant
+from cmim.deploy.binary_layer import BinaryLayer, SignStep, SignTerm
+from cmim.deploy.cpu_kernels import binary_kernels
+from cmim.deploy.network_core import NetworkCore
+from cmim.deploy.packed_conv import PackedConv, pack_network
+from cmim.deploy.shared_core import shared_core
+from cmim.deploy.verify import compile_layer
+
+RUNS = 15
+# What people call the engine's node types.
+KINDS = {
+    "BinaryConvolution": "binary convolutions",
+    "FakeQuantize": "thresholds",
+    "Convolution": "other convolutions",
+    "FullyConnected": "other convolutions",
+    "MatMul": "other convolutions",
+    "Subgraph": "element-wise",
+    "Add": "element-wise",
+    "Multiply": "element-wise",
+    "Eltwise": "element-wise",
+    "MaxPool": "pooling",
+    "AvgPool": "pooling",
+    "Pad": "padding",
+    "Reorder": "changes of layout",
+}
+
+
+def profile_network(
+    variant: Variant, model: BaseModel, example: Tensor
+) -> dict[str, Any]:
+    """Median times of the engine's nodes on one thread.
+
+    Args:
+        variant: An exported network.
+        model: The binary task model it was made of.
+        example: An input.
+
+    Returns:
+        ``kinds`` (milliseconds), ``nodes`` (``name``, ``kind``, ``kernel``, ``ms``,
+        costliest first), ``total_ms``, ``kernels``, ``binary_gops`` (operations of the
+        binary convolutions, 2 a product), ``binary_tops`` (10^12 of them a second), and
+        ``cached_tops``: the same kernel in a layer that fits into the cache.
+    """
+    compiled = shared_core().compile_model(
+        variant.path,
+        "CPU",
+        {**variant.options, "INFERENCE_NUM_THREADS": 1, "PERF_COUNT": True},
+    )
+    nodes = _node_times(compiled, example.numpy())
+    kinds: dict[str, float] = {}
+    for node in nodes:
+        kinds[node["kind"]] = kinds.get(node["kind"], 0.0) + node["ms"]
+    kinds = {k: round(v, 2) for k, v in sorted(kinds.items(), key=lambda x: -x[1])}
+    operations = binary_operations(model, example)
+    took = kinds.get("binary convolutions")
+    return dict(
+        network=variant.name,
+        kernels=binary_kernels(compiled),
+        total_ms=round(sum(kinds.values()), 2),
+        kinds=kinds,
+        nodes=[dict(node, ms=round(node["ms"], 3)) for node in nodes],
+        binary_gops=round(operations / 1e9, 2),
+        binary_tops=round(operations / took / 1e9, 2) if took else None,
+        cached_tops=round(cached_rate(), 2),
+    )
+
+
+def binary_operations(model: BaseModel, example: Tensor) -> int:
+    """Multiplications and additions of a network's binary convolutions."""
+    core, names = pack_network(NetworkCore(model).float(), example)
+    counts = []
+
+    def count(module: PackedConv, _: Any, out: Tensor) -> None:
+        _, i, kh, kw = module.layer.shape
+        counts.append(2 * i * kh * kw * out.numel() * module.layer.products)
+
+    for name in names:
+        core.get_submodule(name).register_forward_hook(count)
+    with torch.no_grad():
+        core(example)
+    return sum(counts)
+
+
+def cached_rate(channels: int = 256, size: int = 28) -> float:
+    """10^12 operations a second of a 3x3 binary convolution in the cache."""
+    signs = np.where(np.arange(channels * channels * 9) % 3, 1, -1).astype(np.int8)
+    layer = BinaryLayer(
+        "cached",
+        (SignStep(np.zeros(1, np.float32), -1.0, 1.0),),
+        (
+            SignTerm(
+                np.ones(channels, np.float32), signs.reshape(channels, channels, 3, 3)
+            ),
+        ),
+        (1, 1),
+        (1, 1),
+        (1, 1),
+    )
+    shape = (1, channels, size, size)
+    options = {"INFERENCE_NUM_THREADS": 1, "PERF_COUNT": True}
+    nodes = _node_times(
+        compile_layer(layer, shape, options), np.zeros(shape, np.float32)
+    )
+    ms = next(n["ms"] for n in nodes if n["kind"] == "binary convolutions")
+    return 2 * channels * channels * 9 * size * size / ms / 1e9
+
+
+def _node_times(compiled: ov.CompiledModel, image: np.ndarray) -> list[dict[str, Any]]:
+    request = compiled.create_infer_request()
+    times: dict[tuple[str, str, str], list[float]] = {}
+    for _ in range(RUNS):
+        request.infer([image])
+        for info in request.profiling_info:
+            key = (info.node_name, info.node_type, info.exec_type)
+            times.setdefault(key, []).append(info.real_time.total_seconds() * 1e3)
+    rows: list[dict[str, Any]] = [
+        dict(
+            name=name,
+            kind=KINDS.get(kind, "other"),
+            kernel=kernel,
+            ms=statistics.median(found),
+        )
+        for (name, kind, kernel), found in times.items()
+    ]
+    return sorted((row for row in rows if row["ms"] > 0), key=lambda row: -row["ms"])
+
+
+def say_bound(profile: dict[str, Any]) -> str:
+    """What bounds the network, in a sentence or two."""
+    kinds, total = profile["kinds"], profile["total_ms"]
+    first = next(iter(kinds))
+    text = f"{first} take {kinds[first]:.1f} of {total:.1f} ms"
+    if first != "binary convolutions":
+        rest = kinds.get("binary convolutions", 0.0)
+        return (
+            f"{text}, binary convolutions {rest:.1f}: fewer or narrower "
+            "full-precision layers, or --rest int8, would lift it"
+        )
+    rate, cached = profile["binary_tops"], profile["cached_tops"]
+    verdict = (
+        "the kernel's arithmetic bounds them"
+        if rate > 0.7 * cached
+        else "memory bounds them"
+    )
+    others = [f"{kind} {ms:.1f}" for kind, ms in list(kinds.items())[1:5]]
+    return (
+        f"{text} at {rate:.2f} x 10^12 operations a second; in the cache the kernel "
+        f"reaches {cached:.2f}: {verdict}. Then: {', '.join(others)} ms"
+    )

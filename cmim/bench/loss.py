@@ -1,0 +1,207 @@
+"""What the contrastive loss costs, against the released code's way and in a step."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config
+from mmengine.device import get_device
+
+from cmim.bench.released_cmim_loss import ReleasedStyle, draw_as_released
+from cmim.bench.step import bench_step, build_variants, synthetic_batch
+from cmim.contrast import BatchLabels, ContrastOptions, get_loss
+from cmim.contrast.memory import ProjectionQueue
+
+CLASSES = 100
+PROJECTION = 128
+# Ours by name: the same loss with the rows shared, and NCE and the default against a
+# queue of as many.
+OURS = ("cmim_released", "nce", "info_nce")
+
+
+class Turns:
+    """One batch of features, and the losses that take turns on it.
+
+    Args:
+        batch: Images.
+        negatives: Negatives of an anchor.
+        rows: Images in the bank.
+        features: Length of the features.
+    """
+
+    def __init__(self, batch: int, negatives: int, rows: int, features: int) -> None:
+        torch.manual_seed(0)
+        self.rng = np.random.RandomState(0)
+        self.batch, self.negatives, self.rows = batch, negatives, rows
+        self.device = torch.device(get_device())
+        self.classes = np.arange(rows) % CLASSES
+        everyone = np.arange(rows)
+        self.others = [everyone[self.classes != c] for c in range(CLASSES)]
+        shape = (batch, features)
+        # The released code freezes neither the twin nor the projections.
+        self.partner = torch.randn(shape, device=self.device, requires_grad=True)
+        self.binary = torch.randn(shape, device=self.device, requires_grad=True)
+        self.released = ReleasedStyle(features, PROJECTION, rows, negatives)
+        self.released.to(self.device)
+        self.ours = {name: self._ours(name, features) for name in OURS}
+        self.next_batch()
+
+    def _ours(self, name: str, features: int) -> torch.nn.Module:
+        bank = name == "cmim_released"
+        options = ContrastOptions(
+            projection=PROJECTION, level="image", queue=0 if bank else self.negatives
+        )
+        entry: dict[str, Any] = dict(name=name)
+        if bank:
+            entry.update(rows=self.rows, negatives=self.negatives)
+        loss = get_loss(entry)(features, features, options).to(self.device)
+        queue = loss.get_submodule("queue") if not bank else None
+        if isinstance(queue, ProjectionQueue):
+            queue.rows.copy_(F.normalize(queue.rows.normal_(), dim=1))
+            queue.filled.fill_(True)
+        return loss
+
+    def next_batch(self) -> float:
+        """Draw images and the released way's negatives; seconds the negatives took."""
+        indices = self.rng.choice(self.rows, self.batch, replace=False)
+        classes = self.classes[indices]
+        begin = time.perf_counter()
+        sample = draw_as_released(
+            self.rng, self.others, classes, indices, self.negatives
+        )
+        seconds = time.perf_counter() - begin
+        self.sample = sample.to(self.device)
+        self.indices = torch.from_numpy(indices).to(self.device)
+        self.labels = BatchLabels(
+            indices=self.indices, classes=torch.from_numpy(classes).to(self.device)
+        )
+        return seconds
+
+    def run(self, name: str) -> float:
+        """Seconds of one forward and backward pass of a loss."""
+        self.binary.grad = self.partner.grad = None
+        begin = time.perf_counter()
+        if name == "released":
+            loss = self.released(self.partner, self.binary, self.indices, self.sample)
+        else:
+            maps = (self.binary[:, :, None, None], self.partner[:, :, None, None])
+            loss = self.ours[name](*maps, self.labels)
+        loss.backward()
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - begin
+
+
+def bench_loss(
+    batch: int = 100,
+    negatives: int = 4096,
+    rows: int = 50000,
+    features: int = 512,
+    rounds: int = 15,
+) -> dict[str, Any]:
+    """Time the loss as released and ours, in turns so that noise hits all alike.
+
+    Forward and backward pass down to the features, on random ones. The draw of the
+    released way's negatives is timed apart: its loader workers do it; ours draw within
+    the loss.
+
+    Args:
+        batch: Images.
+        negatives: Negatives of an anchor.
+        rows: Images in the bank.
+        features: Length of the features.
+        rounds: Timed rounds after two of warm-up.
+
+    Returns:
+        Median ``ms`` of each; of ours the median over rounds of the released one's time
+        over theirs as ``speedup``; that of ``nce`` is ``speedup_vs_released``, that of
+        the very same loss ``speedup_same_loss``.
+    """
+    turns = Turns(batch, negatives, rows, features)
+    times: dict[str, list[float]] = {name: [] for name in ("released", *OURS)}
+    sampling = []
+    for round_ in range(rounds + 2):
+        drawn = turns.next_batch()
+        for name in times:
+            seconds = turns.run(name)
+            if round_ >= 2:
+                times[name].append(seconds)
+        if round_ >= 2:
+            sampling.append(drawn)
+    figures: dict[str, Any] = dict(
+        batch=batch,
+        negatives=negatives,
+        rows=rows,
+        features=features,
+        rounds=rounds,
+        threads=torch.get_num_threads(),
+        device=turns.device.type,
+        sampling_ms=round(statistics.median(sampling) * 1e3, 2),
+    )
+    for name, seconds_of in times.items():
+        ratios = [a / b for a, b in zip(times["released"], seconds_of, strict=True)]
+        figures[name] = dict(
+            ms=round(statistics.median(seconds_of) * 1e3, 3),
+            speedup=round(statistics.median(ratios), 1),
+        )
+    figures["speedup_vs_released"] = figures["nce"]["speedup"]
+    figures["speedup_same_loss"] = figures["cmim_released"]["speedup"]
+    return figures
+
+
+def format_loss(figures: dict[str, Any]) -> str:
+    """A line for the released way and one for each of ours."""
+    lines = [
+        f"as released {figures['released']['ms']:.1f} ms, and "
+        f"{figures['sampling_ms']:.1f} ms to draw its negatives"
+    ]
+    for name in OURS:
+        row = figures[name]
+        lines.append(f"{name:14s} {row['ms']:8.2f} ms, {row['speedup']:.1f} x as fast")
+    return "\n".join(lines)
+
+
+def share_of_step(config: Config, steps: int = 15, amp: bool = False) -> dict[str, Any]:
+    """What part of a training step of a config the contrastive loss takes.
+
+    Against the same step with ``partner='none'``. With the teacher as partner the loss
+    and the teacher's pass are both in it; the pass alone stands beside it.
+
+    Args:
+        config: A config of this project.
+        steps: Timed rounds.
+        amp: bfloat16 autocast.
+
+    Returns:
+        ``share_of_step`` of ``latent``, ``teacher`` and ``teacher_forward``; as
+        ``step`` the figures of :func:`cmim.bench.step.bench_step`.
+    """
+    figures = bench_step(config, steps=steps, amp=amp)
+    shares = {}
+    for name in ("latent", "teacher"):
+        overhead = figures[name]["overhead"]
+        shares[name] = round(overhead / (1 + overhead), 4)
+    model = build_variants(config, ("teacher",))["teacher"]
+    inputs = model.data_preprocessor(synthetic_batch(config), True)["inputs"]
+    seconds = _median_seconds(lambda: model._teacher_features(inputs), steps, amp)
+    teacher = round(seconds * 1e3 / figures["teacher"]["ms"], 4)
+    return dict(share_of_step=dict(shares, teacher_forward=teacher), step=figures)
+
+
+def _median_seconds(call: Callable[[], Any], rounds: int, amp: bool) -> float:
+    device = get_device()
+    times = []
+    for _ in range(rounds + 2):
+        begin = time.perf_counter()
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=amp):
+            call()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times[2:])

@@ -1,0 +1,92 @@
+"""Export a trained network with real 1-bit convolutions."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from cmim.engine import cli
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    parser = cli.make_parser(
+        "Export a trained network, every binary convolution with one bit a weight: for "
+        "OpenVINO (.xml), which runs it with one bit an activation, or as raw bits and "
+        "steps (.npz, docs/raw_format.md) for hardware and other engines, with a "
+        "reference in NumPy (cmim/deploy/numpy_reference.py). .onnx has the same signs "
+        "in float, for engines without binary operators. Prints the file's size and a "
+        "table of layers; --verify compares binary layers with integers, from equal "
+        "inputs, and the output of .npz and .onnx with torch's. tools/test.py and "
+        "tools/predict.py take the .xml in place of a checkpoint.",
+        "python tools/export.py configs/nyud_seg_bireal_small.py "
+        "work_dirs/nyud_seg_bireal_small/last.pth --out seg.xml --verify",
+    )
+    cli.add_config_options(parser)
+    parser.add_argument("checkpoint", help="WORK_DIR/last.pth of a training run")
+    parser.add_argument(
+        "--out", required=True, type=cli.output_file, metavar="MODEL.xml|.npz|.onnx"
+    )
+    parser.add_argument(
+        "--size",
+        type=cli.positive,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="of the input in pixels (default: the config's test images)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("openvino", "npz", "onnx"),
+        help="of the file (default: by its ending)",
+    )
+    parser.add_argument(
+        "--batch",
+        type=cli.positive,
+        default=1,
+        help="images at a time (.npz takes any number)",
+    )
+    parser.add_argument(
+        "--rest",
+        choices=("float32", "int8"),
+        default="float32",
+        help="what the other layers become: int8 quantizes them after training, on "
+        "64 training images (.xml only, needs nncf)",
+    )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="compare binary layers with integers, .npz and .onnx with torch",
+    )
+    parser.add_argument(
+        "--sample",
+        metavar="FILE.npz",
+        type=cli.output_file,
+        help="also write a test image and the network's output, to check other "
+        "machines with (docs/deploy.md)",
+    )
+    cli.add_json_option(parser)
+    return parser
+
+
+def run(args: argparse.Namespace) -> None:
+    """Do what the options say."""
+    from cmim.engine.config import load_config
+    from cmim.engine.record import write_json
+    from cmim.export.network import export_network, format_export
+
+    figures = export_network(
+        load_config(args.config, args.cfg_options),
+        args.checkpoint,
+        args.out,
+        size=tuple(args.size) if args.size else None,
+        batch=args.batch,
+        verify=args.verify,
+        rest=args.rest,
+        form=args.format,
+        sample=args.sample,
+    )
+    print(format_export(figures))
+    if args.json:
+        write_json(args.json, figures)
+    if figures["wrong"]:
+        sys.exit(1)

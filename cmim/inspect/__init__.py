@@ -1,0 +1,1 @@
+"""Looking into networks: tables of their layers, and what their activations carry."""

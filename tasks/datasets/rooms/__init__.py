@@ -1,0 +1,1 @@
+"""Procedural rooms: generated frames with exact ground truth."""

@@ -1,0 +1,96 @@
+"""One module a verb, the same one for ``cmim VERB`` and ``tools/VERB.py``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cmim import commands
+from cmim.engine.config_file import read_config_file
+from cmim.engine.config_names import configs_folder, described_configs, find_config
+
+ROOT = Path(__file__).resolve().parents[3]
+every_verb = pytest.mark.parametrize("name", commands.verbs().values())
+
+
+def test_every_tool_runs_the_command_of_its_name():
+    tools = {path.stem: path.read_text() for path in (ROOT / "tools").glob("*.py")}
+    assert set(tools) == set(commands.verbs().values())
+    for name, text in tools.items():
+        assert f'run_command("{name}")' in text
+        assert (commands.load_command(name).__doc__ or "").splitlines()[0] in text, (
+            f"tools/{name}.py and its command say the same"
+        )
+
+
+@every_verb
+def test_help_of_the_verb_names_no_file_of_a_checkout(name, monkeypatch, capsys):
+    verb = name.replace("_", "-")
+    monkeypatch.setattr(sys, "argv", ["cmim", verb, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        commands.main()
+    said = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert said.startswith(f"usage: cmim {verb}")
+    assert f"cmim {verb}" in said.lower().partition("example:")[2]
+    assert "python tools/" not in said
+
+
+def test_no_verb_lists_all_and_an_unknown_one_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["cmim"])
+    with pytest.raises(SystemExit) as ended:
+        commands.main()
+    said = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert all(f"  {verb} " in said for verb in commands.verbs())
+    monkeypatch.setattr(sys, "argv", ["cmim", "trian"])
+    with pytest.raises(SystemExit) as ended:
+        commands.main()
+    assert ended.value.code == 2
+    assert "'train'" in capsys.readouterr().err
+
+
+def test_as_a_module(tmp_path):
+    """What ``cmim demo`` runs: found from any folder, a mistake is one sentence."""
+    line = [sys.executable, "-m", "cmim", "train", "no_such_config"]
+    done = subprocess.run(
+        line,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: config 'no_such_config' does not exist")
+
+
+def test_configs_are_found_by_name_and_files_come_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ours = configs_folder() / "rooms_seg_bireal.py"
+    assert find_config("rooms_seg_bireal") == ours
+    assert find_config("rooms_seg_bireal.py") == ours
+    assert find_config("configs/rooms_seg_bireal.py") == ours
+    assert find_config("other/rooms_seg_bireal.py") != ours
+    config = read_config_file("rooms_seg_bireal")
+    assert config.model.type
+    mine = tmp_path / "rooms_seg_bireal.py"
+    mine.write_text("x = 1\n")
+    assert find_config("rooms_seg_bireal.py") == Path("rooms_seg_bireal.py")
+
+
+def test_every_config_says_what_it_is():
+    assert len(described_configs()) > 50
+    assert all(described_configs().values())
+
+
+def test_the_list_of_configs(capsys):
+    command = commands.load_command("configs")
+    assert command.run(command.build_parser().parse_args(["rooms_seg"])) == 0
+    assert capsys.readouterr().out.startswith("rooms_seg_bireal  ")
+    words = ["nyud_seg_bireal", "--path"]
+    assert command.run(command.build_parser().parse_args(words)) == 0
+    assert capsys.readouterr().out == f"{configs_folder() / 'nyud_seg_bireal.py'}\n"
+    assert command.run(command.build_parser().parse_args(["no_such"])) == 1
