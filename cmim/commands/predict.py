@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from cmim.engine import cli
 
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
     size = network_size(config)
 
     @named_part
-    def predict(config: Config, path: str) -> object:
+    def predict(config: Config, path: Path) -> object:
         return predict_image(model, path, size, **picture_kind(config))
 
     writer = PredictionWriter(

@@ -67,7 +67,7 @@ def load_task_model(config: Config, checkpoint: str) -> BaseModel:
 def evaluate(
     model: BaseModel,
     config: Config,
-    on_prediction: Callable[[Any], None] | None = None,
+    on_prediction: Callable[[Any], object] | None = None,
 ) -> dict[str, Any]:
     """Run a model over ``config.test_dataloader`` and compute its metrics.
 
