@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from cmim.finite import is_finite, what_is_not_finite
+from cmim.task_model import describe
 from cmim.torch_file import ArchiveError, is_address, load_torch_file
 
 # State of the losses that the wrapper adds, beside that of the task model.
@@ -179,7 +180,7 @@ def load_task_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
         for key, value in checkpoint["state_dict"].items()
         if not key.startswith(LOSS_PREFIXES)
     }
-    if hasattr(model, "head"):
+    if describe(model).per_image:
         renamed = classifier_names(state)
         if renamed is not state:
             _check_plain(model, path)

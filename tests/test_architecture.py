@@ -17,7 +17,7 @@ FILES = [p for room in ("cmim", "tasks", "tools") for p in (ROOT / room).rglob("
 LOWER = {"functional", "methods", "layers", "encoders", "contrast", "models"}
 LOWER |= {"added_losses", "checkpoint", "naming", "analysis", "deploy"}
 LOWER |= {"safe_loading", "digest", "json_file", "finite", "identity"}
-LOWER |= {"data_parts", "whole_output"}
+LOWER |= {"data_parts", "whole_output", "task", "task_model"}
 ABOVE = LOWER | {"hooks", "engine"}
 ALLOWED: dict[str, set[str]] = {
     "functional": set(),
@@ -28,17 +28,19 @@ ALLOWED: dict[str, set[str]] = {
     "finite": set(),
     "json_file": set(),
     "torch_file": {"digest", "pickle_sizes", "torch_archive"},
-    "checkpoint": {"torch_file", "finite"},
+    "task": {"naming"},
+    "task_model": {"task"},
+    "checkpoint": {"torch_file", "finite", "task_model"},
     "safe_loading": {"checkpoint"},
     "naming": set(),
     "data_parts": set(),
     "whole_output": set(),
-    "identity": {"data_parts"},
+    "identity": {"data_parts", "task_model"},
     "methods": {"functional", "naming"},
     "layers": {"functional", "methods"},
     "encoders": {"functional", "methods", "layers", "checkpoint", "safe_loading"},
     "contrast": {"functional", "methods", "naming"},
-    "added_losses": {"functional", "methods", "contrast"},
+    "added_losses": {"functional", "methods", "contrast", "task_model"},
     "models": {
         "methods",
         "contrast",
@@ -47,6 +49,8 @@ ALLOWED: dict[str, set[str]] = {
         "identity",
         "safe_loading",
         "naming",
+        "task",
+        "task_model",
     },
     "analysis": LOWER - {"analysis", "deploy"},
     "deploy": LOWER - {"deploy"},
