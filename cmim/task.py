@@ -150,9 +150,20 @@ class Task:
 
 
 def known_tasks() -> dict[str, Task]:
-    """All tasks by name: those in ``tasks/``, and others that were imported."""
+    """All tasks by name: those in ``tasks/``, and others that were imported.
+
+    First those with labels, classes before distances.
+
+    Examples:
+        >>> list(known_tasks())
+        ['classes', 'seg', 'depth', 'scene', 'edges', 'normals']
+    """
     factories("tasks", "TASK")
-    return dict(sorted(_declared.items()))
+
+    def place(task: Task) -> tuple:
+        return not task.labels, task.regression, task.channels > 0, task.name
+
+    return {task.name: task for task in sorted(_declared.values(), key=place)}
 
 
 def get_task(name: str) -> Task:
@@ -173,5 +184,4 @@ def get_task(name: str) -> Task:
 
 def labelling_tasks() -> list[Task]:
     """Tasks whose ground truth groups images or pixels, classes before distances."""
-    found = [task for task in known_tasks().values() if task.labels]
-    return sorted(found, key=lambda task: (task.regression, task.channels > 0))
+    return [task for task in known_tasks().values() if task.labels]
