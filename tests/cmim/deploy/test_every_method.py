@@ -18,14 +18,18 @@ from cmim.encoders import BinaryResNet
 from cmim.methods import available_methods
 
 METHODS = [*available_methods(), *ADDITIONS]
-# Every method in the shortest encoder, and every encoder with two methods.
+# By default two methods in every encoder; for make test every one in the shortest.
 FEW = ("bireal", "reactnet")
+
+
+def tier(name: str, method: str) -> tuple:
+    if method in FEW:
+        return ()
+    return (pytest.mark.full if name == "vgg_small" else pytest.mark.slow,)
+
+
 PAIRS = [
-    pytest.param(
-        name,
-        method,
-        marks=() if name == "vgg_small" or method in FEW else pytest.mark.slow,
-    )
+    pytest.param(name, method, marks=tier(name, method))
     for name in ENCODERS
     for method in METHODS
 ]

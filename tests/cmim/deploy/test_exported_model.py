@@ -56,6 +56,7 @@ def export(model, path, batch: int = 2):
     return core, names, example
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("task", ["seg", "depth"])
 @pytest.mark.parametrize("method", ["bireal", "reactnet", "xnor_net", "hwgq"])
 def test_binary_heads_are_exact_layer_by_layer(task, method, tmp_path):
