@@ -18,14 +18,16 @@ from cmim.encoders import BinaryResNet
 from cmim.methods import available_methods
 
 METHODS = [*available_methods(), *ADDITIONS]
-# By default two methods in every encoder; for make test every one in the shortest.
+# By default two methods in the shortest encoder; for make test every method in it, and
+# the two in every encoder.
 FEW = ("bireal", "reactnet")
 
 
 def tier(name: str, method: str) -> tuple:
-    if method in FEW:
+    if name == "vgg_small" and method in FEW:
         return ()
-    return (pytest.mark.full if name == "vgg_small" else pytest.mark.slow,)
+    chosen = name == "vgg_small" or method in FEW
+    return (pytest.mark.full if chosen else pytest.mark.slow,)
 
 
 PAIRS = [

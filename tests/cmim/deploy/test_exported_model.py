@@ -18,6 +18,9 @@ from cmim.deploy.packed_conv import PackedConv, pack_network
 from cmim.deploy.verify import verify_layers
 from cmim.engine.config import load_config, task_model_config
 
+# Whole networks are compiled.
+pytestmark = pytest.mark.full
+
 HEIGHT, WIDTH = 40, 56
 SMALL = {
     "model.model.backbone.base_channels": 8,
@@ -56,7 +59,6 @@ def export(model, path, batch: int = 2):
     return core, names, example
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("task", ["seg", "depth"])
 @pytest.mark.parametrize("method", ["bireal", "reactnet", "xnor_net", "hwgq"])
 def test_binary_heads_are_exact_layer_by_layer(task, method, tmp_path):
