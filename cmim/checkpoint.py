@@ -2,7 +2,7 @@
 
 A checkpoint is a ``torch.save`` file with ``state_dict`` (the task model's weights,
 named the same with and without the CMIM wrapper, plus the loss state under
-``contrast.`` and ``regularizers.``), ``structure`` (what its layers are, see
+``contrast.`` and ``added_losses.``), ``structure`` (what its layers are, see
 :func:`structure`), ``identity`` (see :mod:`cmim.identity`) and,
 for resuming, ``optimizer``, ``param_schedulers``, ``message_hub`` and ``meta``.
 """
@@ -18,9 +18,24 @@ from cmim.finite import is_finite, what_is_not_finite
 from cmim.torch_file import ArchiveError, is_address, load_torch_file
 
 # State of the losses that the wrapper adds, beside that of the task model.
-LOSS_PREFIXES = ("contrast.", "regularizers.")
+LOSS_PREFIXES = ("contrast.", "added_losses.")
+# What stood in front of the state of added losses before they had this name.
+_BEFORE = "regularizers."
 # What a layer computes apart from its weights, where the class does not say it.
 _CONV_OPTIONS = ("stride", "padding", "dilation", "groups")
+
+
+def current_name(key: str) -> str:
+    """A name in a state dict as it is called today.
+
+    Args:
+        key: As saved by this or an earlier version.
+
+    Examples:
+        >>> current_name("regularizers.lipschitz.scale")
+        'added_losses.lipschitz.scale'
+    """
+    return LOSS_PREFIXES[1] + key[len(_BEFORE) :] if key.startswith(_BEFORE) else key
 
 
 class CheckpointError(ValueError):
@@ -127,6 +142,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"checkpoint '{path}' has no state dict, a dictionary of named tensors; "
             "save model.state_dict()"
         )
+    for key in [k for k in state if k != current_name(k)]:
+        state[current_name(key)] = state.pop(key)
     for name in ("structure", "identity"):
         part = checkpoint.get(name)
         if not isinstance(part, (dict, type(None))):

@@ -17,7 +17,7 @@ FILES = [p for room in ("cmim", "tasks", "tools") for p in (ROOT / room).rglob("
 LOWER = {"functional", "methods", "layers", "encoders", "contrast", "models"}
 LOWER |= {"added_losses", "checkpoint", "naming", "analysis", "deploy"}
 LOWER |= {"safe_loading", "digest", "json_file", "finite", "identity"}
-LOWER |= {"data_parts", "whole_output"}
+LOWER |= {"data_parts", "whole_output", "stages"}
 ABOVE = LOWER | {"hooks", "engine"}
 ALLOWED: dict[str, set[str]] = {
     "functional": set(),
@@ -32,17 +32,28 @@ ALLOWED: dict[str, set[str]] = {
     "safe_loading": {"checkpoint"},
     "naming": set(),
     "data_parts": set(),
+    "stages": set(),
+    "regularizers": {"added_losses"},
     "whole_output": set(),
     "identity": {"data_parts"},
     "methods": {"functional", "naming"},
     "layers": {"functional", "methods"},
-    "encoders": {"functional", "methods", "layers", "checkpoint", "safe_loading"},
+    "encoders": {
+        "functional",
+        "methods",
+        "layers",
+        "stages",
+        "checkpoint",
+        "safe_loading",
+    },
     "contrast": {"functional", "methods", "naming"},
-    "added_losses": {"functional", "methods", "contrast"},
+    "added_losses": {"functional", "methods", "contrast", "stages"},
     "models": {
         "methods",
         "contrast",
         "added_losses",
+        "functional",
+        "stages",
         "checkpoint",
         "identity",
         "safe_loading",

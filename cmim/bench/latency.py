@@ -24,7 +24,7 @@ from cmim.engine.config import ConfigError, pipelines_of, task_model_config
 from cmim.engine.config_place import named_part
 from cmim.export.images import calibration_images
 from cmim.identity import identity_of
-from cmim.models.bands import input_bands
+from cmim.stages import input_bands
 
 BASELINES = {
     "speedup_vs_torch_fp32": "torch_fp32",

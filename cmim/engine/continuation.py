@@ -34,7 +34,8 @@ SHOWN = 3
 def read_settings(text: str) -> dict[str, Any]:
     """A config's text as dotted names and plain values; nothing in it is executed.
 
-    Types are called by the last part of their name, hooks by their type.
+    Types are called by the last part of their name, hooks by their type, and options
+    as they are called today.
 
     Args:
         text: What ``Config.pretty_text`` gives.
@@ -56,6 +57,9 @@ def read_settings(text: str) -> dict[str, Any]:
         content["custom_hooks"] = {
             _last(h.get("type")): h for h in hooks if isinstance(h, dict)
         }
+    model = content.get("model")
+    if isinstance(model, dict) and "regularizers" in model:
+        model["added_losses"] = model.pop("regularizers")
     flat: dict[str, Any] = {}
     _flatten(content, "", flat)
     return flat

@@ -13,7 +13,7 @@ from cmim.data_parts import data_parts
 from cmim.engine.config import ConfigError, task_model_config
 from cmim.engine.config_place import named_part
 from cmim.engine.record import network_of, one_name
-from cmim.models.bands import input_bands
+from cmim.stages import input_bands
 
 COLUMNS = "{:34s} {:>14s} {:>3s} {:>3s} {:>11s} {:>10s} {:>14s} {:>14s}"
 
