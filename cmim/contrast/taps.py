@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from torch import Tensor, nn
 
 from cmim.functional.layout import as_maps
-from cmim.methods import ActivationBinarizer
+from cmim.methods import outermost
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,7 @@ def binarizer_names(model: nn.Module) -> list[str]:
         >>> binarizer_names(net)
         ['1']
     """
-    names: list[str] = []
-    for name, module in model.named_modules():
-        inside = bool(names) and name.startswith(f"{names[-1]}.")
-        if isinstance(module, ActivationBinarizer) and not inside:
-            names.append(name)
-    return names
+    return list(outermost(model))
 
 
 class ActivationTaps:
