@@ -19,23 +19,19 @@ from cmim.torch_file import ArchiveError, is_address, load_torch_file
 
 # State of the losses that the wrapper adds, beside that of the task model.
 LOSS_PREFIXES = ("contrast.", "added_losses.")
-# What stood in front of the state of added losses before they had this name.
-_BEFORE = "regularizers."
 # What a layer computes apart from its weights, where the class does not say it.
 _CONV_OPTIONS = ("stride", "padding", "dilation", "groups")
 
 
 def current_name(key: str) -> str:
-    """A name in a state dict as it is called today.
-
-    Args:
-        key: As saved by this or an earlier version.
+    """A name in a state dict as it is called since added losses have this name.
 
     Examples:
         >>> current_name("regularizers.lipschitz.scale")
         'added_losses.lipschitz.scale'
     """
-    return LOSS_PREFIXES[1] + key[len(_BEFORE) :] if key.startswith(_BEFORE) else key
+    first, dot, rest = key.partition(".")
+    return f"added_losses.{rest}" if first + dot == "regularizers." else key
 
 
 class CheckpointError(ValueError):
