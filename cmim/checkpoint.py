@@ -15,23 +15,13 @@ from typing import Any
 from torch import Tensor, nn
 
 from cmim.finite import is_finite, what_is_not_finite
+from cmim.former_names import current_key
 from cmim.torch_file import ArchiveError, is_address, load_torch_file
 
 # State of the losses that the wrapper adds, beside that of the task model.
 LOSS_PREFIXES = ("contrast.", "added_losses.")
 # What a layer computes apart from its weights, where the class does not say it.
 _CONV_OPTIONS = ("stride", "padding", "dilation", "groups")
-
-
-def current_name(key: str) -> str:
-    """A name in a state dict as it is called since added losses have this name.
-
-    Examples:
-        >>> current_name("regularizers.lipschitz.scale")
-        'added_losses.lipschitz.scale'
-    """
-    first, dot, rest = key.partition(".")
-    return f"added_losses.{rest}" if first + dot == "regularizers." else key
 
 
 class CheckpointError(ValueError):
@@ -138,8 +128,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"checkpoint '{path}' has no state dict, a dictionary of named tensors; "
             "save model.state_dict()"
         )
-    for key in [k for k in state if k != current_name(k)]:
-        state[current_name(key)] = state.pop(key)
+    for key in [k for k in state if k != current_key(k)]:
+        state[current_key(key)] = state.pop(key)
     for name in ("structure", "identity"):
         part = checkpoint.get(name)
         if not isinstance(part, (dict, type(None))):

@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from mmengine.registry import HOOKS
 
 from cmim.engine.config import LENT, ConfigError
+from cmim.former_names import with_current_options
 
 # What may change between two halves of a run: where it runs, how fast, what it logs.
 HARMLESS = re.compile(
@@ -57,9 +58,8 @@ def read_settings(text: str) -> dict[str, Any]:
         content["custom_hooks"] = {
             _last(h.get("type")): h for h in hooks if isinstance(h, dict)
         }
-    model = content.get("model")
-    if isinstance(model, dict) and "regularizers" in model:
-        model["added_losses"] = model.pop("regularizers")
+    if "model" in content:
+        content["model"] = with_current_options(content["model"])
     flat: dict[str, Any] = {}
     _flatten(content, "", flat)
     return flat

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from torch import Tensor
 
 
@@ -52,16 +50,20 @@ def as_maps(x: Tensor, image: tuple[int, int] | None = None) -> Tensor:
 
 
 def _grid(tokens: int, image: tuple[int, int]) -> tuple[int, int] | None:
-    """Rows and columns of so many places, in the aspect of a picture."""
+    """Rows and columns of so many square patches of a picture, if there are such."""
     height, width = image
-    rows = round(math.sqrt(tokens * height / width))
-    if rows < 1 or tokens % rows:
-        return None
-    columns = tokens // rows
-    # Patches are square, and the last row and column of them may be partial.
-    side = max(height / rows, width / columns)
-    fits = abs(height / rows - width / columns) <= side / min(rows, columns)
-    return (rows, columns) if fits else None
+    for rows in range(1, tokens + 1):
+        columns = tokens // rows
+        if rows * columns != tokens:
+            continue
+        # The side of a patch: the last row and column may be partial ones, or cut off.
+        least = max(height / rows, width / columns)
+        partial = least * (rows - 1) < height and least * (columns - 1) < width
+        most = min(height / rows, width / columns)
+        cut = most * (rows + 1) > height and most * (columns + 1) > width
+        if partial or cut:
+            return rows, columns
+    return None
 
 
 def channels_of(x: Tensor) -> int:

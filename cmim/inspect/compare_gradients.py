@@ -25,6 +25,7 @@ from cmim.analysis.gradient_agreement import (
 )
 from cmim.checkpoint import CheckpointError, load_strictly, read_checkpoint
 from cmim.engine.config import ConfigError
+from cmim.former_names import with_current_options
 from cmim.identity import check_identity, identity_of
 from cmim.stages import ENCODER, part_of, stage_names
 
@@ -125,11 +126,9 @@ def _trained(config: Config, checkpoint: str, teacher: str | None) -> BaseModel 
     state = content["state_dict"]
     own = config.model["partner"]
     for partner in (own, *(name for name in PARTNERS if name != own)):
-        options = copy.deepcopy(config.model)
+        options = with_current_options(copy.deepcopy(config.model))
         options["partner"] = partner
-        if partner == "none" and not (
-            options.get("added_losses") or options.get("regularizers")
-        ):
+        if partner == "none" and not options.get("added_losses"):
             continue
         if teacher is not None:
             options["teacher"] = teacher

@@ -12,9 +12,10 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from cmim.added_losses import AddedLosses
-from cmim.checkpoint import LOSS_PREFIXES, current_name
+from cmim.checkpoint import LOSS_PREFIXES
 from cmim.contrast import ActivationTaps, BatchLabels, binarizer_names, get_loss
 from cmim.contrast.taps import Tap
+from cmim.former_names import current_key
 from cmim.functional.layout import channels_of
 from cmim.methods import take_auxiliary_losses
 from cmim.models.read_labels import read_labels
@@ -287,7 +288,7 @@ def _unwrap_names(module: nn.Module, state: dict, prefix: str, metadata: dict) -
 
 def _wrap_names(module: nn.Module, state: dict, prefix: str, *unused: Any) -> None:
     for key in [k for k in state if k.startswith(prefix)]:
-        name = current_name(key[len(prefix) :])
+        name = current_key(key[len(prefix) :])
         if not name.startswith(LOSS_PREFIXES):
             name = f"model.{name}"
         state[prefix + name] = state.pop(key)
