@@ -130,7 +130,7 @@ def probe_image(model: nn.Module) -> Tensor:
         model: A task model, or its encoder.
 
     Returns:
-        ``(1, C, H, W)`` float32 on the CPU.
+        ``(1, C, H, W)``, where and of the kind that the encoder's weights are.
     """
     encoder = getattr(model, ENCODER, model)
     stages = _declared(encoder)
@@ -138,7 +138,8 @@ def probe_image(model: nn.Module) -> Tensor:
     if stages:
         size = 2 * max(stage.stride for stage in stages)
     height, width = (size, size) if isinstance(size, int) else size
-    return torch.zeros(1, input_bands(encoder), height, width)
+    picture = torch.zeros(1, input_bands(encoder), height, width)
+    return picture.to(next(encoder.parameters(), picture))
 
 
 def _declared(encoder: object) -> tuple[Stage, ...]:
