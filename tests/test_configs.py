@@ -46,7 +46,7 @@ def config_of(name: str) -> Config:
 def save_teacher(config: Config, folder: Path) -> None:
     """An untrained teacher, where the config needs one."""
     named = config.model.get("preset") or config.model.get("partner") == "teacher"
-    if not (config.model.get("regularizers") or named):
+    if not (config.model.get("added_losses") or named):
         return
     network = config.model.get("teacher_model")
     network = MODELS.build(network or full_precision_twin(config.model.model))
