@@ -17,7 +17,8 @@ FILES = [p for room in ("cmim", "tasks", "tools") for p in (ROOT / room).rglob("
 LOWER = {"functional", "methods", "layers", "encoders", "contrast", "models"}
 LOWER |= {"added_losses", "checkpoint", "naming", "analysis", "deploy"}
 LOWER |= {"safe_loading", "digest", "json_file", "finite", "identity"}
-LOWER |= {"data_parts", "whole_output", "task", "task_model"}
+LOWER |= {"data_parts", "whole_output", "stages", "former_names"}
+LOWER |= {"task", "task_model"}
 ABOVE = LOWER | {"hooks", "engine"}
 ALLOWED: dict[str, set[str]] = {
     "functional": set(),
@@ -30,21 +31,34 @@ ALLOWED: dict[str, set[str]] = {
     "torch_file": {"digest", "pickle_sizes", "torch_archive"},
     "task": {"naming"},
     "task_model": {"task"},
-    "checkpoint": {"torch_file", "finite", "task_model"},
+    "checkpoint": {"torch_file", "finite", "former_names", "task_model"},
     "safe_loading": {"checkpoint"},
     "naming": set(),
     "data_parts": set(),
+    "stages": set(),
+    "former_names": set(),
+    "regularizers": {"added_losses"},
     "whole_output": set(),
     "identity": {"data_parts", "task_model"},
     "methods": {"functional", "naming"},
     "layers": {"functional", "methods"},
-    "encoders": {"functional", "methods", "layers", "checkpoint", "safe_loading"},
+    "encoders": {
+        "functional",
+        "methods",
+        "layers",
+        "stages",
+        "checkpoint",
+        "safe_loading",
+    },
     "contrast": {"functional", "methods", "naming"},
-    "added_losses": {"functional", "methods", "contrast", "task_model"},
+    "added_losses": {"functional", "methods", "contrast", "stages", "task_model"},
     "models": {
         "methods",
         "contrast",
         "added_losses",
+        "functional",
+        "stages",
+        "former_names",
         "checkpoint",
         "identity",
         "safe_loading",

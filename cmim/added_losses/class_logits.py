@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import nn
 
-from cmim.added_losses.added_loss import Regularizer
+from cmim.added_losses.added_loss import AddedLoss
 from cmim.task_model import describe
 
 
-class ClassLogits(Regularizer):
+class ClassLogits(AddedLoss):
     """A loss on the one module that gives the logits.
 
     Args:
@@ -27,14 +27,14 @@ class ClassLogits(Regularizer):
         super().attach(model)
         if len(self.names) != 1:
             raise ValueError(
-                f"regularizer {self.name!r} taps the one module that gives the logits, "
+                f"added loss {self.name!r} taps the one module that gives the logits, "
                 f"and {len(self.names)} fit: {', '.join(self.names)}"
             )
         module = model.get_submodule(self.names[0])
         classes = getattr(module, "out_channels", getattr(module, "out_features", 2))
         if classes < 2:
             raise ValueError(
-                f"regularizer {self.name!r} compares class distributions, and "
+                f"added loss {self.name!r} compares class distributions, and "
                 f"'{self.names[0]}' has {classes} output, no classes: leave it out"
             )
 
@@ -45,12 +45,12 @@ class ClassLogits(Regularizer):
         found.sort(key=lambda head: not head.kind.of_data_classes)
         if not found:
             raise ValueError(
-                f"regularizer {self.name!r} found no logits: the model has no head "
+                f"added loss {self.name!r} found no logits: the model has no head "
                 "that gives any; name the module in its taps"
             )
         if all(head.kind.regression for head in found):
             raise ValueError(
-                f"regularizer {self.name!r} compares class distributions, and the "
+                f"added loss {self.name!r} compares class distributions, and the "
                 f"model has no classes: it is of no use for {found[0].task}; leave it "
                 "out"
             )

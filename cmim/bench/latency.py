@@ -18,13 +18,13 @@ from cmim.bench.latency_accuracy import measure_accuracy
 from cmim.bench.latency_memory import measure_memory
 from cmim.bench.latency_profile import profile_network
 from cmim.bench.latency_variants import Variant, build_networks, make_variants
-from cmim.data_parts import data_parts
+from cmim.data_parts import data_parts, named_size
 from cmim.deploy.cpu_kernels import describe_kernels, has_vector_popcount
 from cmim.engine.config import ConfigError, pipelines_of, task_model_config
 from cmim.engine.config_place import named_part
 from cmim.export.images import calibration_images
 from cmim.identity import identity_of
-from cmim.models.bands import input_bands
+from cmim.stages import input_bands
 
 BASELINES = {
     "speedup_vs_torch_fp32": "torch_fp32",
@@ -111,11 +111,10 @@ def input_size(config: Config) -> tuple[int, int]:
     Raises:
         ConfigError: It does not.
     """
-    steps = [t for steps in pipelines_of(config, "test_dataloader") for t in steps]
-    for transform in reversed(steps):
-        if transform.get("size"):
-            height, width = transform["size"]
-            return int(height), int(width)
+    pipelines_of(config, "test_dataloader")
+    for _, part in reversed(data_parts(config, "test_dataloader")):
+        if size := named_size(part, "size"):
+            return int(size[0]), int(size[1])
     raise ConfigError(
         "the test images keep their own size: name the network's input with --size "
         "HEIGHT WIDTH, for example --size 480 640"

@@ -19,6 +19,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from tqdm import trange
 
+from cmim.data_parts import data_parts, named_size
 from cmim.engine.config import (
     ConfigError,
     pipelines_of,
@@ -42,10 +43,11 @@ def synthetic_batch(config: Config) -> dict[str, Any]:
     Raises:
         ConfigError: The training pipeline names no ``crop_size``.
     """
-    pipelines = pipelines_of(config, "train_dataloader")
+    pipelines_of(config, "train_dataloader")
     require_parts(config, "train_dataloader.batch_size")
     loader = config.train_dataloader
-    sizes = [t["crop_size"] for steps in pipelines for t in steps if "crop_size" in t]
+    parts = data_parts(config, "train_dataloader")
+    sizes = [size for _, part in parts if (size := named_size(part, "crop_size"))]
     if not sizes:
         raise ConfigError("the training pipeline names no crop_size to benchmark at")
     height, width = sizes[0]

@@ -30,6 +30,9 @@ from cmim.deploy.packed_conv import pack_network
 from cmim.deploy.verify import verify_layers
 from cmim.export.raw import compare_outputs, write_npz, write_onnx
 
+# Whole networks are compiled.
+pytestmark = pytest.mark.full
+
 SIZE = 32, 48
 DENSE = dict(
     in_channels=64, channels=8, dilations=(1,), method="bireal", binary_projection=True
