@@ -17,7 +17,7 @@ FILES = [p for room in ("cmim", "tasks", "tools") for p in (ROOT / room).rglob("
 LOWER = {"functional", "methods", "layers", "encoders", "contrast", "models"}
 LOWER |= {"added_losses", "checkpoint", "naming", "analysis", "deploy"}
 LOWER |= {"safe_loading", "digest", "json_file", "finite", "identity"}
-LOWER |= {"data_parts", "whole_output"}
+LOWER |= {"data_parts", "whole_output", "optional_packages"}
 ABOVE = LOWER | {"hooks", "engine"}
 ALLOWED: dict[str, set[str]] = {
     "functional": set(),
@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "naming": set(),
     "data_parts": set(),
     "whole_output": set(),
+    "optional_packages": set(),
     "identity": {"data_parts"},
     "methods": {"functional", "naming"},
     "layers": {"functional", "methods"},

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
 from torch import Tensor
-from tqdm import tqdm
 
 from cmim.bench.latency_accuracy import measure_accuracy
 from cmim.bench.latency_memory import measure_memory
 from cmim.bench.latency_profile import profile_network
 from cmim.bench.latency_variants import Variant, build_networks, make_variants
+from cmim.bench.turns import time_turns
 from cmim.data_parts import data_parts
 from cmim.deploy.cpu_kernels import describe_kernels, has_vector_popcount
 from cmim.engine.config import ConfigError, pipelines_of, task_model_config
@@ -25,6 +23,7 @@ from cmim.engine.config_place import named_part
 from cmim.export.images import calibration_images
 from cmim.identity import identity_of
 from cmim.models.bands import input_bands
+from cmim.optional_packages import is_installed
 
 BASELINES = {
     "speedup_vs_torch_fp32": "torch_fp32",
@@ -131,7 +130,7 @@ def fastest(variants: Sequence[Variant]) -> Variant:
 def _calibration(
     config: Config, model: Any, size: tuple[int, int]
 ) -> tuple[list[Tensor] | None, str]:
-    if find_spec("nncf") is None:
+    if not is_installed("nncf"):
         return None, "no 8-bit variants"
     parts = data_parts(config, "train_dataloader")
     if not all(Path(str(part.get("data_root"))).is_dir() for _, part in parts):
@@ -157,17 +156,11 @@ def _time(
                 raise
             # It needs a C++ compiler, and does not support every machine.
             variant.note = f"not measured: {str(error).strip().splitlines()[0]}"
-    times: dict[str, list[float]] = {name: [] for name in turns}
-    with tqdm(total=rounds, unit="round", desc=f"{threads} threads") as bar:
-        for _ in range(rounds):
-            for name, run in turns.items():
-                run()
-                begin = time.perf_counter()
-                run()
-                times[name].append((time.perf_counter() - begin) * 1e3)
-            bar.update()
+    times = time_turns(
+        turns, rounds, warm_up=0, rehearsed=True, label=f"{threads} threads"
+    )
     torch.set_num_threads(before)
-    return times
+    return {name: [1e3 * each for each in seconds] for name, seconds in times.items()}
 
 
 def _summarise(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from cmim.analysis.colours import INK, PALE, TEAL
 from cmim.bench.latency_profile import say_bound
 
-INK, MUTED, ONE_BIT = "#1f2933", "#9aa5b1", "#0b5d54"
 NODES = 15
 
 
@@ -96,7 +96,7 @@ def draw_latency(path: str | Path, figures: dict[str, Any], title: str) -> None:
     for axes, count in zip(panels, counts, strict=True):
         times = figures["threads"][count]["ms"]
         values = [times[name] for name in rows]
-        colours = [ONE_BIT if name.startswith("one_bit") else MUTED for name in rows]
+        colours = [TEAL if name.startswith("one_bit") else PALE for name in rows]
         bars = axes.barh([row["label"] for row in rows.values()], values, color=colours)
         axes.bar_label(
             bars, [f"{v:.0f}" for v in values], padding=3, fontsize=8, color=INK

@@ -6,7 +6,6 @@ import copy
 import json
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,9 +14,9 @@ from typing import Any, NamedTuple
 import torch
 from mmengine.device import get_device
 from torch import Tensor, nn
-from tqdm import trange
 
 from cmim.bench.published_blocks import METHODS, PublishedBlock
+from cmim.bench.turns import time_turns
 from cmim.layers import BasicBlock
 from cmim.methods import get_method
 
@@ -58,7 +57,7 @@ def stage_variants(method: str, stage: Stage) -> dict[str, nn.Module]:
     """
     if method not in METHODS:
         raise ValueError(
-            f"method {method!r} has no published style here; "
+            f"method {method!r} has no published blocks here; "
             f"choose from {', '.join(METHODS)}"
         )
     torch.manual_seed(0)
@@ -161,19 +160,6 @@ def make_steps(
     return forward, step
 
 
-def _time_in_turns(
-    steps: dict[str, Callable[[], None]], rounds: int
-) -> dict[str, list[float]]:
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for round_ in trange(rounds + 2, unit="round", disable=None):
-        for name, step in steps.items():
-            begin = time.perf_counter()
-            step()
-            if round_ >= 2:
-                seconds[name].append(time.perf_counter() - begin)
-    return seconds
-
-
 def make_input(stage: Stage, batch: int, channels_last: bool) -> Tensor:
     """A random input of the stage that wants a gradient; the stage keeps its layout."""
     generator = torch.Generator().manual_seed(1)
@@ -214,7 +200,7 @@ def bench_method(
         forward, steps[name] = make_steps(module, x, amp)
         kept = kept_bytes(forward, [x, *module.parameters(), *module.buffers()])
         figures[name] = dict(kept=kept, peak=peak_bytes(steps[name], device))
-    seconds = _time_in_turns(steps, rounds)
+    seconds = time_turns(steps, rounds)
     ours, published = figures["ours"], figures["published"]
     pairs = zip(seconds["published"], seconds["ours"], strict=True)
     result: dict[str, Any] = dict(

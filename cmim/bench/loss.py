@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.device import get_device
 
-from cmim.bench.released_cmim_loss import ReleasedStyle, draw_as_released
+from cmim.bench.released_cmim_loss import ReleasedCMIMLoss, draw_as_released
 from cmim.bench.step import bench_step, build_variants, synthetic_batch
+from cmim.bench.turns import time_turns
 from cmim.contrast import BatchLabels, ContrastOptions, get_loss
 from cmim.contrast.memory import ProjectionQueue
 
@@ -47,7 +48,7 @@ class Turns:
         # The released code freezes neither the twin nor the projections.
         self.partner = torch.randn(shape, device=self.device, requires_grad=True)
         self.binary = torch.randn(shape, device=self.device, requires_grad=True)
-        self.released = ReleasedStyle(features, PROJECTION, rows, negatives)
+        self.released = ReleasedCMIMLoss(features, PROJECTION, rows, negatives)
         self.released.to(self.device)
         self.ours = {name: self._ours(name, features) for name in OURS}
         self.next_batch()
@@ -67,26 +68,31 @@ class Turns:
             queue.filled.fill_(True)
         return loss
 
-    def next_batch(self) -> float:
-        """Draw images and the released way's negatives; seconds the negatives took."""
-        indices = self.rng.choice(self.rows, self.batch, replace=False)
-        classes = self.classes[indices]
-        begin = time.perf_counter()
-        sample = draw_as_released(
-            self.rng, self.others, classes, indices, self.negatives
-        )
-        seconds = time.perf_counter() - begin
-        self.sample = sample.to(self.device)
-        self.indices = torch.from_numpy(indices).to(self.device)
-        self.labels = BatchLabels(
-            indices=self.indices, classes=torch.from_numpy(classes).to(self.device)
-        )
-        return seconds
+    def next_batch(self) -> None:
+        """Draw images, and the negatives of the released code."""
+        self.next_images()
+        self.draw_negatives()
 
-    def run(self, name: str) -> float:
-        """Seconds of one forward and backward pass of a loss."""
+    def next_images(self) -> None:
+        """Draw images."""
+        drawn = self.rng.choice(self.rows, self.batch, replace=False)
+        self.indices, classes = (
+            torch.from_numpy(values).to(self.device)
+            for values in (drawn, self.classes[drawn])
+        )
+        self.labels = BatchLabels(indices=self.indices, classes=classes)
+
+    def draw_negatives(self) -> None:
+        """Draw negatives as the released code does."""
+        indices = self.indices.cpu().numpy()
+        sample = draw_as_released(
+            self.rng, self.others, self.classes[indices], indices, self.negatives
+        )
+        self.sample = sample.to(self.device)
+
+    def run(self, name: str) -> None:
+        """One forward and backward pass of a loss."""
         self.binary.grad = self.partner.grad = None
-        begin = time.perf_counter()
         if name == "released":
             loss = self.released(self.partner, self.binary, self.indices, self.sample)
         else:
@@ -95,7 +101,6 @@ class Turns:
         loss.backward()
         if self.device.type == "cuda":
             torch.cuda.synchronize()
-        return time.perf_counter() - begin
 
 
 def bench_loss(
@@ -124,16 +129,10 @@ def bench_loss(
         the very same loss ``speedup_same_loss``.
     """
     turns = Turns(batch, negatives, rows, features)
-    times: dict[str, list[float]] = {name: [] for name in ("released", *OURS)}
-    sampling = []
-    for round_ in range(rounds + 2):
-        drawn = turns.next_batch()
-        for name in times:
-            seconds = turns.run(name)
-            if round_ >= 2:
-                times[name].append(seconds)
-        if round_ >= 2:
-            sampling.append(drawn)
+    runs: dict[str, Callable[[], None]] = {"sampling": turns.draw_negatives}
+    runs |= {name: partial(turns.run, name) for name in ("released", *OURS)}
+    times = time_turns(runs, rounds, before_round=turns.next_images)
+    sampling = times.pop("sampling")
     figures: dict[str, Any] = dict(
         batch=batch,
         negatives=negatives,
@@ -196,12 +195,11 @@ def share_of_step(config: Config, steps: int = 15, amp: bool = False) -> dict[st
 
 def _median_seconds(call: Callable[[], Any], rounds: int, amp: bool) -> float:
     device = get_device()
-    times = []
-    for _ in range(rounds + 2):
-        begin = time.perf_counter()
+
+    def run() -> None:
         with torch.autocast(device, dtype=torch.bfloat16, enabled=amp):
             call()
         if device == "cuda":
             torch.cuda.synchronize()
-        times.append(time.perf_counter() - begin)
-    return statistics.median(times[2:])
+
+    return statistics.median(time_turns({"call": run}, rounds)["call"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,8 +18,8 @@ from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
-from tqdm import trange
 
+from cmim.bench.turns import time_turns
 from cmim.engine.config import (
     ConfigError,
     pipelines_of,
@@ -149,20 +148,6 @@ def build_methods(config: Config, methods: Sequence[str]) -> dict[str, BaseModel
         model = MODELS.build(dict(type="CMIM", model=task, partner="none"))
         models[method] = model.to(get_device()).train()
     return models
-
-
-def time_turns(
-    turns: dict[str, Callable[[], None]], rounds: int
-) -> dict[str, list[float]]:
-    """Seconds of each step in each round, after two rounds of warm-up."""
-    times: dict[str, list[float]] = {name: [] for name in turns}
-    for round_ in trange(rounds + 2, unit="round", disable=None):
-        for name, step in turns.items():
-            begin = time.perf_counter()
-            step()
-            if round_ >= 2:
-                times[name].append(time.perf_counter() - begin)
-    return times
 
 
 @named_part

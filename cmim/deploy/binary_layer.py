@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
 
 from cmim.functional.rotation import sample_mean
 from cmim.layers.conv import BinaryConv2d
@@ -192,8 +191,3 @@ def _is_centred(binarizer: ActivationBinarizer, channels: int, steps: int) -> bo
         and torch.allclose((a.threshold - b.threshold).expand(3, -1, 1, 1), mean)
         for a, b in zip(found, zero, strict=True)
     )
-
-
-def nn_modules_of(model: nn.Module) -> dict[str, BinaryConv2d]:
-    """Binary convolutions by name."""
-    return {n: m for n, m in model.named_modules() if isinstance(m, BinaryConv2d)}

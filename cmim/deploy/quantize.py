@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from importlib.util import find_spec
 
 import numpy as np
 import openvino as ov
@@ -28,19 +27,6 @@ LEFT_ALONE = (
 )  # fmt: skip
 
 AXES = np.array([0, 1, 2, 3], np.int64)
-
-
-def require_nncf() -> None:
-    """Say what to install where NNCF is missing.
-
-    Raises:
-        ImportError: It is missing.
-    """
-    if find_spec("nncf") is None:
-        raise ImportError(
-            "8-bit layers are made by NNCF, which is not installed: "
-            "pip install 'cmim[int8]', or pip install nncf"
-        )
 
 
 def quantize_rest(

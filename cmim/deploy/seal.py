@@ -6,13 +6,13 @@ flipped bit or the ``.bin`` of another export would give wrong figures in silenc
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cmim.deploy.binary_layer import ExportError
 from cmim.digest import sha256_of
+from cmim.whole_output import write_whole
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -50,9 +50,7 @@ def seal(path: str | Path) -> None:
     text = path.read_bytes()
     _place(path, text)
     digest = sha256_of(text, *_weights(path))
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(_SEALS[path.suffix].sub(digest.encode(), text))
-    os.replace(temporary, path)
+    write_whole(path, _SEALS[path.suffix].sub(digest.encode(), text))
 
 
 def check_seal(path: str | Path) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import inspect
 import json
 import math
-import os
 import platform
 import resource
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from mmseg.registry import MODELS
+
+from cmim.whole_output import write_whole
 
 PACKAGES = (
     "torch",
@@ -108,7 +110,7 @@ def finite(content: Any) -> Any:
     )
 
 
-def write_json(path: str | Path, content: dict[str, Any] | list[Any]) -> None:
+def write_json(path: str | Path, content: Mapping[str, Any] | list[Any]) -> None:
     """Write a dictionary or list as JSON, whole or not at all.
 
     NaN and infinity, which JSON has not, become null.
@@ -117,9 +119,5 @@ def write_json(path: str | Path, content: dict[str, Any] | list[Any]) -> None:
         path: Target; its folder is made.
         content: Plain values.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(finite(content), indent=2, default=str, allow_nan=False)
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text + "\n")
-    os.replace(temporary, path)
+    write_whole(path, text + "\n")

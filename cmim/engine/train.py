@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -32,6 +31,7 @@ from cmim.hooks import RecordTiming
 from cmim.identity import identity_of
 from cmim.json_file import read_json
 from cmim.models import CMIM
+from cmim.whole_output import write_whole
 
 
 @named_part
@@ -129,10 +129,7 @@ def _final_model(runner: CMIMRunner, folder: Path) -> BaseModel:
 
 def _dump_config(config: Config, folder: Path) -> None:
     """The config as text, whole or not at all."""
-    target = folder / Path(config.filename).name
-    temporary = target.with_name(f".{target.name}.part")
-    temporary.write_text(config.pretty_text)
-    os.replace(temporary, target)
+    write_whole(folder / Path(config.filename).name, config.pretty_text)
 
 
 def _end_workers(runner: CMIMRunner) -> None:

@@ -20,7 +20,7 @@ every_method = pytest.mark.parametrize("method", ["bireal", "irnet"])
 
 @every_method
 @pytest.mark.parametrize("stage", SMALL.values(), ids=SMALL.keys())
-def test_published_style_gives_our_outputs_and_gradients(method, stage):
+def test_published_blocks_give_our_outputs_and_gradients(method, stage):
     variants = stage_variants(method, stage)
     found = {}
     for name, module in variants.items():
@@ -85,6 +85,6 @@ def test_stages_fit_each_other():
         assert stage.size == before.size // before.stride
 
 
-def test_a_method_without_published_style_is_refused():
+def test_a_method_without_published_blocks_is_refused():
     with pytest.raises(ValueError, match="choose from bireal, irnet"):
         stage_variants("dorefa", SMALL["same"])
