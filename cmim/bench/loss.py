@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import statistics
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +15,20 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.device import get_device
 
+from cmim.bench.benchmark import Benchmark, add_out_option, add_threads_option
+from cmim.bench.negatives import (
+    SIZES,
+    bench_negatives,
+    draw_negatives,
+    format_negatives,
+)
 from cmim.bench.released_cmim_loss import ReleasedCMIMLoss, draw_as_released
 from cmim.bench.step import bench_step, build_variants, synthetic_batch
 from cmim.bench.turns import time_turns
 from cmim.contrast import BatchLabels, ContrastOptions, get_loss
 from cmim.contrast.memory import ProjectionQueue
+from cmim.engine import cli
+from cmim.engine.config import load_config
 
 CLASSES = 100
 PROJECTION = 128
@@ -203,3 +214,57 @@ def _median_seconds(call: Callable[[], Any], rounds: int, amp: bool) -> float:
             torch.cuda.synchronize()
 
     return statistics.median(time_turns({"call": run}, rounds)["call"])
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``bench.py loss``."""
+    for name, default, text in (
+        ("batch", 100, "images"),
+        ("negatives", 4096, "of each image"),
+        ("rows", 50000, "images in the bank"),
+        ("features", 512, "length of features"),
+        ("rounds", 15, "timed rounds"),
+    ):
+        parser.add_argument(f"--{name}", type=cli.positive, default=default, help=text)
+    parser.add_argument(
+        "--sizes",
+        type=cli.positive,
+        nargs="+",
+        default=SIZES,
+        metavar="N",
+        help="numbers of negatives for time and memory (default: 2^10 to 2^20)",
+    )
+    parser.add_argument(
+        "--config", help="also: the loss's share of this config's steps"
+    )
+    parser.add_argument("--amp", action="store_true", help="bfloat16 in these steps")
+    add_threads_option(parser)
+    add_out_option(parser, "loss")
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Run ``bench.py loss``."""
+    config = load_config(args.config) if args.config else None
+    figures = bench_loss(
+        args.batch, args.negatives, args.rows, args.features, args.rounds
+    )
+    print(format_loss(figures))
+    figures.update(bench_negatives(args.sizes, args.batch))
+    print(format_negatives(figures))
+    picture = Path(args.out) / "negatives.png"
+    draw_negatives(picture, figures)
+    print(f"picture: {picture}")
+    if config is not None:
+        figures.update(share_of_step(config, args.rounds, args.amp))
+        for name, share in figures["share_of_step"].items():
+            print(f"share of a training step, {name:16s} {100 * share:5.1f} %")
+    return figures
+
+
+BENCH = Benchmark(
+    help="the contrastive loss against released code",
+    about="times the contrastive loss against the way CMIM's released code writes it, "
+    "and its time and memory by number of negatives",
+    add_options=add_options,
+    measure=measure,
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import copy
 import statistics
 import tempfile
@@ -19,9 +20,12 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from cmim.bench.benchmark import Benchmark, add_training_options
 from cmim.bench.turns import time_turns
+from cmim.engine import cli
 from cmim.engine.config import (
     ConfigError,
+    load_config,
     pipelines_of,
     require_parts,
     task_model_config,
@@ -232,3 +236,36 @@ def profile_step(config: Config, amp: bool, partner: str, rows: int = 15) -> str
     return profiler.key_averages().table(
         sort_by="self_cpu_time_total", row_limit=rows, max_name_column_width=40
     )
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``bench.py step``."""
+    cli.add_config_options(parser)
+    parser.add_argument("--steps", type=cli.positive, default=15, help="timed rounds")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        metavar="NAME",
+        help="compare these binarization methods instead; the first is the baseline",
+    )
+    add_training_options(parser)
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Run ``bench.py step``."""
+    config = load_config(args.config, args.cfg_options)
+    methods = args.methods or ()
+    figures = bench_step(config, steps=args.steps, amp=args.amp, methods=methods)
+    print(format_step(figures, methods or VARIANTS))
+    if args.profile:
+        print(profile_step(config, args.amp, "latent"))
+    return figures
+
+
+BENCH = Benchmark(
+    help="training steps of a config",
+    about="times training steps with the contrastive loss off, with the latent partner "
+    "and with the teacher",
+    add_options=add_options,
+    measure=measure,
+)

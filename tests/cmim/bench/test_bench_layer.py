@@ -9,10 +9,9 @@ from cmim.bench.layer import (
     STAGES,
     Stage,
     bench_method,
-    kept_bytes,
-    peak_bytes,
     stage_variants,
 )
+from cmim.bench.tensor_memory import kept_bytes, peak_bytes
 
 SMALL = {"same": Stage(6, 6, 9, 1), "halved": Stage(4, 6, 10, 2)}
 every_method = pytest.mark.parametrize("method", ["bireal", "irnet"])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
 
 from mmengine.config import Config
 
-from cmim.bench.latency_variants import Variant
+from cmim.bench.latency.figures import VariantFigures
+from cmim.bench.latency.variants import Variant
 from cmim.data_parts import data_parts
 from cmim.deploy.exported_model import load_exported
 from cmim.engine.config import task_model_config
@@ -18,7 +18,7 @@ from cmim.models import full_precision_twin
 
 
 def measure_accuracy(
-    figures: dict[str, dict[str, Any]],
+    figures: dict[str, VariantFigures],
     config: Config,
     trained: dict[str, str | None],
     variants: Sequence[Variant],

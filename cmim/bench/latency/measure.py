@@ -11,10 +11,11 @@ import torch
 from mmengine.config import Config
 from torch import Tensor
 
-from cmim.bench.latency_accuracy import measure_accuracy
-from cmim.bench.latency_memory import measure_memory
-from cmim.bench.latency_profile import profile_network
-from cmim.bench.latency_variants import Variant, build_networks, make_variants
+from cmim.bench.latency.accuracy import measure_accuracy
+from cmim.bench.latency.figures import LatencyFigures, VariantFigures
+from cmim.bench.latency.memory import measure_memory
+from cmim.bench.latency.profile import profile_network
+from cmim.bench.latency.variants import Variant, build_networks, make_variants
 from cmim.bench.turns import time_turns
 from cmim.data_parts import data_parts
 from cmim.deploy.cpu_kernels import describe_kernels, has_vector_popcount
@@ -42,7 +43,7 @@ def bench_latency(
     rounds: int = 11,
     images: int = 0,
     out: str | Path = "work_dirs/latency",
-) -> dict[str, Any]:
+) -> LatencyFigures:
     """Time a network and its full-precision twin, the variants taking turns.
 
     Every turn is one pass that is not timed, so that caches hold what they hold where
@@ -58,12 +59,6 @@ def bench_latency(
         rounds: Timed turns of each variant.
         images: Test images for the accuracy; none when 0.
         out: Folder for the exported networks and the picture.
-
-    Returns:
-        ``variants`` (label, megabytes, peak memory, accuracy), ``threads`` (for each
-        number of threads ``ms`` of each variant, and for the fastest 1-bit variant
-        ``speedup_vs_...`` as medians over rounds, and ``size_ratio``), ``profile`` and
-        ``kernels``.
 
     Raises:
         ConfigError: No size is known, accuracy without checkpoint, or a binary network
@@ -83,25 +78,30 @@ def bench_latency(
     example = torch.randn(1, input_bands(binary), height, width)
     calibration, source = _calibration(config, binary, (height, width))
     variants = make_variants(binary, twin, calibration, example, out, identity)
-    figures: dict[str, Any] = dict(
-        input=list(example.shape), rounds=rounds, calibration=source, threads={}
-    )
-    for count in threads:
-        times = _time(variants, count, rounds, example)
-        figures["threads"][str(count)] = _summarise(variants, times)
-    figures["variants"] = {
-        v.name: dict(label=v.label, megabytes=round(v.megabytes, 3), note=v.note)
+    times = {
+        str(n): _summarise(variants, _time(variants, n, rounds, example))
+        for n in threads
+    }
+    rows = {
+        v.name: VariantFigures(
+            label=v.label, megabytes=round(v.megabytes, 3), note=v.note
+        )
         for v in variants
     }
-    measure_memory(figures["variants"], variants, model_config, example)
+    measure_memory(rows, variants, model_config, example)
     trained = dict(one_bit=checkpoint, twin=twin_checkpoint)
     if images:
-        measure_accuracy(figures["variants"], config, trained, variants, images)
-    figures["profile"] = profile_network(fastest(variants), binary, example)
-    figures["kernels"] = describe_kernels(
-        figures["profile"].pop("kernels"), popcount=has_vector_popcount()
+        measure_accuracy(rows, config, trained, variants, images)
+    profile, kernels = profile_network(fastest(variants), binary, example)
+    return LatencyFigures(
+        input=list(example.shape),
+        rounds=rounds,
+        calibration=source,
+        threads=times,
+        variants=rows,
+        profile=profile,
+        kernels=describe_kernels(kernels, popcount=has_vector_popcount()),
     )
-    return figures
 
 
 def input_size(config: Config) -> tuple[int, int]:

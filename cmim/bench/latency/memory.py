@@ -6,13 +6,13 @@ import multiprocessing
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from cmim.bench.latency_variants import Variant, prepare_engine
+from cmim.bench.latency.figures import VariantFigures
+from cmim.bench.latency.variants import Variant, prepare_engine
 from cmim.deploy.network_core import NetworkCore
 from cmim.models import full_precision_twin
 
@@ -21,7 +21,7 @@ STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def measure_memory(
-    figures: dict[str, dict[str, Any]],
+    figures: dict[str, VariantFigures],
     variants: Sequence[Variant],
     model_config: dict,
     example: Tensor,
