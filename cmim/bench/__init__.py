@@ -1,7 +1,7 @@
 """Benchmarks: what steps, layers, losses and exported networks cost.
 
 A module, or a package, with ``BENCH`` is a benchmark of ``tools/bench.py``; its name is
-the benchmark's. What needs an optional package is imported where it is measured.
+the benchmark's. Code that needs an optional package is imported within ``measure``.
 """
 
 from cmim.bench.benchmark import Benchmark

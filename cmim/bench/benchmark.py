@@ -1,4 +1,4 @@
-"""What a benchmark declares, and options that several have."""
+"""The declaration of a benchmark, and options that several benchmarks have."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Benchmark:
 
     Attributes:
         help: One line for the list of benchmarks.
-        about: What it does, with the verb first, for the command's help.
+        about: One sentence for the command's help, without its subject: "times ...".
         add_options: Adds its options, without ``--json``, which all have. ``threads``
             and ``amp`` are those of torch, and are set before it is called.
         measure: Measures and prints; its figures are what ``--json`` writes.

@@ -1,4 +1,4 @@
-"""What a step of a joint training costs against steps of single-task trainings."""
+"""Time of a joint training step against the steps of single-task trainings."""
 
 from __future__ import annotations
 

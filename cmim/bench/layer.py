@@ -1,4 +1,4 @@
-"""What a stage of binary blocks costs, here and the way published code writes it."""
+"""Time and memory of a stage of binary blocks, against published code."""
 
 from __future__ import annotations
 

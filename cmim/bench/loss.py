@@ -1,4 +1,4 @@
-"""What the contrastive loss costs, against the released code's way and in a step."""
+"""Time of the contrastive loss, against the released code and as part of a step."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from cmim.engine.config import load_config
 
 CLASSES = 100
 PROJECTION = 128
-# Ours by name: the same loss with the rows shared, and NCE and the default against a
-# queue of as many.
+# Our losses: the released one with the rows shared by all anchors, and NCE and the
+# default with a queue of as many negatives.
 OURS = ("cmim_released", "nce", "info_nce")
 
 
@@ -121,7 +121,7 @@ def bench_loss(
     features: int = 512,
     rounds: int = 15,
 ) -> dict[str, Any]:
-    """Time the loss as released and ours, in turns so that noise hits all alike.
+    """Time the released loss and ours, in turns so that noise hits all alike.
 
     Forward and backward pass down to the features, on random ones. The draw of the
     released way's negatives is timed apart: its loader workers do it; ours draw within
@@ -135,9 +135,9 @@ def bench_loss(
         rounds: Timed rounds after two of warm-up.
 
     Returns:
-        Median ``ms`` of each; of ours the median over rounds of the released one's time
-        over theirs as ``speedup``; that of ``nce`` is ``speedup_vs_released``, that of
-        the very same loss ``speedup_same_loss``.
+        For each loss its median ``ms`` and its ``speedup``, the median over rounds of
+        the released loss's time divided by its own. ``speedup_vs_released`` repeats
+        that of ``nce``, ``speedup_same_loss`` that of the very same loss.
     """
     turns = Turns(batch, negatives, rows, features)
     runs: dict[str, Callable[[], None]] = {"sampling": turns.draw_negatives}
@@ -178,7 +178,7 @@ def format_loss(figures: dict[str, Any]) -> str:
 
 
 def share_of_step(config: Config, steps: int = 15, amp: bool = False) -> dict[str, Any]:
-    """What part of a training step of a config the contrastive loss takes.
+    """The part of a training step of a config that the contrastive loss takes.
 
     Against the same step with ``partner='none'``. With the teacher as partner the loss
     and the teacher's pass are both in it; the pass alone stands beside it.

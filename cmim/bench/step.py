@@ -1,4 +1,4 @@
-"""What a training step costs, with and without the contrastive loss."""
+"""Time of a training step, with and without the contrastive loss."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def bench_step(
         config: A config of this project.
         steps: Timed rounds after two of warm-up.
         amp: bfloat16 autocast.
-        partners: Which partners to compare; the first is the baseline.
+        partners: The partners to compare; the first is the baseline.
         methods: Compare these methods instead, without a partner.
 
     Returns:
@@ -224,7 +224,7 @@ def profile_step(config: Config, amp: bool, partner: str, rows: int = 15) -> str
     Args:
         config: A config of this project.
         amp: bfloat16 autocast.
-        partner: Which variant to profile.
+        partner: The variant to profile.
         rows: Operators listed.
     """
     model = build_variants(config, (partner,))[partner]

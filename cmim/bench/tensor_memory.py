@@ -49,7 +49,7 @@ def peak_bytes(step: Callable[[], None], device: str) -> int:
     CPU, which does not see what convolution libraries take for themselves.
 
     Args:
-        step: What to run.
+        step: Runs the step.
         device: ``'cpu'`` or ``'cuda'``.
     """
     if device == "cuda":

@@ -19,12 +19,12 @@ def time_turns(
     """Seconds of each turn in each round.
 
     Args:
-        turns: What to time, by name; each waits for its device itself.
+        turns: The calls to time, by name; each waits for its device itself.
         rounds: Rounds that are timed.
         warm_up: Rounds before them that are not.
         rehearsed: Whether each turn runs once more, not timed, before it is timed, so
             that caches hold what they hold where it runs alone.
-        before_round: What is done before each round, not timed.
+        before_round: Called before each round; it is not timed.
         label: In front of the bar that shows the progress.
 
     Examples:

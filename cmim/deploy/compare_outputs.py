@@ -17,7 +17,7 @@ def compare_outputs(
 
     Args:
         ours: ``(N, K, ...)`` each.
-        expected: What the network gives: one output, or one for each task.
+        expected: The network's output, or its outputs, one for each task.
 
     Returns:
         ``difference``, the largest; ``largest``, the largest magnitude expected (of

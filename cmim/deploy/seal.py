@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import openvino as ov
 
 KEY = "sha256"
-# What stands in the digest's place while it is computed.
+# The text in the digest's place while the digest is computed.
 EMPTY = "0" * 64
-# The digest and what is in front of it; in protocol buffers its length, "@", is, too.
+# The digest behind its name; in protocol buffers its length, "@", stands between.
 _SEALS = {
     ".xml": re.compile(rb'(?<=<sha256 value=")[0-9a-f]{64}'),
     ".onnx": re.compile(rb"(?<=cmim\.sha256\x12@)[0-9a-f]{64}"),

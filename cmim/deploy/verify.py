@@ -1,4 +1,4 @@
-"""Does each exported layer compute what the trained one does, exactly?"""
+"""Compares each exported layer with the trained one; both must be equal."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _verify(name: str, layer: BinaryLayer, x: Tensor) -> EngineCheckedLayer:
     wrong = values = 0
     for part in integer_parts(layer):
         engine, exact = compile_layer(part, tuple(x.shape)), PackedConv(part)
-        # A mean is rounded: next to it engines may differ.
+        # A mean is rounded, so that engines may differ next to it.
         near = [] if layer.centred else [near_thresholds(part.steps[0], x)]
         for given in (x, *near):
             ours = torch.from_numpy(engine(given.numpy())[0])

@@ -1,4 +1,4 @@
-"""Export a checkpoint, check it, and say what the engine makes of it."""
+"""Export a checkpoint, check the file, and list the layers that the engine runs."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from cmim.optional_packages import require_packages
 
 
 class ExportFigures(Checked):
-    """What an export tells of itself; ``difference`` and what follows it, if checked.
+    """Figures of an export; those of :class:`Checked` where the file was checked.
 
     Attributes:
         out: The file.
         format: Its name.
         input: Shape of the input ``[N, C, H, W]``.
-        bytes: Of the file and those beside it.
-        latent_bytes: Of the network's weights as float32.
-        checkpoint_bytes: Of the checkpoint.
+        bytes: Size of the file and those beside it.
+        latent_bytes: Size of the network's weights as float32.
+        checkpoint_bytes: Size of the checkpoint.
         packed: Binary layers in the file.
         layers: As the engine runs them, or the steps of the file.
         verified: A row for each binary layer that was compared with integers.
-        wrong: How many values of binary layers differ; None where none was compared.
+        wrong: Number of values of binary layers that differ; None without a check.
     """
 
     out: str
@@ -98,7 +98,7 @@ def export_network(
             image when None.
         batch: Images at a time; an ``.npz`` takes any number.
         verify: Compare what was written with torch and, layer by layer, with integers.
-        rest: What the layers beside the binary ones become, one of the format's.
+        rest: The form of the layers beside the binary ones, one of the format's.
         form: One of :func:`export_formats`; by the ending of ``out`` when None.
         sample: An ``.npz`` to write for checks elsewhere, see :func:`write_sample`.
 

@@ -1,4 +1,4 @@
-"""What each way to execute a network costs in accuracy."""
+"""Accuracy of a network under each way to execute it."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def measure_accuracy(
 ) -> None:
     """Add ``metrics`` on the first test images, as ``tools/test.py`` computes them.
 
-    And ``change``: how the first of them differs from torch's float32 execution of the
-    same weights.
+    ``change`` is added as well: how the first metric differs from that of torch's
+    float32 execution of the same weights.
 
     Args:
         figures: One dict for each variant, changed.
         config: Gives test data and metrics.
         trained: Checkpoints ``one_bit`` and ``twin``; without one, that network's
             variants have no metrics.
-        variants: What was timed.
-        images: How many.
+        variants: All variants that were timed.
+        images: Number of test images.
     """
     config = copy.deepcopy(config)
     parts = data_parts(config, "test_dataloader")

@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 
 
 class MeasuredVariant(TypedDict, total=False):
-    """What was measured of a variant beside its time.
+    """Figures of a variant beside its time.
 
     Attributes:
         peak_mb: Peak resident memory in MB; None where its process ended early.
@@ -41,12 +41,12 @@ class Profile(TypedDict):
 
     Attributes:
         network: Name of the variant.
-        total_ms: Of all nodes.
+        total_ms: Milliseconds of all nodes.
         kinds: Milliseconds by kind of node, costliest first.
         nodes: Costliest first.
         binary_gops: 10^9 operations of the binary convolutions, 2 a product.
-        binary_tops: 10^12 of them a second; None where there is none.
-        cached_tops: The same kernel in a layer that fits into the cache.
+        binary_tops: 10^12 of these operations a second; None where there are none.
+        cached_tops: The rate of the same kernel in a layer that fits into the cache.
     """
 
     network: str
@@ -64,13 +64,13 @@ class LatencyFigures(TypedDict):
     Attributes:
         input: Shape of the input ``[N, C, H, W]``.
         rounds: Timed turns of each variant.
-        calibration: What the ranges of 8-bit layers were measured on.
+        calibration: The images that the ranges of 8-bit layers were measured on.
         threads: By number of threads ``ms`` and ``spread_ms`` of each variant, and of
             the ``fastest`` 1-bit variant ``speedup_vs_...``, medians over rounds, and
             ``size_ratio``.
         variants: By name.
-        profile: Of the fastest 1-bit variant.
-        kernels: What the engine's kernels of binary convolutions are, in words.
+        profile: The profile of the fastest 1-bit variant.
+        kernels: The engine's kernels of binary convolutions, in words.
     """
 
     input: list[int]

@@ -46,15 +46,15 @@ def bench_latency(
 ) -> LatencyFigures:
     """Time a network and its full-precision twin, the variants taking turns.
 
-    Every turn is one pass that is not timed, so that caches hold what they hold where
-    a network runs alone, and one that is.
+    Every turn has one pass that is not timed, so that the caches hold what they hold
+    where a network runs alone, and one pass that is timed.
 
     Args:
         config: A config of this project.
-        checkpoint: Of the binary network; random weights take the same time.
-        twin_checkpoint: Of its twin, for the accuracy of the twin's variants.
-        size: Height and width of the input in pixels; what the test pipeline resizes
-            to when None.
+        checkpoint: Checkpoint of the binary network; random weights take the same time.
+        twin_checkpoint: Checkpoint of its twin, for the accuracy of those variants.
+        size: Height and width of the input in pixels; the size that the test pipeline
+            resizes to when None.
         threads: Numbers of CPU threads.
         rounds: Timed turns of each variant.
         images: Test images for the accuracy; none when 0.
@@ -105,10 +105,10 @@ def bench_latency(
 
 
 def input_size(config: Config) -> tuple[int, int]:
-    """What the test pipeline resizes images to.
+    """The size that the test pipeline resizes images to.
 
     Raises:
-        ConfigError: It does not.
+        ConfigError: The pipeline does not resize them.
     """
     steps = [t for steps in pipelines_of(config, "test_dataloader") for t in steps]
     for transform in reversed(steps):

@@ -28,13 +28,14 @@ def measure_memory(
 ) -> None:
     """Add ``peak_mb``: peak resident memory in MB above a process with its libraries.
 
-    Weights, activations and what the engine needs to compile the network are in it,
-    on one thread. Only on Linux; torch.compile, whose compiler takes most, is left out.
+    It includes weights, activations and the memory in which the engine compiles the
+    network, on one thread. Only Linux tells it; torch.compile is left out, since most
+    of its memory is the compiler's.
 
     Args:
         figures: One dict for each variant, changed.
-        variants: What was timed.
-        model_config: Of the binary task model.
+        variants: All variants that were timed.
+        model_config: Config of the binary task model.
         example: An input.
     """
     if not RESET.exists():

@@ -1,4 +1,4 @@
-"""Where an exported network spends its time, and what bounds it."""
+"""The nodes that an exported network spends its time in, and its bottleneck."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cmim.deploy.shared_core import shared_core
 from cmim.deploy.verify import compile_layer
 
 RUNS = 15
-# What people call the engine's node types.
+# Plain names of the engine's node types.
 KINDS = {
     "BinaryConvolution": "binary convolutions",
     "FakeQuantize": "thresholds",
@@ -139,7 +139,7 @@ def _node_times(compiled: ov.CompiledModel, image: np.ndarray) -> list[NodeTime]
 
 
 def say_bound(profile: Profile) -> str:
-    """What bounds the network, in a sentence or two."""
+    """The bottleneck of the network, in a sentence or two."""
     kinds, total = profile["kinds"], profile["total_ms"]
     first = next(iter(kinds))
     text = f"{first} take {kinds[first]:.1f} of {total:.1f} ms"

@@ -17,7 +17,7 @@ def format_latency(figures: LatencyFigures, nodes: int = 0) -> str:
 
     Args:
         figures: From :func:`cmim.bench.latency.measure.bench_latency`.
-        nodes: How many nodes of the profile to list.
+        nodes: Number of nodes of the profile to list.
     """
     counts = list(figures["threads"])
     head = "".join(f"{f'{c} thread' + 's' * (c != '1'):>12s}" for c in counts)
@@ -82,7 +82,7 @@ def draw_latency(path: str | Path, figures: LatencyFigures, title: str) -> None:
     Args:
         path: PNG, PDF or SVG; its folder is made.
         figures: From :func:`cmim.bench.latency.measure.bench_latency`.
-        title: What network it is.
+        title: Name of the network.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -37,7 +37,7 @@ def format_of(path: str | Path) -> Format | None:
 
 
 def rests() -> dict[str, list[str]]:
-    """What the layers beside the binary ones can become, and in which files.
+    """Forms of the layers beside the binary ones, and the files that have them.
 
     Examples:
         >>> rests()

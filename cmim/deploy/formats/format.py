@@ -1,4 +1,4 @@
-"""What a format of exported networks declares, and what it is given and returns."""
+"""The declaration of a format of exported networks, and the records it works with."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class PackedNetwork:
         packed: Names of the packed layers.
         example: An input of it; its shape is the file's.
         model: The task model that it was made of.
-        identity: What the network answers (:mod:`cmim.identity`), for the file to say.
-        rest: What the layers beside the binary ones shall become.
+        identity: The network's identity (:mod:`cmim.identity`), for the file to state.
+        rest: The form that the layers beside the binary ones shall have.
         calibration_images: Reads images whose ranges 8-bit layers are made for.
     """
 
@@ -73,7 +73,7 @@ class OutputCheck(TypedDict, total=False):
 
 
 class Checked(OutputCheck):
-    """What the check of a file found."""
+    """Findings of the check of a file."""
 
     verified: Sequence[CheckedLayer]
 
@@ -84,15 +84,15 @@ class Format:
 
     Attributes:
         suffix: Ending of the file, which says its format.
-        about: Whom the file is for and what it holds, for the command's help.
-        checks: What ``check`` compares, for the command's help.
+        about: Purpose and contents of the file, for the command's help.
+        checks: The comparisons of ``check``, for the command's help.
         write: Writes a network to a path and returns the file's layers.
         check: Compares a file that ``write`` has made with its network.
-        packages: What writing needs besides cmim's own packages, as it is imported.
-        check_packages: What checking needs as well.
+        packages: Optional packages that writing needs, as they are imported.
+        check_packages: Those that checking needs as well.
         beside: Endings of files that lie beside it and belong to it.
-        rests: What the layers beside the binary ones can become, each with the packages
-            that it needs.
+        rests: Forms that the layers beside the binary ones can have, each with the
+            optional packages that it needs.
         read: ``(model config, path, identity)`` to a task model whose network is the
             file's; None where other programs run it.
     """
