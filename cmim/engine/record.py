@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from mmseg.registry import MODELS
 
@@ -26,6 +26,28 @@ PACKAGES = (
     "albumentations",
     "numpy",
 )
+
+
+class RunRecord(TypedDict):
+    """How a run was started: ``run.json``, of which later runs read the commands.
+
+    Attributes:
+        commands: Command lines, that of the first start first.
+        config: Its file.
+        seed: As the config says; the one that was drawn once the run has begun.
+        precision: Of the forward pass.
+        device: Of the leading process.
+        threads: CPU threads of torch.
+        versions: By package.
+    """
+
+    commands: list[str]
+    config: str
+    seed: int | None
+    precision: str
+    device: str
+    threads: int
+    versions: dict[str, str]
 
 
 def network_of(task_model: dict) -> dict[str, Any]:

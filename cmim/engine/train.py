@@ -23,7 +23,13 @@ from cmim.engine.earlier_run import check_steps_and_seed, find_earlier
 from cmim.engine.evaluate import evaluate
 from cmim.engine.loader_options import fit_loaders
 from cmim.engine.precision import precision_of, set_precision
-from cmim.engine.record import network_of, peak_memory_gb, versions, write_json
+from cmim.engine.record import (
+    RunRecord,
+    network_of,
+    peak_memory_gb,
+    versions,
+    write_json,
+)
 from cmim.engine.run_folder import holds_run, leads, locked, set_aside
 from cmim.engine.runner import CMIMRunner
 from cmim.engine.steps import check_loop, fit_schedules
@@ -62,7 +68,7 @@ def train(config: Config, final_test: bool = True) -> dict[str, Any]:
         commands = [*_earlier_commands(folder, config), shlex.join(sys.argv)]
         if not config.get("resume"):
             set_aside(folder)
-        record = dict(
+        record = RunRecord(
             commands=commands,
             config=str(config.filename),
             seed=config.randomness.seed,
@@ -78,7 +84,7 @@ def train(config: Config, final_test: bool = True) -> dict[str, Any]:
 
 
 def _train(
-    config: Config, folder: Path, final_test: bool, record: dict | None = None
+    config: Config, folder: Path, final_test: bool, record: RunRecord | None = None
 ) -> dict[str, Any]:
     """The run itself, in each process; the leading one has the record."""
     runner = CMIMRunner.from_cfg(config)
