@@ -2,7 +2,7 @@
 
 A checkpoint is a ``torch.save`` file with ``state_dict`` (the task model's weights,
 named the same with and without the CMIM wrapper, plus the loss state under
-``contrast.`` and ``regularizers.``), ``structure`` (what its layers are, see
+``contrast.`` and ``added_losses.``), ``structure`` (what its layers are, see
 :func:`structure`), ``identity`` (see :mod:`cmim.identity`) and,
 for resuming, ``optimizer``, ``param_schedulers``, ``message_hub`` and ``meta``.
 """
@@ -15,10 +15,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from cmim.finite import is_finite, what_is_not_finite
+from cmim.former_names import current_key
 from cmim.torch_file import ArchiveError, is_address, load_torch_file
 
 # State of the losses that the wrapper adds, beside that of the task model.
-LOSS_PREFIXES = ("contrast.", "regularizers.")
+LOSS_PREFIXES = ("contrast.", "added_losses.")
 # What a layer computes apart from its weights, where the class does not say it.
 _CONV_OPTIONS = ("stride", "padding", "dilation", "groups")
 
@@ -127,6 +128,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"checkpoint '{path}' has no state dict, a dictionary of named tensors; "
             "save model.state_dict()"
         )
+    for key in [k for k in state if k != current_key(k)]:
+        state[current_key(key)] = state.pop(key)
     for name in ("structure", "identity"):
         part = checkpoint.get(name)
         if not isinstance(part, (dict, type(None))):

@@ -46,6 +46,24 @@ def _held(options: Any) -> list[tuple[str, Any]]:
     return [("dataset", one)] if hasattr(one, "get") else []
 
 
+def named_size(part: Any, *keys: str) -> Any:
+    """The size in pixels that a data set's pipeline names last, or None.
+
+    Args:
+        part: Options of a data set, from :func:`data_parts`.
+        keys: Options of transforms that are sizes: ``'size'``, ``'shorter'``,
+            ``'crop_size'``.
+
+    Examples:
+        >>> steps = [dict(type="Load"), dict(type="Resize", size=(48, 64))]
+        >>> named_size(dict(pipeline=steps), "size", "shorter")
+        (48, 64)
+    """
+    steps = reversed(part.get("pipeline", ()))
+    found = (step[key] for step in steps for key in keys if step.get(key))
+    return next(found, None)
+
+
 def with_parts(options: Any, change: Callable[[Any], Any]) -> dict[str, Any]:
     """Options of a data set in which every part is another one; the rest is kept.
 

@@ -15,7 +15,7 @@ from mmengine.dataset import Compose
 from mmengine.model import BaseModel
 from mmseg.structures import SegDataSample
 
-from cmim.data_parts import data_parts, named_classes
+from cmim.data_parts import data_parts, named_classes, named_size
 from cmim.engine.config import (
     ConfigError,
     pipelines_of,
@@ -38,14 +38,9 @@ def network_size(config: Config) -> tuple[int, int] | int | None:
         ``(H, W)``, or the shorter side, or None for any size.
     """
     pipelines_of(config, "test_dataloader")
-    return _agreed(config, "the input size", _size_of)
-
-
-def _size_of(part: Any) -> Any:
-    for transform in part["pipeline"]:
-        if "size" in transform or "shorter" in transform:
-            return transform.get("size") or transform.get("shorter")
-    return None
+    return _agreed(
+        config, "the input size", lambda part: named_size(part, "size", "shorter")
+    )
 
 
 def class_names(config: Config, count: int | None = None) -> list[str]:

@@ -17,7 +17,8 @@ FILES = [p for room in ("cmim", "tasks", "tools") for p in (ROOT / room).rglob("
 LOWER = {"functional", "methods", "layers", "encoders", "contrast", "models"}
 LOWER |= {"added_losses", "checkpoint", "naming", "analysis", "deploy"}
 LOWER |= {"safe_loading", "digest", "json_file", "finite", "identity"}
-LOWER |= {"data_parts", "whole_output", "optional_packages"}
+LOWER |= {"data_parts", "whole_output", "stages", "former_names"}
+LOWER |= {"optional_packages"}
 ABOVE = LOWER | {"hooks", "engine"}
 ALLOWED: dict[str, set[str]] = {
     "functional": set(),
@@ -28,22 +29,35 @@ ALLOWED: dict[str, set[str]] = {
     "finite": set(),
     "json_file": set(),
     "torch_file": {"digest", "pickle_sizes", "torch_archive"},
-    "checkpoint": {"torch_file", "finite"},
+    "checkpoint": {"torch_file", "finite", "former_names"},
     "safe_loading": {"checkpoint"},
     "naming": set(),
     "data_parts": set(),
+    "stages": set(),
+    "former_names": set(),
+    "regularizers": {"added_losses"},
     "whole_output": set(),
     "optional_packages": set(),
     "identity": {"data_parts"},
     "methods": {"functional", "naming"},
     "layers": {"functional", "methods"},
-    "encoders": {"functional", "methods", "layers", "checkpoint", "safe_loading"},
+    "encoders": {
+        "functional",
+        "methods",
+        "layers",
+        "stages",
+        "checkpoint",
+        "safe_loading",
+    },
     "contrast": {"functional", "methods", "naming"},
-    "added_losses": {"functional", "methods", "contrast"},
+    "added_losses": {"functional", "methods", "contrast", "stages"},
     "models": {
         "methods",
         "contrast",
         "added_losses",
+        "functional",
+        "stages",
+        "former_names",
         "checkpoint",
         "identity",
         "safe_loading",

@@ -1,7 +1,7 @@
 """Losses of other papers that pile up on any binary task model, one per file."""
 
 from cmim.added_losses.activation_spread import ActivationSpreadLoss
-from cmim.added_losses.added_loss import Regularizer, Regularizers
+from cmim.added_losses.added_loss import AddedLoss, AddedLosses
 from cmim.added_losses.distributional import DistributionalLoss
 from cmim.added_losses.feature_distillation import FeatureDistillationLoss
 from cmim.added_losses.lipschitz import LipschitzLoss
@@ -10,11 +10,11 @@ from cmim.added_losses.logit_distillation import LogitDistillationLoss
 
 __all__ = [
     "ActivationSpreadLoss",
+    "AddedLoss",
+    "AddedLosses",
     "DistributionalLoss",
     "FeatureDistillationLoss",
     "LipschitzDistillationLoss",
     "LipschitzLoss",
     "LogitDistillationLoss",
-    "Regularizer",
-    "Regularizers",
 ]

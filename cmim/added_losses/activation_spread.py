@@ -23,14 +23,14 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from cmim.added_losses.added_loss import Regularizer
+from cmim.added_losses.added_loss import AddedLoss
 from cmim.contrast import binarizer_names
 from cmim.contrast.taps import Tap
 from cmim.functional.spread import activation_spread
 
 
 @MODELS.register_module()
-class ActivationSpreadLoss(Regularizer):
+class ActivationSpreadLoss(AddedLoss):
     """RAD's distribution loss on the inputs of activation binarizers.
 
     Args:
@@ -62,7 +62,7 @@ class ActivationSpreadLoss(Regularizer):
         wrong = [name for name in self.names if name not in binarizers]
         if wrong:
             raise ValueError(
-                f"regularizer {self.name!r} taps activation binarizers, and "
+                f"added loss {self.name!r} taps activation binarizers, and "
                 f"'{wrong[0]}' is none; choose from {', '.join(binarizers)}"
             )
 
@@ -70,7 +70,7 @@ class ActivationSpreadLoss(Regularizer):
         names = binarizer_names(model)
         if not names:
             raise ValueError(
-                f"regularizer {self.name!r} needs an activation binarizer and the "
+                f"added loss {self.name!r} needs an activation binarizer and the "
                 "model has none; choose a method that binarizes activations"
             )
         return names

@@ -13,7 +13,7 @@ from cmim.contrast import ActivationTaps
 from cmim.contrast.taps import Tap
 
 
-class Regularizer(nn.Module, ABC):
+class AddedLoss(nn.Module, ABC):
     """A loss on the activations of a task model, from the config alone.
 
     The wrapper attaches it to the model, and gives it in each training step what the
@@ -40,7 +40,7 @@ class Regularizer(nn.Module, ABC):
         super().__init__()
         if not weight >= 0:
             raise ValueError(
-                f"regularizer {self.name!r}: weight must not be negative, got {weight}"
+                f"added loss {self.name!r}: weight must not be negative, got {weight}"
             )
         self.weight = weight
         self.taps = [taps] if isinstance(taps, str) else taps
@@ -70,7 +70,7 @@ class Regularizer(nn.Module, ABC):
         names = [name for name in self.names if name in student]
         if not names:
             raise ValueError(
-                f"regularizer {self.name!r} taps {', '.join(self.names)}, which the "
+                f"added loss {self.name!r} taps {', '.join(self.names)}, which the "
                 "model does not run: name modules in front of its heads in its taps"
             )
         return names
@@ -92,7 +92,7 @@ class Regularizer(nn.Module, ABC):
         """
 
 
-class Regularizers(nn.ModuleDict):
+class AddedLosses(nn.ModuleDict):
     """The losses of one wrapper, by name, attached to its task model.
 
     Args:
@@ -100,12 +100,12 @@ class Regularizers(nn.ModuleDict):
         model: The task model.
 
     Raises:
-        ValueError: Something that is no regularizer, or one of them twice.
+        ValueError: Something that is no added loss, or one of them twice.
 
     Examples:
-        >>> Regularizers(dict(type="SpreadLoss"), nn.Identity())
+        >>> AddedLosses(dict(type="SpreadLoss"), nn.Identity())
         Traceback (most recent call last):
-        ValueError: regularizer 'SpreadLoss' is unknown; choose from ...
+        ValueError: added loss 'SpreadLoss' is unknown; choose from ...
     """
 
     def __init__(
@@ -116,39 +116,41 @@ class Regularizers(nn.ModuleDict):
             config = dict(type=entry) if isinstance(entry, str) else entry
             kind = config.get("type")
             cls = MODELS.get(kind) if isinstance(kind, str) else kind
-            if not (isinstance(cls, type) and issubclass(cls, Regularizer)):
+            if not (isinstance(cls, type) and issubclass(cls, AddedLoss)):
                 known = sorted(
                     name
                     for name, c in MODELS.module_dict.items()
-                    if isinstance(c, type) and issubclass(c, Regularizer)
+                    if isinstance(c, type) and issubclass(c, AddedLoss)
                 )
                 raise ValueError(
-                    f"regularizer {kind!r} is unknown; choose from {', '.join(known)}"
+                    f"added loss {kind!r} is unknown; choose from {', '.join(known)}"
                 )
             if cls.name in self:
                 raise ValueError(
-                    f"regularizer '{cls.__name__}' is listed twice; list it once, with "
+                    f"added loss '{cls.__name__}' is listed twice; list it once, with "
                     "all its taps"
                 )
-            regularizer = MODELS.build(config)
-            regularizer.attach(model)
-            self[cls.name] = regularizer
+            loss = MODELS.build(config)
+            loss.attach(model)
+            self[cls.name] = loss
 
-    def _each(self) -> list[Regularizer]:
-        return [r for r in self.values() if isinstance(r, Regularizer)]
+    def _each(self) -> list[AddedLoss]:
+        return [v for v in self.values() if isinstance(v, AddedLoss)]
 
     def names(self) -> list[str]:
         """All modules of the task model that are tapped."""
-        return [name for r in self._each() for name in r.names]
+        return [name for loss in self._each() for name in loss.names]
 
     def teacher_names(self) -> dict[str, list[str]]:
         """What needs the teacher, and which of its modules."""
         return {
-            f"regularizer {r.name!r}": r.names for r in self._each() if r.needs_teacher
+            f"added loss {loss.name!r}": loss.names
+            for loss in self._each()
+            if loss.needs_teacher
         }
 
     def forward(
         self, student: Mapping[str, Tap], teacher: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
-        """One entry a loss, see :meth:`Regularizer.forward`."""
-        return {f"cmim.loss_{r.name}": r(student, teacher) for r in self._each()}
+        """One entry a loss, see :meth:`AddedLoss.forward`."""
+        return {f"cmim.loss_{v.name}": v(student, teacher) for v in self._each()}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from torch import nn
 
-from cmim.added_losses.added_loss import Regularizer
+from cmim.added_losses.added_loss import AddedLoss
 
 # Classification, segmentation, segmentation beside other tasks.
 LOGITS = ("head.fc", "decode_head.conv_seg", "heads.seg.conv_seg")
 
 
-class ClassLogits(Regularizer):
+class ClassLogits(AddedLoss):
     """A loss on the one module that gives the logits.
 
     Args:
@@ -28,14 +28,14 @@ class ClassLogits(Regularizer):
         super().attach(model)
         if len(self.names) != 1:
             raise ValueError(
-                f"regularizer {self.name!r} taps the one module that gives the logits, "
+                f"added loss {self.name!r} taps the one module that gives the logits, "
                 f"and {len(self.names)} fit: {', '.join(self.names)}"
             )
         module = model.get_submodule(self.names[0])
         classes = getattr(module, "out_channels", getattr(module, "out_features", 2))
         if classes < 2:
             raise ValueError(
-                f"regularizer {self.name!r} compares class distributions, and "
+                f"added loss {self.name!r} compares class distributions, and "
                 f"'{self.names[0]}' has {classes} output, no classes: it is of no use "
                 "for depth; leave it out"
             )
@@ -45,7 +45,7 @@ class ClassLogits(Regularizer):
         found = [name for name in LOGITS if name in modules]
         if not found:
             raise ValueError(
-                f"regularizer {self.name!r} found no logits: the model has neither "
+                f"added loss {self.name!r} found no logits: the model has neither "
                 f"{' nor '.join(LOGITS)}; name the module in its taps"
             )
         return found[:1]

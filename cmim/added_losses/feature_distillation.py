@@ -27,10 +27,10 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from cmim.added_losses.added_loss import Regularizer
-from cmim.added_losses.encoder_stages import encoder_stages
+from cmim.added_losses.added_loss import AddedLoss
 from cmim.contrast.taps import Tap
 from cmim.functional.distillation import attention_distance, hint_distance
+from cmim.stages import stage_names
 
 DISTANCES = {"attention": attention_distance, "hint": hint_distance}
 #: Weights in RepDistiller's published comparison.
@@ -38,7 +38,7 @@ WEIGHTS = {"attention": 1000.0, "hint": 100.0}
 
 
 @MODELS.register_module()
-class FeatureDistillationLoss(Regularizer):
+class FeatureDistillationLoss(AddedLoss):
     """Squared differences of the encoder's stages, or of their attention.
 
     Args:
@@ -62,18 +62,18 @@ class FeatureDistillationLoss(Regularizer):
     ) -> None:
         if kind not in DISTANCES:
             raise ValueError(
-                f"regularizer {self.name!r} has no kind {kind!r}; choose from "
+                f"added loss {self.name!r} has no kind {kind!r}; choose from "
                 f"{', '.join(DISTANCES)}"
             )
         super().__init__(WEIGHTS[kind] if weight is None else weight, taps)
         self.kind = kind
 
     def default_taps(self, model: nn.Module) -> list[str]:
-        names = encoder_stages(model)
+        names = stage_names(model)
         if not names:
             raise ValueError(
-                f"regularizer {self.name!r} found no stage of an encoder "
-                "(backbone.layer1, ...); name modules in its taps"
+                f"added loss {self.name!r} found no stages of the encoder; name "
+                "modules in its taps"
             )
         return names if self.kind == "attention" else names[-1:]
 

@@ -31,14 +31,14 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from cmim.added_losses.added_loss import Regularizer
-from cmim.added_losses.encoder_stages import encoder_stages
+from cmim.added_losses.added_loss import AddedLoss
 from cmim.contrast.taps import Tap
 from cmim.functional.retention import lipschitz_distance
+from cmim.stages import stage_names
 
 
 @MODELS.register_module()
-class LipschitzLoss(Regularizer):
+class LipschitzLoss(AddedLoss):
     """LCR's loss on consecutive feature maps of student and teacher.
 
     Args:
@@ -79,14 +79,14 @@ class LipschitzLoss(Regularizer):
         super().attach(model)
         if len(self.names) < 2:
             raise ValueError(
-                f"regularizer {self.name!r} compares consecutive feature maps and "
+                f"added loss {self.name!r} compares consecutive feature maps and "
                 f"found {len(self.names)}; name two modules or more in its taps"
             )
         if self.learned_scale:
             self.scale = nn.Parameter(torch.ones(len(self.names)))
 
     def default_taps(self, model: nn.Module) -> list[str]:
-        return encoder_stages(model)
+        return stage_names(model)
 
     def forward(
         self, student: Mapping[str, Tap], teacher: Mapping[str, Tensor]

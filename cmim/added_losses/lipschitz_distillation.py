@@ -35,7 +35,7 @@ from cmim.added_losses.lipschitz import LipschitzLoss
 class LipschitzDistillationLoss(LipschitzLoss):
     """LCKD's loss on consecutive feature maps of student and teacher.
 
-    In a config also by its short name: ``regularizers='lckd'``.
+    In a config also by its short name: ``added_losses='lckd'``.
 
     Args:
         weight: >= 0. Default 1/200; the released code has 0.001 to 0.02, by the pair of

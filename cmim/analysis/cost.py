@@ -11,8 +11,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from cmim.layers import BinaryConv2d
-from cmim.methods import ActivationBinarizer, OutputScale, WeightBinarizer
+from cmim.layers import BinaryWeightLayer
+from cmim.methods import (
+    ActivationBinarizer,
+    OutputScale,
+    WeightBinarizer,
+    outermost,
+)
 
 FULL = 32
 # Counted as one thing, whatever modules it is made of.
@@ -136,7 +141,11 @@ def _recording(model: nn.Module, rows: list[LayerCost]) -> Iterator[None]:
         codes[id(out)] = (out, _codes(module, args[0]))
 
     def count(name: str):
-        def hook(module: nn.Module, args: tuple, out: Tensor) -> None:
+        def hook(
+            module: nn.Module, args: tuple, given: Tensor | tuple[Tensor, ...]
+        ) -> None:
+            # An encoder that holds values of its own gives a level after another.
+            out = given if isinstance(given, Tensor) else given[-1]
             seen = codes[id(args[0])][1] if id(args[0]) in codes else None
             row = _row(name, module, out, seen, id(module) not in stored)
             stored.add(id(module))
@@ -145,11 +154,12 @@ def _recording(model: nn.Module, rows: list[LayerCost]) -> Iterator[None]:
         return hook
 
     handles = []
+    whole = outermost(model, (WeightBinarizer, *WHOLE))
+    parts = tuple(f"{name}." if name else "" for name in whole)
     for name, module in model.named_modules():
-        *owners, _ = _owners(model, name)
-        if isinstance(module, WeightBinarizer) or any(
-            isinstance(m, (WeightBinarizer, *WHOLE)) for m in owners
-        ):
+        if isinstance(module, WeightBinarizer):
+            continue
+        if name not in whole and name.startswith(parts):
             continue
         if isinstance(module, ActivationBinarizer):
             handles.append(module.register_forward_hook(see_codes))
@@ -160,12 +170,6 @@ def _recording(model: nn.Module, rows: list[LayerCost]) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _owners(model: nn.Module, name: str) -> Iterator[nn.Module]:
-    """The module of a name and those it lies in."""
-    parts = name.split(".") if name else []
-    return (model.get_submodule(".".join(parts[:i])) for i in range(len(parts) + 1))
 
 
 def _codes(binarizer: ActivationBinarizer, x: Tensor) -> Codes:
@@ -197,20 +201,18 @@ def _row(
     memory = FULL * own
     bops = flops = 0
     weight_bits = FULL
-    if isinstance(module, BinaryConv2d):
-        terms = module.weight_binarizer.terms(module.weight)
+    if isinstance(module, BinaryWeightLayer):
+        terms = module.terms()
         scales = sum(_stored_scales(scale) for scale, _ in terms)
         weight_bits = len(terms)
         memory = FULL * scales + weight_bits * own
         own += scales
-    if isinstance(module, nn.Conv2d):
+    if isinstance(module, (BinaryWeightLayer, nn.Conv2d, nn.Linear)):
         macs = out[0].numel() * module.weight[0].numel()
-        if isinstance(module, BinaryConv2d) and codes:
+        if isinstance(module, BinaryWeightLayer) and codes:
             bops = macs * weight_bits * codes.planes
         else:
             flops = macs
-    elif isinstance(module, nn.Linear):
-        flops = out[0].numel() * module.in_features
     return LayerCost(
         name,
         type(module).__name__,

@@ -199,7 +199,7 @@ def share_of_step(config: Config, steps: int = 15, amp: bool = False) -> dict[st
         shares[name] = round(overhead / (1 + overhead), 4)
     model = build_variants(config, ("teacher",))["teacher"]
     inputs = model.data_preprocessor(synthetic_batch(config), True)["inputs"]
-    seconds = _median_seconds(lambda: model._teacher_features(inputs), steps, amp)
+    seconds = _median_seconds(lambda: model.teacher.features(inputs), steps, amp)
     teacher = round(seconds * 1e3 / figures["teacher"]["ms"], 4)
     return dict(share_of_step=dict(shares, teacher_forward=teacher), step=figures)
 

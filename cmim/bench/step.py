@@ -22,6 +22,7 @@ from torch import Tensor
 
 from cmim.bench.benchmark import Benchmark, add_training_options
 from cmim.bench.turns import time_turns
+from cmim.data_parts import data_parts, named_size
 from cmim.engine import cli
 from cmim.engine.config import (
     ConfigError,
@@ -45,10 +46,11 @@ def synthetic_batch(config: Config) -> dict[str, Any]:
     Raises:
         ConfigError: The training pipeline names no ``crop_size``.
     """
-    pipelines = pipelines_of(config, "train_dataloader")
+    pipelines_of(config, "train_dataloader")
     require_parts(config, "train_dataloader.batch_size")
     loader = config.train_dataloader
-    sizes = [t["crop_size"] for steps in pipelines for t in steps if "crop_size" in t]
+    parts = data_parts(config, "train_dataloader")
+    sizes = [size for _, part in parts if (size := named_size(part, "crop_size"))]
     if not sizes:
         raise ConfigError("the training pipeline names no crop_size to benchmark at")
     height, width = sizes[0]

@@ -74,8 +74,7 @@ class BankLoss(LayerLoss):
         both_ways: bool,
         projection: str = "trained",
     ) -> None:
-        self._name = name
-        super().__init__(channels, partner_channels, options)
+        super().__init__(channels, partner_channels, options, name)
         if options.level != "image":
             raise ValueError(
                 f"loss {name!r} keeps one row an image: set model.level=image (it is "
@@ -103,10 +102,6 @@ class BankLoss(LayerLoss):
         self.register_buffer("row_classes", unknown)
         self.register_buffer("log_normalizer", torch.full((2,), math.nan))
         self._started = False
-
-    @property
-    def name(self) -> str:
-        return self._name
 
     def _load_from_state_dict(self, *args: Any) -> None:
         super()._load_from_state_dict(*args)

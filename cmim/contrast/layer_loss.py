@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from cmim.contrast.options import BatchLabels, ContrastOptions
 from cmim.contrast.pairs import gather_pixels, pick_labels, sample_positions
 from cmim.contrast.sampling import sampling_weights
+from cmim.functional.layout import as_maps
 from cmim.functional.nearest import resize_nearest
 
 
@@ -25,10 +26,12 @@ class LayerLoss(nn.Module):
         channels: Channels of the binary activation a_B.
         partner_channels: Channels of the partner a_F.
         options: Shared options.
+        name: Name of the loss in configs; that of its module when None.
 
     Shape:
         ``binary`` ``(N, C, H, W)``, ``partner`` ``(N, C', H', W')`` with the same
-        aspect. Returns a scalar in nats.
+        aspect; or both tokens ``(N, L, C)`` or vectors ``(N, C)``. Returns a scalar in
+        nats.
     """
 
     used: frozenset[str] = frozenset()
@@ -36,16 +39,16 @@ class LayerLoss(nn.Module):
     needs_indices = False
 
     def __init__(
-        self, channels: int, partner_channels: int, options: ContrastOptions
+        self,
+        channels: int,
+        partner_channels: int,
+        options: ContrastOptions,
+        name: str | None = None,
     ) -> None:
         super().__init__()
+        self.name = name or type(self).__module__.rsplit(".", 1)[-1]
         options.refuse_unused(self.name, set(self.used))
         self.options = options
-
-    @property
-    def name(self) -> str:
-        """Name of the loss in configs: that of its module."""
-        return type(self).__module__.rsplit(".", 1)[-1]
 
     def forward(
         self, binary: Tensor, partner: Tensor, labels: BatchLabels | None = None
@@ -53,6 +56,7 @@ class LayerLoss(nn.Module):
         if self.options.stop_gradient:
             partner = partner.detach()
         labels = labels or BatchLabels()
+        binary, partner = as_maps(binary), as_maps(partner)
         if self.options.level == "image":
             binary = binary.mean(dim=(2, 3), keepdim=True)
             partner = partner.mean(dim=(2, 3), keepdim=True)

@@ -64,8 +64,7 @@ class PairLoss(LayerLoss):
         bounds: Callable[[int], Bound],
         name: str = "info_nce",
     ) -> None:
-        self._name = name
-        super().__init__(channels, partner_channels, options)
+        super().__init__(channels, partner_channels, options, name)
         self.project_binary = Projection(channels, options.projection)
         self.project_partner = Projection(partner_channels, options.projection)
         self.queue = (
@@ -75,10 +74,6 @@ class PairLoss(LayerLoss):
         )
         self.bound = bounds(options.projection)
         self.bound_reverse = bounds(options.projection)
-
-    @property
-    def name(self) -> str:
-        return self._name
 
     def compare(self, binary: Tensor, partner: Tensor, labels: BatchLabels) -> Tensor:
         positions, picked = self.draw(binary, labels)

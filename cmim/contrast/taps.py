@@ -9,7 +9,8 @@ from fnmatch import fnmatchcase
 
 from torch import Tensor, nn
 
-from cmim.methods import ActivationBinarizer
+from cmim.functional.layout import as_maps
+from cmim.methods import outermost
 
 
 @dataclass(frozen=True)
@@ -17,13 +18,27 @@ class Tap:
     """What one tapped module saw in the last forward pass.
 
     Args:
-        full_precision: ``a_F``, the module's input, ``(N, C, H, W)``.
-        binary: ``a_B``, the module's output, ``(N, C', H', W')``. For a module that is
-            no activation binarizer (a whole stage) this is a real feature map.
+        full_precision: ``a_F``, the module's input, maps ``(N, C, H, W)``, tokens
+            ``(N, L, C)`` or vectors ``(N, C)``.
+        binary: ``a_B``, the module's output, ``(N, C', H', W')`` or likewise. For a
+            module that is no activation binarizer (a whole stage) this is a real
+            feature map.
     """
 
     full_precision: Tensor
     binary: Tensor
+
+    def on_grid(self, image: tuple[int, int]) -> Tap:
+        """The same with tokens as maps, for a picture of this height and width."""
+        return Tap(
+            tokens_as_maps(self.full_precision, image),
+            tokens_as_maps(self.binary, image),
+        )
+
+
+def tokens_as_maps(x: Tensor, image: tuple[int, int]) -> Tensor:
+    """Tokens ``(N, L, C)`` as maps; anything else as it is, vectors too."""
+    return as_maps(x, image) if isinstance(x, Tensor) and x.dim() == 3 else x
 
 
 def binarizer_names(model: nn.Module) -> list[str]:
@@ -37,12 +52,7 @@ def binarizer_names(model: nn.Module) -> list[str]:
         >>> binarizer_names(net)
         ['1']
     """
-    names: list[str] = []
-    for name, module in model.named_modules():
-        inside = bool(names) and name.startswith(f"{names[-1]}.")
-        if isinstance(module, ActivationBinarizer) and not inside:
-            names.append(name)
-    return names
+    return list(outermost(model))
 
 
 class ActivationTaps:

@@ -149,7 +149,7 @@ def read_layer(
             .flatten().cpu().numpy().copy(),
             signs.to(torch.int8).cpu().numpy().copy(),
         )
-        for scale, signs in conv.weight_binarizer.terms(conv.weight)
+        for scale, signs in conv.terms()
     )  # fmt: skip
     layer = BinaryLayer(name, steps, terms, stride, padding, dilation, centred)
     if layer.products > MOST_PRODUCTS:

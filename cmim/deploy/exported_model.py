@@ -115,13 +115,16 @@ def read_identity(model: Any, path: str | Path) -> dict[str, Any] | None:
     """
     if not model.has_rt_info(["cmim", "identity"]):
         return None
+    note = model.get_rt_info(["cmim", "identity"]).astype(str)
     try:
-        found = json.loads(model.get_rt_info(["cmim", "identity"]).astype(str))
-        if isinstance(found, dict):
-            return found
+        found = json.loads(note)
     except ValueError:
-        pass
-    raise ExportError(f"{path} is damaged: its note cmim/identity is no JSON object")
+        found = None
+    if not isinstance(found, dict):
+        raise ExportError(
+            f"{path} is damaged: its note cmim/identity is no JSON object"
+        )
+    return found
 
 
 def load_exported(

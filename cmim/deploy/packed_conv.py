@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from cmim.deploy.binary_layer import BinaryLayer, ExportError, read_layer
 from cmim.functional.rotation import sample_mean
-from cmim.layers.conv import BinaryConv2d
-from cmim.methods import ActivationBinarizer
+from cmim.layers import BinaryConv2d, BinaryWeightLayer
+from cmim.methods import ActivationBinarizer, outermost
 
 
 class PackedConv(nn.Module):
@@ -86,11 +86,15 @@ def pack_network(model: nn.Module, example: Tensor) -> tuple[nn.Module, list[str
     model = copy.deepcopy(model).eval()
     pairs = _pairs(model, example)
     packed = []
-    for name, (conv, binarizer) in pairs.items():
-        if binarizer is None:
-            new: nn.Module = _plain(conv)
-        else:
-            new = PackedConv(read_layer(name, conv, binarizer))
+    for name, (layer, binarizer) in pairs.items():
+        new: nn.Module | None = layer.plain_conv()
+        if new is None:
+            raise ExportError(
+                f"{name}: a {type(layer).__name__} has no exported form; convolutions "
+                "have one"
+            )
+        if binarizer is not None:
+            new = PackedConv(read_layer(name, cast(BinaryConv2d, layer), binarizer))
             packed.append(name)
         _replace(model, name, new)
     for name, module in list(model.named_modules()):
@@ -104,36 +108,27 @@ def pack_network(model: nn.Module, example: Tensor) -> tuple[nn.Module, list[str
 @torch.no_grad()
 def _pairs(
     model: nn.Module, example: Tensor
-) -> dict[str, tuple[BinaryConv2d, ActivationBinarizer | None]]:
-    """Each binary convolution with the binarizer whose output it was given."""
+) -> dict[str, tuple[BinaryWeightLayer, ActivationBinarizer | None]]:
+    """Each layer of binary weights with the binarizer whose output it was given."""
     made: list[tuple[Tensor, ActivationBinarizer]] = []
-    taken: dict[str, tuple[BinaryConv2d, ActivationBinarizer | None]] = {}
-    handles = []
-    for name, module in model.named_modules():
-        if isinstance(module, ActivationBinarizer):
-            handles.append(
-                module.register_forward_hook(
-                    lambda m, _, out: made.append((out, m)) if _outer(m) else None
-                )
-            )
-        elif isinstance(module, BinaryConv2d):
+    taken: dict[str, tuple[BinaryWeightLayer, ActivationBinarizer | None]] = {}
 
-            def note(conv, args, name=name):
-                source = [m for out, m in made if out is args[0]]
-                taken[name] = (conv, source[-1] if source else None)
+    def remember(module: ActivationBinarizer, args: tuple, out: Tensor) -> None:
+        made.append((out, module))
 
-            handles.append(module.register_forward_pre_hook(note))
-    inner = {
-        id(child)
-        for m in model.modules()
-        if isinstance(m, ActivationBinarizer)
-        for child in m.modules()
-        if child is not m
-    }
+    def note(name: str):
+        def hook(layer: BinaryWeightLayer, args: tuple) -> None:
+            source = [module for out, module in made if out is args[0]]
+            taken[name] = (layer, source[-1] if source else None)
 
-    def _outer(module: nn.Module) -> bool:
-        return id(module) not in inner
+        return hook
 
+    handles = [m.register_forward_hook(remember) for m in outermost(model).values()]
+    handles += [
+        module.register_forward_pre_hook(note(name))
+        for name, module in model.named_modules()
+        if isinstance(module, BinaryWeightLayer)
+    ]
     try:
         model(example)
     finally:
@@ -144,17 +139,6 @@ def _pairs(
         if binarizer is None and made:
             raise ExportError(f"{name}: its input is not the output of a binarizer")
     return taken
-
-
-def _plain(conv: BinaryConv2d) -> nn.Conv2d:
-    """The convolution with its binary weights as floats, for real activations."""
-    with torch.no_grad():
-        weight = conv.binary_weight()
-    plain = nn.Conv2d(conv.in_channels, conv.out_channels, 1, bias=False)
-    for name in ("kernel_size", "stride", "padding", "dilation"):
-        setattr(plain, name, getattr(conv, name))
-    plain.weight = nn.Parameter(weight, requires_grad=False)
-    return plain.eval()
 
 
 def _replace(model: nn.Module, name: str, new: nn.Module) -> None:

@@ -9,6 +9,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from cmim.encoders.pretrained import load_latent_weights
+from cmim.stages import Stage
 
 
 class BinaryEncoder(BaseModule):
@@ -42,7 +43,25 @@ class BinaryEncoder(BaseModule):
                 f"out_indices {chosen}: choose from {', '.join(map(str, known))}"
             )
         self.out_indices = chosen
+        self._stages: list[Stage] = []
         self.init_from = init_from
+
+    def add_stage(self, module: nn.Module, channels: int, stride: int) -> None:
+        """Append a stage, named as in torchvision.
+
+        Args:
+            module: Its layers.
+            channels: Of its output.
+            stride: Input pixels per feature pixel of its output.
+        """
+        stage = Stage(f"layer{len(self._stages) + 1}", channels, stride)
+        self.add_module(stage.name, module)
+        self._stages.append(stage)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """All stages, shallow to deep, also those behind the last one returned."""
+        return tuple(self._stages)
 
     @abstractmethod
     def stem(self, x: Tensor) -> Tensor:
@@ -64,8 +83,8 @@ class BinaryEncoder(BaseModule):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         x = self.stem(x)
         features = []
-        for i in range(max(self.out_indices) + 1):
-            x = self.get_submodule(f"layer{i + 1}")(x)
+        for i, stage in enumerate(self._stages[: max(self.out_indices) + 1]):
+            x = self.get_submodule(stage.name)(x)
             if i in self.out_indices:
                 features.append(x)
         return tuple(features)

@@ -136,8 +136,8 @@ class BinaryMobileNet(BinaryEncoder):
         self.bn1 = nn.BatchNorm2d(base_channels)
         designed = [stride for stage in STAGES for _, stride in stage]
         limited = iter(limit_strides(designed, output_stride, stem=2))
-        channels = base_channels
-        for i, stage in enumerate(STAGES):
+        channels, reached = base_channels, 2
+        for stage in STAGES:
             layer = nn.Sequential()
             for multiple, _ in stage:
                 stride, dilation = next(limited)
@@ -148,7 +148,8 @@ class BinaryMobileNet(BinaryEncoder):
                     )
                 )
                 channels = width
-            self.add_module(f"layer{i + 1}", layer)
+                reached *= stride
+            self.add_stage(layer, channels, reached)
 
     def stem(self, x: Tensor) -> Tensor:
         return self.bn1(self.conv1(x))

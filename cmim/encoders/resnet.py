@@ -97,9 +97,9 @@ class BinaryResNet(BinaryEncoder):
             raise ValueError(
                 f"stem {stem!r} is unknown; choose from {', '.join(STEMS)}"
             )
-        strides = limit_strides(
-            (1, *[2] * (len(blocks) - 1)), output_stride, 4 if stem == "imagenet" else 1
-        )
+        reached = 4 if stem == "imagenet" else 1
+        designed = (1, *[2] * (len(blocks) - 1))
+        strides = limit_strides(designed, output_stride, reached)
         chosen = get_method(method)
         if base_channels is None:
             base_channels = 16 if for_cifar else 64
@@ -127,7 +127,8 @@ class BinaryResNet(BinaryEncoder):
                 )
                 layer.append(block)
                 channels = width
-            self.add_module(f"layer{i + 1}", layer)
+            reached *= stride
+            self.add_stage(layer, channels, reached)
 
     def _add_stem(self, stem: str, width: int, bands: int) -> None:
         size, stride = (7, 2) if stem == "imagenet" else (3, 1)

@@ -76,7 +76,7 @@ class BinaryVGGSmall(BinaryEncoder):
         self.bn1 = nn.BatchNorm2d(base_channels)
         self.nonlinearity = chosen.nonlinearity(base_channels)
         channels = base_channels
-        reached = 1
+        stride, reached = 1, 1
         for i, (pool, dilation) in enumerate(strides):
             width = base_channels * 2**i
             layer = nn.Sequential()
@@ -95,7 +95,8 @@ class BinaryVGGSmall(BinaryEncoder):
                 layer.add_module(f"nonlinearity{j + 1}", chosen.nonlinearity(width))
                 channels = width
             reached = dilation
-            self.add_module(f"layer{i + 1}", layer)
+            stride *= pool
+            self.add_stage(layer, channels, stride)
 
     def stem(self, x: Tensor) -> Tensor:
         return self.nonlinearity(self.bn1(self.conv1(x)))

@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from mmengine.registry import HOOKS
 
 from cmim.engine.config import LENT, ConfigError
+from cmim.former_names import with_current_options
 
 # What may change between two halves of a run: where it runs, how fast, what it logs.
 HARMLESS = re.compile(
@@ -34,7 +35,8 @@ SHOWN = 3
 def read_settings(text: str) -> dict[str, Any]:
     """A config's text as dotted names and plain values; nothing in it is executed.
 
-    Types are called by the last part of their name, hooks by their type.
+    Types are called by the last part of their name, hooks by their type, and options
+    as they are called today.
 
     Args:
         text: What ``Config.pretty_text`` gives.
@@ -56,6 +58,8 @@ def read_settings(text: str) -> dict[str, Any]:
         content["custom_hooks"] = {
             _last(h.get("type")): h for h in hooks if isinstance(h, dict)
         }
+    if "model" in content:
+        content["model"] = with_current_options(content["model"])
     flat: dict[str, Any] = {}
     _flatten(content, "", flat)
     return flat

@@ -21,8 +21,8 @@ from cmim.engine.config_place import named_part
 from cmim.engine.evaluate import load_task_model
 from cmim.export.images import calibration_images, first_image, write_sample
 from cmim.identity import identity_of
-from cmim.models.bands import input_bands
 from cmim.optional_packages import require_packages
+from cmim.stages import input_bands
 
 
 class ExportFigures(Checked):

@@ -8,7 +8,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
-from cmim.layers import BinaryConv2d
+from cmim.layers import BinaryWeightLayer
 
 
 @HOOKS.register_module()
@@ -22,18 +22,19 @@ class ClipLatentWeights(Hook):
     priority = "NORMAL"
 
     def __init__(self) -> None:
-        self._convs: list[BinaryConv2d] = []
+        self._layers: list[BinaryWeightLayer] = []
 
     def before_train(self, runner: Any) -> None:
-        self._convs = [
+        self._layers = [
             module
             for module in runner.model.modules()
-            if isinstance(module, BinaryConv2d) and module.weight_binarizer.clip_latent
+            if isinstance(module, BinaryWeightLayer)
+            and module.weight_binarizer.clip_latent
         ]
 
     @torch.no_grad()
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        for conv in self._convs:
-            conv.weight.clamp_(-1, 1)
+        for layer in self._layers:
+            layer.weight.clamp_(-1, 1)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cmim.analysis.codes import flip_ratio
 from cmim.functional.bits import pack_bits, unpack_bits
-from cmim.layers import BinaryConv2d
+from cmim.layers import BinaryWeightLayer
 from cmim.whole_output import write_whole
 
 
@@ -49,7 +49,7 @@ class RecordFlips(Hook):
         if interval < 1:
             raise ValueError(f"interval must be at least 1 step, got {interval}")
         self.interval = interval
-        self._convs: dict[str, BinaryConv2d] = {}
+        self._layers: dict[str, BinaryWeightLayer] = {}
         self._signs: list[Tensor] = []
         self._since = 0
         self._records: list[dict[str, Any]] = []
@@ -57,10 +57,10 @@ class RecordFlips(Hook):
 
     def before_train(self, runner: Any) -> None:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        self._convs = {
+        self._layers = {
             name: module
             for name, module in getattr(model, "model", model).named_modules()
-            if isinstance(module, BinaryConv2d)
+            if isinstance(module, BinaryWeightLayer)
         }
         self._signs, self._since, self._records = self._now(), runner.iter, []
         kept = self._restored
@@ -77,14 +77,14 @@ class RecordFlips(Hook):
     def _now(self) -> list[Tensor]:
         """Signs of every layer, ``(terms, O, I, kh, kw)`` boolean."""
         return [
-            torch.stack([c >= 0 for _, c in conv.weight_binarizer.terms(conv.weight)])
-            for conv in self._convs.values()
+            torch.stack([codes >= 0 for _, codes in layer.terms()])
+            for layer in self._layers.values()
         ]
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        if not self._convs or not self.every_n_train_iters(runner, self.interval):
+        if not self._layers or not self.every_n_train_iters(runner, self.interval):
             return
         now, step = self._now(), runner.iter + 1
         pairs = zip(self._signs, now, strict=True)
@@ -96,7 +96,7 @@ class RecordFlips(Hook):
             self._write(Path(runner.work_dir) / "flips.json")
 
     def _write(self, path: Path) -> None:
-        content = dict(layers=list(self._convs), records=self._records)
+        content = dict(layers=list(self._layers), records=self._records)
         write_whole(path, json.dumps(content) + "\n")
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:

@@ -117,7 +117,7 @@ def analyze(
         )
     twin = None
     if teacher is not None:
-        model = load_teacher(task_model_config(config), teacher, "--teacher")
+        model = load_teacher(task_model_config(config), teacher, "--teacher").network
         twin = read_twin(model.to(get_device()), names, data, seed)
     report = _header(config, data, teacher, seed, names)
     layouts = {}

@@ -25,7 +25,9 @@ from cmim.analysis.gradient_agreement import (
 )
 from cmim.checkpoint import CheckpointError, load_strictly, read_checkpoint
 from cmim.engine.config import ConfigError
+from cmim.former_names import with_current_options
 from cmim.identity import check_identity, identity_of
+from cmim.stages import ENCODER, part_of, stage_names
 
 WHOLE = "encoder"
 PARTNERS = ("latent", "teacher")
@@ -95,7 +97,7 @@ def compare_gradients(
 def _compare_stages(
     model: BaseModel, batches: Iterable[dict], seed: int
 ) -> dict[str, dict[str, float | None]]:
-    groups = _stages(model.model.backbone)
+    groups = _parts(model.model)
     found: dict[str, list[Agreement]] = {name: [] for name in groups}
     repeated: dict[str, list[Agreement]] = {name: [] for name in groups}
     before: dict[str, Tensor] = {}
@@ -124,9 +126,9 @@ def _trained(config: Config, checkpoint: str, teacher: str | None) -> BaseModel 
     state = content["state_dict"]
     own = config.model["partner"]
     for partner in (own, *(name for name in PARTNERS if name != own)):
-        options = copy.deepcopy(config.model)
+        options = with_current_options(copy.deepcopy(config.model))
         options["partner"] = partner
-        if partner == "none" and not options.get("regularizers"):
+        if partner == "none" and not options.get("added_losses"):
             continue
         if teacher is not None:
             options["teacher"] = teacher
@@ -166,12 +168,13 @@ def _batches(config: Config, count: int, seed: int) -> Iterator[dict]:
             raise ConfigError("the training split has not a single whole batch")
 
 
-def _stages(backbone: nn.Module) -> dict[str, list[nn.Parameter]]:
+def _parts(model: nn.Module) -> dict[str, list[nn.Parameter]]:
     """Weights by the encoder's parts, and all of them."""
     groups: dict[str, list[nn.Parameter]] = {WHOLE: []}
-    for name, parameter in backbone.named_parameters():
+    stages = [name.removeprefix(f"{ENCODER}.") for name in stage_names(model)]
+    for name, parameter in model.get_submodule(ENCODER).named_parameters():
         if parameter.requires_grad:
-            groups.setdefault(name.split(".")[0], []).append(parameter)
+            groups.setdefault(part_of(name, stages), []).append(parameter)
             groups[WHOLE].append(parameter)
     return groups
 

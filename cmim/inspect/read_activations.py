@@ -18,13 +18,15 @@ from tqdm import tqdm
 from cmim.analysis.codes import CodeStatistics
 from cmim.analysis.pixel_sample import PixelSample, resize_labels
 from cmim.contrast import ActivationTaps
+from cmim.functional.layout import as_maps
 from cmim.methods import ActivationBinarizer
 from cmim.models.twin import tapped_outputs
+from cmim.stages import ENCODER
 
 PIXELS = 32
 # Of a layer in all: a sample of 512 channels is then 8 MB.
 MOST_ROWS = 4096
-LAST = "backbone"
+LAST = ENCODER
 
 
 class HeldOut:
@@ -114,15 +116,16 @@ def read_activations(
         with taps.recording() as seen:
             run(ready["inputs"])
         samples = ready["data_samples"]
+        image = tuple(ready["inputs"].shape[2:])
         for name in names:
-            tap = seen[name]
+            tap = seen[name].on_grid(image)
             statistics = found.statistics.setdefault(name, CodeStatistics())
             statistics.update(_codes(taps.modules[name], tap.full_precision))
             found.sample.add(f"{name}/binary", tap.binary, numbers)
             found.sample.add(f"{name}/latent", tap.full_precision, numbers)
             labels = _labels(samples, tap.binary, found)
             found.sample.add(f"{name}/label", labels, numbers)
-        features = seen[LAST].binary[-1]
+        features = as_maps(seen[LAST].binary[-1], image)
         labels = _labels(samples, features, found)
         if found.per_image:
             features, labels = (
@@ -150,7 +153,8 @@ def read_twin(
     for numbers, batch in data.batches("twin"):
         ready = twin.data_preprocessor(batch, training=False)
         for name, features in tapped_outputs(twin, taps, ready["inputs"]).items():
-            sample.add(name, features, numbers)
+            image = tuple(ready["inputs"].shape[2:])
+            sample.add(name, as_maps(features, image), numbers)
     return sample
 
 

@@ -9,11 +9,11 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 
 from cmim.analysis.cost import LayerCost, as_records, layer_costs, totals
-from cmim.data_parts import data_parts
+from cmim.data_parts import data_parts, named_size
 from cmim.engine.config import ConfigError, task_model_config
 from cmim.engine.config_place import named_part
 from cmim.engine.record import network_of, one_name
-from cmim.models.bands import input_bands
+from cmim.stages import input_bands
 
 COLUMNS = "{:34s} {:>14s} {:>3s} {:>3s} {:>11s} {:>10s} {:>14s} {:>14s}"
 
@@ -54,9 +54,8 @@ def _image_size(config: Config) -> tuple[int, int]:
         ("train_dataloader", "crop_size"),
     ):
         for _, part in data_parts(config, loader):
-            for transform in part.get("pipeline", ()):
-                if key in transform:
-                    return tuple(transform[key])
+            if size := named_size(part, key):
+                return tuple(size)
     raise ConfigError("the config names no image size; give --size HEIGHT WIDTH")
 
 

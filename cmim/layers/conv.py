@@ -8,17 +8,23 @@ import torch
 from torch import Tensor, nn
 
 from cmim.functional.code_conv import code_conv2d
-from cmim.methods import Method, OutputScale, TwoLevelActivation, WeightBinarizer
+from cmim.layers.binary_weights import BinaryWeightLayer
+from cmim.methods import (
+    Method,
+    OutputScale,
+    TwoLevelActivation,
+    WeightBinarizer,
+    get_method,
+)
 
 
-class BinaryConv2d(nn.Conv2d):
+class BinaryConv2d(BinaryWeightLayer, nn.Conv2d):
     r"""Two-dimensional convolution whose weights are ``scale * sign(w)``, or a sum.
 
-    The latent real weights are the parameter (named ``weight``, so that plain
-    ``nn.Conv2d`` weights load). Borders are padded with true zeros, not with a sign.
-    In evaluation without gradients the binary weights are computed once and reused
-    until the latent weights change; the cached tensor is not part of the state. A
-    change in place through ``weight.data`` leaves no trace: call ``eval()`` after it.
+    Its input stays as it is: an activation binarizer in front, or a whole
+    :class:`cmim.layers.BinaryUnit`, binarizes it. Borders are padded with true zeros,
+    not with a sign. Latent weights and caching are those of every
+    :class:`BinaryWeightLayer`.
 
     Under bfloat16 autocast products of signs and their sums inside the kernel (float32)
     are exact; the output is then stored in bfloat16, which is exact up to 256 in
@@ -30,12 +36,18 @@ class BinaryConv2d(nn.Conv2d):
         in_channels: Input channels.
         out_channels: Output channels.
         kernel_size: Side of the square kernel in pixels.
-        weight_binarizer: Gives the binary weights and their surrogate gradient.
+        weight_binarizer: Gives the binary weights and their surrogate gradient; that of
+            ``method`` when None.
         stride: Stride in pixels.
         padding: Zero padding in pixels.
         dilation: Dilation in pixels.
         levels: The two integers that the input holds, of which one bit each is then
             kept for the backward pass; None (any input) keeps the input.
+        method: A method or its name, in place of ``weight_binarizer``.
+
+    Raises:
+        ValueError: Neither or both of ``weight_binarizer`` and ``method``, or a method
+            that keeps its weights in full precision.
 
     Shape:
         ``(N, I, H, W)`` to ``(N, O, H', W')``; the input is expected to be binary
@@ -48,6 +60,9 @@ class BinaryConv2d(nn.Conv2d):
         >>> _ = conv.weight.data.copy_(torch.tensor([[[[0.5]], [[-0.25]]]]))
         >>> conv(torch.ones(1, 2, 1, 1)).item()  # 0.375 - 0.375
         0.0
+        >>> conv = BinaryConv2d(64, 64, 3, method="reactnet", padding=1)
+        >>> conv(torch.ones(1, 64, 5, 5)).shape
+        torch.Size([1, 64, 5, 5])
     """
 
     def __init__(
@@ -55,12 +70,15 @@ class BinaryConv2d(nn.Conv2d):
         in_channels: int,
         out_channels: int,
         kernel_size: int,
-        weight_binarizer: WeightBinarizer,
+        weight_binarizer: WeightBinarizer | None = None,
         stride: int = 1,
         padding: int = 0,
         dilation: int = 1,
         levels: tuple[int, int] | None = None,
+        method: str | dict | Method | None = None,
     ) -> None:
+        if (weight_binarizer is None) == (method is None):
+            raise ValueError("give either weight_binarizer or method")
         super().__init__(
             in_channels,
             out_channels,
@@ -70,29 +88,17 @@ class BinaryConv2d(nn.Conv2d):
             dilation=dilation,
             bias=False,
         )
-        self.weight_binarizer = weight_binarizer
+        if method is not None:
+            chosen = as_method(method)
+            if chosen.weight is None:
+                raise ValueError(
+                    f"method {chosen.name!r} keeps its weights in full precision: use "
+                    "nn.Conv2d"
+                )
+            shape = (out_channels, in_channels, kernel_size, kernel_size)
+            weight_binarizer = chosen.weight(shape)
+        self.weight_binarizer = cast(WeightBinarizer, weight_binarizer)
         self.levels = levels
-        self._cached: tuple[list[tuple[int, int]], list[Tensor], Tensor] | None = None
-
-    def binary_weight(self) -> Tensor:
-        """What the input is convolved with, ``(O, I, kh, kw)``."""
-        weight = self.weight
-        # Inference tensors have no version, so their updates cannot be seen.
-        if self.training or torch.is_grad_enabled() or weight.is_inference():
-            self._cached = None
-            return self.weight_binarizer(weight)
-        sources = [weight, *self.weight_binarizer.state_dict(keep_vars=True).values()]
-        # data_ptr sees .to(device) and .data = ..., _version sees in-place updates.
-        key = [(source.data_ptr(), source._version) for source in sources]
-        if self._cached is None or self._cached[0] != key:
-            # The aliases keep the memory, so that nothing else gets its address.
-            aliases = [source.detach() for source in sources]
-            self._cached = (key, aliases, self.weight_binarizer(weight))
-        return self._cached[2]
-
-    def train(self, mode: bool = True) -> BinaryConv2d:
-        self._cached = None
-        return super().train(mode)
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.binary_weight()
@@ -103,8 +109,23 @@ class BinaryConv2d(nn.Conv2d):
             )
         return self._conv_forward(x, weight, None)
 
-    def __getstate__(self) -> dict:
-        return {**self.__dict__, "_cached": None}
+    def plain_conv(self) -> nn.Conv2d:
+        with torch.no_grad():
+            weight = self.binary_weight()
+        plain = nn.Conv2d(self.in_channels, self.out_channels, 1, bias=False)
+        for name in ("kernel_size", "stride", "padding", "dilation"):
+            setattr(plain, name, getattr(self, name))
+        plain.weight = nn.Parameter(weight, requires_grad=False)
+        return plain.eval()
+
+
+def as_method(method: str | dict | Method) -> Method:
+    """A method, or the one of that name.
+
+    Args:
+        method: As for :func:`cmim.methods.get_method`, or a method itself.
+    """
+    return method if isinstance(method, Method) else get_method(method)
 
 
 def make_conv(

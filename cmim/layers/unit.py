@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from cmim.layers.conv import (
+    as_method,
     integer_levels,
     make_activation,
     make_conv,
@@ -77,3 +78,48 @@ class ConvUnit(nn.Module):
             x: The real activation.
         """
         return self.bn(self.pool(self.scale(self.conv(codes), x)))
+
+
+class BinaryUnit(ConvUnit):
+    """One binary convolution with everything that its method puts around it.
+
+    :class:`ConvUnit` and the method's non-linearity, for networks built by hand:
+    activation binarizer, convolution, output scale, batch-norm, non-linearity.
+
+    Args:
+        in_channels: Input channels.
+        out_channels: Output channels.
+        kernel_size: Odd side of the square kernel in pixels; borders are padded.
+        method: A method or its name, see :func:`cmim.methods.available_methods`.
+        stride: Stride in pixels.
+        dilation: Dilation in pixels.
+        pool: Side and stride of the max-pooling in pixels; 1 for none.
+
+    Shape:
+        ``(N, I, H, W)`` to ``(N, O, ceil(H / s), ceil(W / s))``, s = stride * pool.
+
+    Examples:
+        >>> import torch
+        >>> unit = BinaryUnit(64, 64, 3, method="reactnet")
+        >>> unit(torch.randn(1, 64, 8, 8)).shape
+        torch.Size([1, 64, 8, 8])
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        method: str | dict | Method,
+        stride: int = 1,
+        dilation: int = 1,
+        pool: int = 1,
+    ) -> None:
+        chosen = as_method(method)
+        super().__init__(
+            chosen, in_channels, out_channels, kernel_size, stride, dilation, pool
+        )
+        self.nonlinearity = chosen.nonlinearity(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.nonlinearity(super().forward(x))

@@ -7,6 +7,7 @@ from cmim.methods.binarizer import (
     Step,
     TwoLevelActivation,
     WeightBinarizer,
+    outermost,
 )
 from cmim.methods.method import (
     Method,
@@ -30,5 +31,6 @@ __all__ = [
     "available_additions",
     "available_methods",
     "get_method",
+    "outermost",
     "take_auxiliary_losses",
 ]

@@ -40,7 +40,7 @@ class ActivationBinarizer(nn.Module, ABC):
         ``(N, C, *)`` to the same shape, dtype and device.
     """
 
-    static: ClassVar[bool] = True
+    static: bool = True
     even: bool = False
 
     @abstractmethod
@@ -57,6 +57,35 @@ class ActivationBinarizer(nn.Module, ABC):
         """
 
 
+def outermost(
+    model: nn.Module,
+    kinds: type[nn.Module] | tuple[type[nn.Module], ...] = ActivationBinarizer,
+) -> dict[str, nn.Module]:
+    """Modules of some kinds that lie inside no other, by name, in order.
+
+    What an addition wraps is a part of the wrapping binarizer.
+
+    Args:
+        model: Any module.
+        kinds: Classes.
+
+    Examples:
+        >>> from cmim.methods import get_method
+        >>> binarize = get_method("bireal+unbalanced").activation(4)
+        >>> list(outermost(nn.Sequential(nn.ReLU(), binarize)))
+        ['1']
+    """
+    found: dict[str, nn.Module] = {}
+    inside = None
+    for name, module in model.named_modules():
+        if inside is not None and name.startswith(inside):
+            continue
+        if isinstance(module, kinds):
+            found[name] = module
+            inside = f"{name}." if name else ""
+    return found
+
+
 class TwoLevelActivation(ActivationBinarizer):
     """One threshold and two levels, -1 and +1 in most methods.
 
@@ -66,7 +95,7 @@ class TwoLevelActivation(ActivationBinarizer):
             behind must not keep bits.
     """
 
-    levels: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    levels: tuple[float, float] = (-1.0, 1.0)
     soft_training: ClassVar[bool] = False
 
     @abstractmethod

@@ -9,9 +9,10 @@ import torch
 from mmengine.model import ImgDataPreprocessor
 from mmseg.models import SegDataPreProcessor
 from mmseg.registry import MODELS
+from torch import nn
 
 
-class _Bands:
+class _Bands(nn.Module):
     """A mean and a deviation of each band, however many there are."""
 
     def __init__(
@@ -21,7 +22,7 @@ class _Bands:
         self._enable_normalize = True
         for name, values in (("mean", mean), ("std", std)):
             column = torch.tensor(values, dtype=torch.float32).view(-1, 1, 1)
-            self.register_buffer(name, column, False)  # type: ignore[attr-defined]
+            self.register_buffer(name, column, False)
 
 
 @MODELS.register_module()

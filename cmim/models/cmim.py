@@ -11,22 +11,24 @@ from mmengine.model import BaseModel
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from cmim.added_losses import Regularizers
+from cmim.added_losses import AddedLosses
 from cmim.checkpoint import LOSS_PREFIXES
 from cmim.contrast import ActivationTaps, BatchLabels, binarizer_names, get_loss
 from cmim.contrast.taps import Tap
+from cmim.former_names import current_key
+from cmim.functional.layout import channels_of
 from cmim.methods import take_auxiliary_losses
-from cmim.models.bands import input_bands
 from cmim.models.read_labels import read_labels
 from cmim.models.settings import resolve_settings
 from cmim.models.tap_patterns import tap_patterns
 from cmim.models.task_losses import weigh_losses
 from cmim.models.twin import (
-    check_teacher,
+    Teacher,
     load_teacher,
     model_identity,
     tapped_outputs,
 )
+from cmim.stages import probe_image
 
 
 @MODELS.register_module()
@@ -74,10 +76,11 @@ class CMIM(BaseModel):
         gather: Negatives from all processes.
         stop_gradient: No gradient into the full-precision side.
         chunk: Candidates scored at a time.
-        regularizers: Configs of further losses (:mod:`cmim.added_losses`), for any
+        added_losses: Configs of further losses (:mod:`cmim.added_losses`), for any
             partner; those that need the full-precision twin read the one teacher.
         task_loss_weight: Factor of the task model's own losses; 0 trains without
             labels, on the added losses alone.
+        regularizers: What ``added_losses`` was called before, for saved configs.
 
     Raises:
         ValueError: Unknown partner or negatives, a negative weight, ``beta < 1``, taps
@@ -109,17 +112,18 @@ class CMIM(BaseModel):
         gather: bool | None = None,
         stop_gradient: bool | None = None,
         chunk: int | None = None,
-        regularizers: str | dict | Sequence[str | dict] = (),
+        added_losses: str | dict | Sequence[str | dict] = (),
         task_loss_weight: float = 1.0,
         teacher_model: dict | None = None,
+        regularizers: str | dict | Sequence[str | dict] = (),
     ) -> None:
-        self.settings = resolve_settings(
+        settings = resolve_settings(
             preset, partner=partner, loss=loss, taps=taps, weight=weight, beta=beta,
             negatives=negatives, projection=projection, level=level, pixels=pixels,
             sampling=sampling, temperature=temperature, queue=queue, gather=gather,
             stop_gradient=stop_gradient, chunk=chunk,
         )  # fmt: skip
-        if loss is not None and self.settings.partner == "none":
+        if loss is not None and settings.partner == "none":
             warnings.warn(
                 f"the loss {loss!r} is not trained on: partner is 'none'; set "
                 "model.partner=latent or model.partner=teacher",
@@ -129,9 +133,14 @@ class CMIM(BaseModel):
             raise ValueError(
                 f"task_loss_weight must not be negative, got {task_loss_weight}"
             )
-        build_loss = get_loss(self.settings.loss)
+        if added_losses and regularizers:
+            raise ValueError(
+                "regularizers is the former name of added_losses: give one of them"
+            )
+        build_loss = get_loss(settings.loss)
         task_model = MODELS.build(model)
         super().__init__(data_preprocessor=task_model.data_preprocessor)
+        self.settings = settings
         self.model = task_model
         self.task_loss_weight = task_loss_weight
         self._taps = self._make_taps()
@@ -139,15 +148,15 @@ class CMIM(BaseModel):
         # Forked: the task model must start from the same weights with and without
         # the loss, or comparisons of the two would measure initialisations as well.
         with torch.random.fork_rng(devices=[]):
-            self.regularizers = Regularizers(regularizers, self.model)
-            self._load_teacher(model, teacher, teacher_model)
+            self.added_losses = AddedLosses(added_losses or regularizers, self.model)
+            self.teacher = self._load_teacher(model, teacher, teacher_model)
             partners = self._partner_channels(teacher_model)
             for name, channels in self._own_channels().items():
                 self.contrast[name.replace(".", "-")] = build_loss(
                     channels, partners.get(name, channels), self.settings.shared
                 )
         self._recorded = ActivationTaps(
-            self.model, [*self._taps.names, *self.regularizers.names()]
+            self.model, [*self._taps.names, *self.added_losses.names()]
         )
         self.register_state_dict_post_hook(_unwrap_names)
         self.register_load_state_dict_pre_hook(_wrap_names)
@@ -178,15 +187,16 @@ class CMIM(BaseModel):
         """Channels of the teacher's taps, where they may be others than ours."""
         if teacher_model is None or self.settings.partner != "teacher":
             return {}
-        teacher = self.__dict__["_teacher"]
-        return _tap_channels(teacher, ActivationTaps(teacher, self._taps.names))
+        assert self.teacher is not None
+        network = self.teacher.network
+        return _tap_channels(network, ActivationTaps(network, self._taps.names))
 
     def forward(
         self, inputs: Tensor, data_samples: list | None = None, mode: str = "tensor"
     ) -> Any:
         """Pass on to the task model; in mode ``'loss'`` add the entries of the losses.
 
-        One per contrasted tap, one per regularizer, and one for the losses of
+        One per contrasted tap, one per added loss, and one for the losses of
         binarizers that have any.
         """
         if mode != "loss":
@@ -195,9 +205,11 @@ class CMIM(BaseModel):
             losses = self.model(inputs, data_samples, mode="loss")
         losses = weigh_losses(losses, self.task_loss_weight)
         losses.update(take_auxiliary_losses(self.model))
-        theirs = self._teacher_features(inputs)
+        image = (inputs.shape[2], inputs.shape[3])
+        seen = {name: tap.on_grid(image) for name, tap in seen.items()}
+        theirs = self.teacher.features(inputs) if self.teacher else {}
         losses.update(self._contrast_losses(seen, theirs, data_samples or []))
-        losses.update(self.regularizers(seen, theirs))
+        losses.update(self.added_losses(seen, theirs))
         return losses
 
     def _contrast_losses(
@@ -230,20 +242,18 @@ class CMIM(BaseModel):
 
     def _load_teacher(
         self, model: dict, checkpoint: str | None, teacher_model: dict | None
-    ) -> None:
+    ) -> Teacher | None:
         """The one teacher, if anything needs it, and its taps."""
-        needed = self.regularizers.teacher_names()
+        needed = self.added_losses.teacher_names()
         if self.settings.partner == "teacher":
             needed = {"partner 'teacher'": self._taps.names, **needed}
-        teacher = None
-        if needed:
-            asker = next(iter(needed))
-            teacher = load_teacher(model, checkpoint, asker, teacher_model)
-        # Kept out of the modules: its weights are neither trained nor saved here.
-        self.__dict__["_teacher"] = teacher
-        names = [name for names in needed.values() for name in names]
-        self._teacher_taps = ActivationTaps(teacher, names) if teacher else None
-        self.check_teacher(model_identity(model))
+        if not needed:
+            return None
+        asker = next(iter(needed))
+        teacher = load_teacher(model, checkpoint, asker, teacher_model)
+        teacher.tap([name for names in needed.values() for name in names])
+        teacher.check(model_identity(model))
+        return teacher
 
     def check_teacher(self, own: dict[str, Any]) -> None:
         """Refuse a teacher that answers something else, as far as that is read.
@@ -251,36 +261,23 @@ class CMIM(BaseModel):
         Args:
             own: :func:`cmim.identity.identity_of` the whole config, with classes.
         """
-        if self._teacher_taps is not None:
-            names = self._teacher_taps.names
-            check_teacher(self.__dict__["_teacher"], names, own)
-
-    def _teacher_features(self, inputs: Tensor) -> dict[str, Tensor]:
-        if self._teacher_taps is None:
-            return {}
-        with torch.inference_mode():
-            outputs = tapped_outputs(
-                self.__dict__["_teacher"], self._teacher_taps, inputs
-            )
-        # A backward pass can save copies made out here, but not the outputs themselves.
-        return {name: output.clone() for name, output in outputs.items()}
+        if self.teacher is not None:
+            self.teacher.check(own)
 
     def _apply(self, fn, *args, **kwargs):
-        teacher = self.__dict__.get("_teacher")
-        if teacher is not None:
-            teacher._apply(fn, *args, **kwargs)
+        if self.teacher is not None:
+            self.teacher.network._apply(fn, *args, **kwargs)
         return super()._apply(fn, *args, **kwargs)
 
 
 def _tap_channels(model: BaseModel, taps: ActivationTaps) -> dict[str, int]:
-    """Channels at each tap, seen in one pass of a tiny image."""
+    """Channels at each tap, seen in one pass of a small picture."""
     if not taps.names:
         return {}
     training = model.training
-    tiny = torch.zeros(1, input_bands(model), 64, 64)
-    seen = tapped_outputs(model.eval(), taps, tiny)
+    seen = tapped_outputs(model.eval(), taps, probe_image(model))
     model.train(training)
-    return {name: output.shape[1] for name, output in seen.items()}
+    return {name: channels_of(output) for name, output in seen.items()}
 
 
 def _unwrap_names(module: nn.Module, state: dict, prefix: str, metadata: dict) -> None:
@@ -291,6 +288,7 @@ def _unwrap_names(module: nn.Module, state: dict, prefix: str, metadata: dict) -
 
 def _wrap_names(module: nn.Module, state: dict, prefix: str, *unused: Any) -> None:
     for key in [k for k in state if k.startswith(prefix)]:
-        name = key[len(prefix) :]
+        name = current_key(key[len(prefix) :])
         if not name.startswith(LOSS_PREFIXES):
-            state[f"{prefix}model.{name}"] = state.pop(key)
+            name = f"model.{name}"
+        state[prefix + name] = state.pop(key)

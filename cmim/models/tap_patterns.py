@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from cmim.added_losses.encoder_stages import STAGE, encoder_stages
 from cmim.contrast import binarizer_names
+from cmim.stages import ENCODER, idle_stages, stage_names
 
 WORDS = ("last_binarizer", "every_binarizer", "last_stage", "last_two_stages")
 
@@ -33,7 +33,7 @@ def tap_patterns(model: nn.Module, taps: str | Sequence[str]) -> list[str]:
         return [taps]
     if taps.endswith("binarizer"):
         every = _running(model, binarizer_names(model))
-        names = [n for n in every if n.startswith("backbone.")] or every
+        names = [n for n in every if n.startswith(f"{ENCODER}.")] or every
         if not names:
             raise ValueError(
                 f"taps {taps!r}, as for partner 'latent', needs an activation "
@@ -41,11 +41,11 @@ def tap_patterns(model: nn.Module, taps: str | Sequence[str]) -> list[str]:
                 "partner='none'"
             )
         return names if taps == "every_binarizer" else names[-1:]
-    stages = encoder_stages(model)
+    stages = stage_names(model)
     if not stages:
         raise ValueError(
-            f"taps {taps!r}, as for partner 'teacher', found no stages named layer1, "
-            "layer2, ... in the encoder; name the modules to compare with model.taps"
+            f"taps {taps!r}, as for partner 'teacher', found no stages of the "
+            "encoder; name the modules to compare with model.taps"
         )
     if taps == "last_two_stages" and len(stages) < 2:
         raise ValueError(
@@ -57,7 +57,5 @@ def tap_patterns(model: nn.Module, taps: str | Sequence[str]) -> list[str]:
 
 def _running(model: nn.Module, names: list[str]) -> list[str]:
     """Without the modules of stages behind the last one that the encoder returns."""
-    running = encoder_stages(model)
-    stages = [n for n, _ in model.named_modules() if STAGE.fullmatch(n)]
-    idle = tuple(f"{stage}." for stage in stages if stage not in running)
+    idle = tuple(f"{stage}." for stage in idle_stages(model))
     return [name for name in names if not name.startswith(idle)]

@@ -3,23 +3,81 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.model import BaseModel
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from cmim.checkpoint import load_task_weights
 from cmim.contrast import ActivationTaps
+from cmim.contrast.taps import tokens_as_maps
 from cmim.identity import check_identity, identity_of, part_read
+from cmim.stages import ENCODER
 
 _ADVICE = (
     "train a teacher for this config, or give the config the teacher's "
     "(model.model.data_preprocessor, classes, depth_range)"
 )
+
+
+@dataclass
+class Teacher:
+    """A trained network beside the one in training.
+
+    No module, so that its weights are neither trained nor saved with a model that
+    holds it.
+
+    Attributes:
+        network: The task model, frozen and in evaluation mode.
+        path: Its checkpoint.
+        identity: What the checkpoint says of it, see :mod:`cmim.identity`.
+        taps: What is read of it.
+    """
+
+    network: BaseModel
+    path: str
+    identity: dict[str, Any] | None
+    taps: ActivationTaps
+
+    def tap(self, names: Sequence[str]) -> None:
+        """Choose the modules that are read."""
+        self.taps = ActivationTaps(self.network, names)
+
+    def check(self, own: dict[str, Any]) -> None:
+        """Refuse it if its pictures, or its heads that are read, mean others.
+
+        Features have no classes: a teacher of them may have learned another task.
+
+        Args:
+            own: :func:`cmim.identity.identity_of` the student's config, or
+                :func:`model_identity`.
+
+        Raises:
+            ValueError: Naming the first difference.
+        """
+        names = self.taps.names
+        theirs = None if self.identity is None else part_read(self.identity, names)
+        check_identity(part_read(own, names), theirs, self.path, _ADVICE)
+
+    def features(self, inputs: Tensor) -> dict[str, Tensor]:
+        """What the tapped modules give, without a gradient.
+
+        Args:
+            inputs: ``(N, C, H, W)``, normalised.
+        """
+        image = (inputs.shape[2], inputs.shape[3])
+        with torch.inference_mode():
+            outputs = tapped_outputs(self.network, self.taps, inputs)
+        # A backward pass can save copies made out here, but not the outputs themselves.
+        return {
+            name: tokens_as_maps(output.clone(), image)
+            for name, output in outputs.items()
+        }
 
 
 def full_precision_twin(model: dict) -> dict:
@@ -48,7 +106,7 @@ def load_teacher(
     checkpoint: str | None,
     needed_by: str = "partner 'teacher'",
     teacher_model: dict | None = None,
-) -> nn.Module:
+) -> Teacher:
     """Build the teacher and load its trained weights, frozen and in evaluation mode.
 
     Args:
@@ -68,7 +126,7 @@ def load_teacher(
     if not checkpoint:
         raise ValueError(
             f"{needed_by} needs the trained full-precision twin: set "
-            "model.teacher=CHECKPOINT, or use model.partner=latent and no regularizer "
+            "model.teacher=CHECKPOINT, or use model.partner=latent and no added loss "
             "that reads the twin"
         )
     if not Path(checkpoint).is_file():
@@ -83,12 +141,12 @@ def load_teacher(
             f"{needed_by}"
         )
     _check_normalisation(model, teacher_model or model)
-    teacher = MODELS.build(teacher_model or full_precision_twin(model))
-    # For check_teacher, which knows what is read of it.
-    saved = load_task_weights(teacher, checkpoint).get("identity")
-    teacher.__dict__["read_from"] = dict(path=checkpoint, identity=saved)
-    check_teacher(teacher, (), model_identity(model))
-    return teacher.eval().requires_grad_(False)
+    network = MODELS.build(teacher_model or full_precision_twin(model))
+    saved = load_task_weights(network, checkpoint).get("identity")
+    network.eval().requires_grad_(False)
+    teacher = Teacher(network, checkpoint, saved, ActivationTaps(network, ()))
+    teacher.check(model_identity(model))
+    return teacher
 
 
 def model_identity(model: dict) -> dict[str, Any]:
@@ -96,25 +154,6 @@ def model_identity(model: dict) -> dict[str, Any]:
     found = identity_of(dict(model=model))
     found.pop("classes")
     return found
-
-
-def check_teacher(teacher: nn.Module, names: Iterable[str], own: dict) -> None:
-    """Refuse a teacher whose pictures, or whose heads that are read, mean others.
-
-    Args:
-        teacher: From :func:`load_teacher`.
-        names: Its modules that are read. Features have no classes: a teacher of them
-            may have learned another task.
-        own: :func:`cmim.identity.identity_of` the student's config, or
-            :func:`model_identity`.
-
-    Raises:
-        ValueError: Naming the first difference.
-    """
-    known = teacher.__dict__["read_from"]
-    names, saved = list(names), known["identity"]
-    theirs = None if saved is None else part_read(saved, names)
-    check_identity(part_read(own, names), theirs, known["path"], _ADVICE)
 
 
 def _check_normalisation(model: dict, teacher_model: dict) -> None:
@@ -145,7 +184,7 @@ def tapped_outputs(
         inputs: ``(N, 3, H, W)``, normalised.
     """
     with taps.recording() as seen:
-        if all(name.startswith("backbone.") for name in taps.names):
+        if all(name.startswith(f"{ENCODER}.") for name in taps.names):
             teacher.extract_feat(inputs)
         else:
             teacher(inputs, mode="tensor")

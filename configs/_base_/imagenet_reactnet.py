@@ -18,6 +18,6 @@ model.update(
     teacher=teacher,
     teacher_model=teacher_model,
     # As published: the teacher's answers alone, no labels.
-    regularizers=[dict(type=DistributionalLoss)],
+    added_losses=[dict(type=DistributionalLoss)],
     task_loss_weight=0,
 )

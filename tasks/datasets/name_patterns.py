@@ -197,7 +197,7 @@ def _unreadable(error: OSError) -> None:
 
 
 def check_name(path: str | Path) -> None:
-    """Refuse a name that is no UTF-8: OpenCV ends the whole process on it.
+    r"""Refuse a name that is no UTF-8: OpenCV ends the whole process on it.
 
     Raises:
         DataError: Such a name.

@@ -115,6 +115,7 @@ def test_flips_were_recorded(trained):
     assert any(flips["records"][1]["flips"])
 
 
+@pytest.mark.full
 def test_a_resumed_run_has_the_same_flips(rooms, trained, tmp_path):
     """From the checkpoint of step 4, between two records."""
     shutil.copy(trained / "previous.pth", tmp_path / "last.pth")
@@ -208,6 +209,7 @@ def test_codes_are_those_of_the_network(rooms, others):
     assert measured == pytest.approx(entropy, abs=1e-4)
 
 
+@pytest.mark.full
 def test_same_call_same_report_whatever_the_batches(rooms, others):
     found = []
     for size in (1, 4, 4):
@@ -234,6 +236,7 @@ def test_a_layout_is_drawn(rooms, others, tmp_path, monkeypatch):
     assert labels.max() < 40
 
 
+@pytest.mark.full
 def test_depth(rooms, tmp_path, monkeypatch):
     monkeypatch.setattr("cmim.inspect.analyze.tsne", lambda x, seed: x[:, :2])
     config = config_of(rooms, "configs/rooms_depth_bireal.py")
@@ -247,6 +250,7 @@ def test_depth(rooms, tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.full
 def test_classification(pictures, tmp_path, monkeypatch):
     monkeypatch.setattr("cmim.inspect.analyze.tsne", lambda x, seed: x[:, :2])
     config = load_config(

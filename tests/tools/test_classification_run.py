@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from in_process import run_in_process
 
+# Sixty steps of training.
+pytestmark = pytest.mark.full
+
 CONFIG = "configs/cifar10_resnet20_bireal.py"
 TINY = [
     "model.model.backbone.base_channels=8",

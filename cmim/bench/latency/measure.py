@@ -17,14 +17,14 @@ from cmim.bench.latency.memory import measure_memory
 from cmim.bench.latency.profile import profile_network
 from cmim.bench.latency.variants import Variant, build_networks, make_variants
 from cmim.bench.turns import time_turns
-from cmim.data_parts import data_parts
+from cmim.data_parts import data_parts, named_size
 from cmim.deploy.cpu_kernels import describe_kernels, has_vector_popcount
 from cmim.engine.config import ConfigError, pipelines_of, task_model_config
 from cmim.engine.config_place import named_part
 from cmim.export.images import calibration_images
 from cmim.identity import identity_of
-from cmim.models.bands import input_bands
 from cmim.optional_packages import is_installed
+from cmim.stages import input_bands
 
 BASELINES = {
     "speedup_vs_torch_fp32": "torch_fp32",
@@ -110,11 +110,10 @@ def input_size(config: Config) -> tuple[int, int]:
     Raises:
         ConfigError: The pipeline does not resize them.
     """
-    steps = [t for steps in pipelines_of(config, "test_dataloader") for t in steps]
-    for transform in reversed(steps):
-        if transform.get("size"):
-            height, width = transform["size"]
-            return int(height), int(width)
+    pipelines_of(config, "test_dataloader")
+    for _, part in reversed(data_parts(config, "test_dataloader")):
+        if size := named_size(part, "size"):
+            return int(size[0]), int(size[1])
     raise ConfigError(
         "the test images keep their own size: name the network's input with --size "
         "HEIGHT WIDTH, for example --size 480 640"

@@ -32,6 +32,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cmim.contrast.contrastive_loss import ContrastiveLoss
 from cmim.contrast.gathering import gather_with_gradient, mean_over_ranks, rank
 from cmim.contrast.layer_loss import LayerLoss, LossBuilder
 from cmim.contrast.options import BatchLabels, ContrastOptions
@@ -133,3 +134,7 @@ def LOSS(clip: float = 20.0, penalty: float = 0.05) -> LossBuilder:
     return lambda channels, partner_channels, options: AmdimLoss(
         channels, partner_channels, options, clip, penalty
     )
+
+
+class AMDIM(ContrastiveLoss):
+    """AMDIM, as a class."""

@@ -30,6 +30,7 @@ https://arxiv.org/abs/2207.02970, https://github.com/42Shawn/CMIM
 from typing import Any
 
 from cmim.contrast.bank_loss import BankLoss
+from cmim.contrast.contrastive_loss import ContrastiveLoss
 from cmim.contrast.layer_loss import LossBuilder
 
 DEFAULTS: dict[str, Any] = dict(level="image", negatives="all")
@@ -45,3 +46,7 @@ def LOSS(
         channels, partner_channels, options, "cmim_released", rows, negatives, momentum,
         other_class=True, shared=shared, both_ways=True, projection="fixed",
     )  # fmt: skip
+
+
+class CMIMReleased(ContrastiveLoss):
+    """What the released code of CMIM does, as a class."""

@@ -21,6 +21,7 @@ https://arxiv.org/abs/1910.10699, https://github.com/HobbitLong/RepDistiller
 from typing import Any
 
 from cmim.contrast.bank_loss import BankLoss
+from cmim.contrast.contrastive_loss import ContrastiveLoss
 from cmim.contrast.layer_loss import LossBuilder
 
 DEFAULTS: dict[str, Any] = dict(level="image", negatives="all", temperature=0.07)
@@ -37,3 +38,7 @@ def LOSS(
         channels, partner_channels, options, "crd", rows, negatives, momentum,
         other_class=other_class, shared=shared, both_ways=True,
     )  # fmt: skip
+
+
+class CRD(ContrastiveLoss):
+    """CRD, as a class."""

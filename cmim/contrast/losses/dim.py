@@ -41,6 +41,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cmim.contrast.contrastive_loss import ContrastiveLoss
 from cmim.contrast.gathering import gather_with_gradient, mean_over_ranks, rank
 from cmim.contrast.layer_loss import LayerLoss, LossBuilder
 from cmim.contrast.options import BatchLabels, ContrastOptions
@@ -195,3 +196,7 @@ def LOSS(
     return lambda channels, partner_channels, options: DeepInfoMaxLoss(
         channels, partner_channels, options, alpha, beta, gamma, objective
     )
+
+
+class DeepInfoMax(ContrastiveLoss):
+    """Deep InfoMax, as a class."""

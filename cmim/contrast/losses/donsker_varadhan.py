@@ -11,6 +11,7 @@ Estimation, ICML 2018. https://arxiv.org/abs/1801.04062
 
 from torch import Tensor
 
+from cmim.contrast.contrastive_loss import ContrastiveLoss
 from cmim.contrast.gathering import gather_ranks, gather_with_gradient
 from cmim.contrast.layer_loss import LossBuilder
 from cmim.contrast.pair_loss import Bound, pair_loss
@@ -41,3 +42,7 @@ class DonskerVaradhanBound(Bound):
 
 def LOSS() -> LossBuilder:
     return pair_loss("donsker_varadhan", lambda _: DonskerVaradhanBound())
+
+
+class DonskerVaradhan(ContrastiveLoss):
+    """DV, as a class."""

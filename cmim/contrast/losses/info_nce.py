@@ -8,6 +8,7 @@ Coding, 2018. https://arxiv.org/abs/1807.03748
 
 from torch import Tensor
 
+from cmim.contrast.contrastive_loss import ContrastiveLoss
 from cmim.contrast.layer_loss import LossBuilder
 from cmim.contrast.pair_loss import Bound, pair_loss
 from cmim.contrast.scores import Scores
@@ -26,3 +27,7 @@ class InfoNceBound(Bound):
 
 def LOSS() -> LossBuilder:
     return pair_loss("info_nce", lambda _: InfoNceBound())
+
+
+class InfoNCE(ContrastiveLoss):
+    """InfoNCE, as a class."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from cmim.contrast.contrastive_loss import ContrastiveLoss
 from cmim.contrast.gathering import gather_with_gradient, world_size
 from cmim.contrast.layer_loss import LossBuilder
 from cmim.contrast.pair_loss import Bound, PairLoss
@@ -78,3 +79,7 @@ def LOSS(alpha: float = 0.5) -> LossBuilder:
         lambda size: InterpolatedBound(size, alpha),
         "interpolated",
     )
+
+
+class Interpolated(ContrastiveLoss):
+    """I_alpha, as a class."""

@@ -8,6 +8,7 @@ Hjelm et al., Deep InfoMax, ICLR 2019. https://arxiv.org/abs/1808.06670
 
 from torch import Tensor
 
+from cmim.contrast.contrastive_loss import ContrastiveLoss
 from cmim.contrast.layer_loss import LossBuilder
 from cmim.contrast.pair_loss import Bound, pair_loss
 from cmim.contrast.scores import Scores
@@ -27,3 +28,7 @@ class JensenShannonBound(Bound):
 
 def LOSS() -> LossBuilder:
     return pair_loss("jensen_shannon", lambda _: JensenShannonBound())
+
+
+class JensenShannon(ContrastiveLoss):
+    """JS, as a class."""

@@ -13,6 +13,7 @@ import math
 import torch
 from torch import Tensor
 
+from cmim.contrast.contrastive_loss import ContrastiveLoss
 from cmim.contrast.layer_loss import LossBuilder
 from cmim.contrast.losses.donsker_varadhan import log_mean_of_all_pairs
 from cmim.contrast.pair_loss import Bound, pair_loss
@@ -63,3 +64,7 @@ class MineBound(Bound):
 
 def LOSS(rate: float = 0.01) -> LossBuilder:
     return pair_loss("mine", lambda _: MineBound(rate))
+
+
+class MINE(ContrastiveLoss):
+    """MINE, as a class."""

@@ -23,6 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cmim.contrast.contrastive_loss import ContrastiveLoss
 from cmim.contrast.gathering import mean_over_ranks
 from cmim.contrast.layer_loss import LayerLoss, LossBuilder, Projection
 from cmim.contrast.memory import ProjectionQueue
@@ -111,3 +112,7 @@ def LOSS(momentum: float = 0.999) -> LossBuilder:
     return lambda channels, partner_channels, options: MocoLoss(
         channels, partner_channels, options, momentum
     )
+
+
+class MoCo(ContrastiveLoss):
+    """MoCo, as a class."""

@@ -26,6 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cmim.contrast.contrastive_loss import ContrastiveLoss
 from cmim.contrast.layer_loss import LossBuilder
 from cmim.contrast.losses.donsker_varadhan import log_mean_of_all_pairs
 from cmim.contrast.pair_loss import Bound, pair_loss
@@ -98,3 +99,7 @@ class NceBound(Bound):
 
 def LOSS(samples: float | None = None, normalise: bool = True) -> LossBuilder:
     return pair_loss("nce", lambda _: NceBound(samples, normalise))
+
+
+class NCE(ContrastiveLoss):
+    """NCE with the critic of CRD, as a class."""

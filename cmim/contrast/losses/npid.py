@@ -22,6 +22,7 @@ https://github.com/zhirongw/lemniscate.pytorch
 from typing import Any
 
 from cmim.contrast.bank_loss import BankLoss
+from cmim.contrast.contrastive_loss import ContrastiveLoss
 from cmim.contrast.layer_loss import LossBuilder
 
 DEFAULTS: dict[str, Any] = dict(level="image", negatives="all", temperature=0.07)
@@ -37,3 +38,7 @@ def LOSS(
         channels, partner_channels, options, "npid", rows, negatives, momentum,
         other_class=False, shared=shared, both_ways=False, projection="tied",
     )  # fmt: skip
+
+
+class NPID(ContrastiveLoss):
+    """NPID, as a class."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
+from cmim.contrast.contrastive_loss import ContrastiveLoss
 from cmim.contrast.layer_loss import LossBuilder
 from cmim.contrast.pair_loss import Bound, pair_loss
 from cmim.contrast.scores import Scores
@@ -30,3 +31,7 @@ DEFAULTS: dict[str, Any] = dict(temperature=1.0)
 
 def LOSS() -> LossBuilder:
     return pair_loss("nwj", lambda _: NwjBound())
+
+
+class NWJ(ContrastiveLoss):
+    """NWJ, as a class."""

@@ -31,6 +31,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from cmim.contrast.contrastive_loss import ContrastiveLoss
 from cmim.contrast.gathering import gather_with_gradient, mean_over_ranks, world_size
 from cmim.contrast.layer_loss import LayerLoss, LossBuilder
 from cmim.contrast.options import BatchLabels, ContrastOptions
@@ -151,3 +152,7 @@ def LOSS(hidden: int | None = None) -> LossBuilder:
     return lambda channels, partner_channels, options: SimSiamLoss(
         channels, partner_channels, options, hidden
     )
+
+
+class SimSiam(ContrastiveLoss):
+    """SimSiam, as a class."""

@@ -30,6 +30,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cmim.contrast.contrastive_loss import ContrastiveLoss
 from cmim.contrast.gathering import (
     gather_ranks,
     gather_with_gradient,
@@ -185,3 +186,7 @@ def LOSS(views: str = "cross") -> LossBuilder:
     return lambda channels, partner_channels, options: SupConLoss(
         channels, partner_channels, options, views
     )
+
+
+class SupCon(ContrastiveLoss):
+    """SupCon, as a class."""

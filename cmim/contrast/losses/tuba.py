@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from cmim.contrast.contrastive_loss import ContrastiveLoss
 from cmim.contrast.layer_loss import LossBuilder
 from cmim.contrast.pair_loss import Bound, pair_loss
 from cmim.contrast.scores import Scores
@@ -43,3 +44,7 @@ DEFAULTS: dict[str, Any] = dict(temperature=1.0)
 
 def LOSS() -> LossBuilder:
     return pair_loss("tuba", TubaBound)
+
+
+class TUBA(ContrastiveLoss):
+    """TUBA, as a class."""

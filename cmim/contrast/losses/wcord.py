@@ -38,6 +38,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from cmim.contrast.contrastive_loss import ContrastiveLoss
 from cmim.contrast.gathering import (
     gather_ranks,
     gather_with_gradient,
@@ -185,3 +186,7 @@ def LOSS(
         channels, partner_channels, options, global_weight, local_weight, hidden,
         epsilon, iterations,
     )  # fmt: skip
+
+
+class WCoRD(ContrastiveLoss):
+    """WCoRD, as a class."""

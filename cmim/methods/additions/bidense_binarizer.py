@@ -26,7 +26,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +55,7 @@ class DistributionAdaptiveActivation(ActivationBinarizer):
         [[[-1.0, -1.0, 1.0]]]
     """
 
-    static: ClassVar[bool] = False
+    static = False
 
     def __init__(self, inner: ActivationBinarizer, channels: int) -> None:
         super().__init__()

@@ -51,7 +51,7 @@ class ShiftedActivation(ActivationBinarizer):
         super().__init__()
         self.inner = inner
         self.shift = threshold
-        self.static = inner.static  # type: ignore[misc]
+        self.static = inner.static
         self.even = inner.even
 
     def forward(self, x: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ class ShiftedTwoLevel(ShiftedActivation, TwoLevelActivation):
 
     def __init__(self, inner: TwoLevelActivation, threshold: float) -> None:
         super().__init__(inner, threshold)
-        self.levels = inner.levels  # type: ignore[misc]
+        self.levels = inner.levels
 
     def threshold(self) -> Tensor:
         assert isinstance(self.inner, TwoLevelActivation)

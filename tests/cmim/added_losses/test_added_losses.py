@@ -8,9 +8,9 @@ from torch import nn
 
 from cmim.added_losses import (
     ActivationSpreadLoss,
+    AddedLosses,
     DistributionalLoss,
     LipschitzLoss,
-    Regularizers,
 )
 from cmim.contrast.taps import Tap
 from cmim.encoders import BinaryResNet
@@ -31,9 +31,9 @@ def task_model(method: str | dict = "bireal") -> nn.Module:
 
 def test_spread_is_the_mean_over_all_binarizers_or_those_named():
     model = task_model("reactnet")
-    loss = Regularizers(SPREAD, model)["activation_spread"]
+    loss = AddedLosses(SPREAD, model)["activation_spread"]
     assert len(loss.names) == 16
-    named = Regularizers(dict(SPREAD, weight=3, taps="*.layer4.*.binarize2"), model)
+    named = AddedLosses(dict(SPREAD, weight=3, taps="*.layer4.*.binarize2"), model)
     assert named.names() == [f"backbone.layer4.{i}.binarize2" for i in (0, 1)]
     maps = [torch.randn(2, 3, 4, 4), 9 * torch.randn(2, 3, 4, 4)]
     seen = {n: Tap(x, x.sign()) for n, x in zip(named.names(), maps, strict=True)}
@@ -51,7 +51,7 @@ def test_additions_are_tapped_in_front():
 
 
 def test_lipschitz_clips_and_scales_the_stages():
-    loss = Regularizers(LIPSCHITZ, task_model())["lipschitz"]
+    loss = AddedLosses(LIPSCHITZ, task_model())["lipschitz"]
     assert loss.names == [f"backbone.layer{i}" for i in (1, 2, 3, 4)]
     ours = [3 * torch.randn(2, 3, 4, 4) for _ in range(4)]
     theirs = [3 * torch.randn(2, 3, 4, 4) for _ in range(4)]

@@ -7,10 +7,10 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from cmim.added_losses import LipschitzDistillationLoss, LipschitzLoss, Regularizers
-from cmim.added_losses.encoder_stages import encoder_stages
+from cmim.added_losses import AddedLosses, LipschitzDistillationLoss, LipschitzLoss
 from cmim.contrast.taps import Tap
 from cmim.encoders import BinaryResNet
+from cmim.stages import stage_names
 
 SHAPES = [(3, 8, 8), (6, 4, 4), (5, 2, 2)]
 
@@ -93,7 +93,7 @@ def test_lower_precision(dtype, tolerance):
 def test_its_short_name():
     model = torch.nn.Module()
     model.backbone = BinaryResNet(base_channels=4)
-    both = Regularizers(["lckd", "LipschitzLoss"], model)
+    both = AddedLosses(["lckd", "LipschitzLoss"], model)
     assert type(both["lckd"]) is LipschitzDistillationLoss
     assert type(both["lipschitz"]) is LipschitzLoss
     assert both["lckd"].names == [f"backbone.layer{k}" for k in (1, 2, 3, 4)]
@@ -101,13 +101,13 @@ def test_its_short_name():
     long = MODELS.build(dict(type="LipschitzDistillationLoss", weight=2.0))
     assert (long.name, long.weight, long.clip) == ("lckd", 2.0, None)
     with pytest.raises(ValueError, match=r"is listed twice"):
-        Regularizers(["lckd", "LipschitzDistillationLoss"], model)
+        AddedLosses(["lckd", "LipschitzDistillationLoss"], model)
 
 
 def test_stages_that_do_not_run_are_not_read():
     model = torch.nn.Module()
     model.backbone = BinaryResNet(base_channels=4, out_indices=(0, 2))
-    assert encoder_stages(model) == [f"backbone.layer{k}" for k in (1, 2, 3)]
+    assert stage_names(model) == [f"backbone.layer{k}" for k in (1, 2, 3)]
     model.backbone.out_indices = (0,)
     with pytest.raises(ValueError, match=r"'lckd' compares consecutive .* found 1"):
-        Regularizers("lckd", model)
+        AddedLosses("lckd", model)

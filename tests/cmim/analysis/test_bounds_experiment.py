@@ -74,6 +74,7 @@ def test_info_nce_never_exceeds_log_batch(critic):
     assert curve[-10:].mean() > 0.8 * math.log(8)
 
 
+@pytest.mark.full
 def test_the_bound_rises_with_the_information():
     setup = Setup(60, 32, 2, levels=(0.0, 3.0))
     for name in ("info_nce", "nwj", "mine", "interpolated 0.5"):

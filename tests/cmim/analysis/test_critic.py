@@ -51,6 +51,7 @@ def test_what_holds_on_the_fitted_images_alone_is_not_counted():
     assert critic_bound(x, y, torch.arange(256) // 8).bits < 0.1
 
 
+@pytest.mark.full
 def test_scale_shift_and_dead_channels_change_nothing():
     x, y, _ = correlated(0.8)
     plain = critic_bound(x, y, IMAGES).bits
@@ -91,6 +92,7 @@ def test_same_call_same_bits_and_the_generator_is_left_alone():
     assert first != critic_bound(x, y, IMAGES, steps=40, seed=1)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_precision_of_the_features(dtype):
     x, y, _ = correlated(0.8)

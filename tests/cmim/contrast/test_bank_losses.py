@@ -136,6 +136,7 @@ def test_gradients_are_those_of_finite_differences(name, shared):
     assert torch.autograd.gradcheck(value, (binary,), atol=1e-6)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", NAMES)
 def test_shared_and_own_draws_have_the_same_mean(name):
     """Both estimate the same sum over all other rows."""

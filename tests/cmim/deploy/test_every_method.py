@@ -18,14 +18,20 @@ from cmim.encoders import BinaryResNet
 from cmim.methods import available_methods
 
 METHODS = [*available_methods(), *ADDITIONS]
-# Every method in the shortest encoder, and every encoder with two methods.
+# By default two methods in the shortest encoder; for make test every method in it, and
+# the two in every encoder.
 FEW = ("bireal", "reactnet")
+
+
+def tier(name: str, method: str) -> tuple:
+    if name == "vgg_small" and method in FEW:
+        return ()
+    chosen = name == "vgg_small" or method in FEW
+    return (pytest.mark.full if chosen else pytest.mark.slow,)
+
+
 PAIRS = [
-    pytest.param(
-        name,
-        method,
-        marks=() if name == "vgg_small" or method in FEW else pytest.mark.slow,
-    )
+    pytest.param(name, method, marks=tier(name, method))
     for name in ENCODERS
     for method in METHODS
 ]

@@ -18,6 +18,9 @@ from cmim.deploy.packed_conv import PackedConv, pack_network
 from cmim.deploy.verify import verify_layers
 from cmim.engine.config import load_config, task_model_config
 
+# Whole networks are compiled.
+pytestmark = pytest.mark.full
+
 HEIGHT, WIDTH = 40, 56
 SMALL = {
     "model.model.backbone.base_channels": 8,

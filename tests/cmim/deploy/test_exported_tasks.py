@@ -34,6 +34,9 @@ from cmim.deploy.openvino_export import convert_packed, describe, save_model
 from cmim.deploy.packed_conv import pack_network
 from cmim.deploy.verify import verify_layers
 
+# Whole networks are compiled.
+pytestmark = pytest.mark.full
+
 SIZE = 32, 48
 DENSE = dict(
     in_channels=64, channels=8, dilations=(1,), method="bireal", binary_projection=True

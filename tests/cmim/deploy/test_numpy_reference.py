@@ -196,7 +196,7 @@ def test_images_are_normalised_per_channel():
 
 
 def test_images_of_another_size_are_refused():
-    with pytest.raises(RawNetworkError, match=r"takes \(3, 2, 2\) each"):
+    with pytest.raises(RawNetworkError, match=r"of \(3, 2, 2\)"):
         tiny_program().network().run(np.zeros((1, 3, 4, 4), np.float32))
 
 

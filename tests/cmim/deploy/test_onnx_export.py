@@ -60,6 +60,7 @@ class Several(nn.Module):
         return tuple(m(p) for m, p in zip(self.layers, parts, strict=True))
 
 
+@pytest.mark.full
 def test_layers_of_every_kind_are_exact_in_an_engine(tmp_path):
     pytest.importorskip("onnxscript")
     rng = np.random.default_rng(2)
@@ -91,6 +92,7 @@ def check_network(name: str, method: str, path) -> None:
         check_alike(run_in_openvino(path, x.numpy()), core(x))
 
 
+@pytest.mark.full
 def test_a_network_in_an_engine_is_the_one_in_torch(tmp_path):
     pytest.importorskip("onnxscript")
     check_network("vgg_small", "reactnet", tmp_path / "network.onnx")

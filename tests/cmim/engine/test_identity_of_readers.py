@@ -126,7 +126,7 @@ READERS = {
     "teacher of logits": (
         "twin",
         lambda path, networks: teach(
-            path, networks, partner="none", regularizers=LOGITS
+            path, networks, partner="none", added_losses=LOGITS
         ),
         ANSWERS,
     ),

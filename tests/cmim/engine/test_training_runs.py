@@ -15,6 +15,9 @@ from cmim.engine.train import prepare_training, train
 from cmim.hooks import DivergedError
 from tasks.segmentation import SegmentationMetric
 
+# Each trains several times.
+pytestmark = pytest.mark.full
+
 CONFIG = Path(__file__).parents[3] / "configs" / "rooms_seg_bireal.py"
 TINY = {
     "model.partner": "none",

@@ -21,18 +21,18 @@ LIPSCHITZ = dict(type="LipschitzLoss")
 DISTRIBUTION = dict(type="DistributionalLoss")
 CRD = dict(name="crd", rows=8, negatives=3)
 WAYS = {
-    "logit": dict(partner="none", regularizers=KD),
-    "hint": dict(partner="none", regularizers=HINT),
-    "attention": dict(partner="none", regularizers=ATTENTION),
+    "logit": dict(partner="none", added_losses=KD),
+    "hint": dict(partner="none", added_losses=HINT),
+    "attention": dict(partner="none", added_losses=ATTENTION),
     "crd": dict(partner="teacher", loss=CRD, taps="last_stage"),
-    "lipschitz": dict(partner="none", regularizers=LIPSCHITZ),
-    "lckd": dict(partner="none", regularizers="lckd"),
-    "distributional": dict(partner="none", regularizers=DISTRIBUTION),
+    "lipschitz": dict(partner="none", added_losses=LIPSCHITZ),
+    "lckd": dict(partner="none", added_losses="lckd"),
+    "distributional": dict(partner="none", added_losses=DISTRIBUTION),
     "all": dict(
         partner="teacher",
         loss=CRD,
         taps="last_stage",
-        regularizers=[KD, ATTENTION, LIPSCHITZ, DISTRIBUTION],
+        added_losses=[KD, ATTENTION, LIPSCHITZ, DISTRIBUTION],
     ),
 }
 
@@ -69,7 +69,7 @@ def test_it_trains_with_one_pass_of_a_teacher_that_stands_still(way, encoder, tm
     torch.manual_seed(0)
     model = CMIM(config, teacher=save_twin(config, tmp_path / "t.pth"), **WAYS[way])
     model.train()
-    teacher = model.__dict__["_teacher"]
+    teacher = model.teacher.network
     passes = []
     teacher.backbone.register_forward_hook(
         lambda module, args, output: passes.append(
@@ -102,13 +102,13 @@ def test_logit_distillation_is_its_formula_on_the_logits(tmp_path):
     config = task_model()
     twin = save_twin(config, tmp_path / "twin.pth")
     loss = dict(KD, weight=0.3, temperature=2.0)
-    model = CMIM(config, "none", teacher=twin, regularizers=loss)
+    model = CMIM(config, "none", teacher=twin, added_losses=loss)
     inputs = torch.randn(4, 3, 32, 32)
     losses = model(inputs, samples(), mode="loss")
     with torch.no_grad():
         # The forward pass in training mode: batch statistics, no dropout.
         ours = model.model(inputs)
-        theirs = model.__dict__["_teacher"](inputs)
+        theirs = model.teacher.network(inputs)
     expected = 0.3 * softened_divergence(ours, theirs, 2.0)
     torch.testing.assert_close(
         losses["cmim.loss_logit_distillation"].detach(), expected
@@ -134,7 +134,7 @@ def test_stages_behind_the_head_are_not_read(config, tmp_path):
     network = task_model(out_indices=(0, 1))
     network["head"]["in_channels"] = 8
     twin = save_twin(network, tmp_path / "twin.pth")
-    model = CMIM(network, "none", teacher=twin, regularizers=config)
+    model = CMIM(network, "none", teacher=twin, added_losses=config)
     losses = model(torch.randn(4, 3, 32, 32), samples(), mode="loss")
     (added,) = [value for name, value in losses.items() if name.startswith("cmim.")]
     assert added > 0
@@ -144,7 +144,7 @@ def test_stages_behind_the_head_are_not_read(config, tmp_path):
     # The words mean stages that run.
     assert CMIM(network, "teacher", teacher=twin, taps="last_stage")
     behind = dict(HINT, taps="backbone.layer3")
-    model = CMIM(network, "none", teacher=twin, regularizers=behind)
+    model = CMIM(network, "none", teacher=twin, added_losses=behind)
     with pytest.raises(ValueError, match=r"taps backbone.layer3, which the model does"):
         model(torch.randn(4, 3, 32, 32), samples(), mode="loss")
 
@@ -160,7 +160,7 @@ def test_stages_behind_the_head_are_not_read(config, tmp_path):
 )
 def test_wrong_options_are_said(config, said):
     with pytest.raises(ValueError, match=said):
-        CMIM(task_model(), "none", regularizers=config)
+        CMIM(task_model(), "none", added_losses=config)
 
 
 def test_a_deeper_teacher_in_torchvisions_names(tmp_path):
@@ -173,14 +173,14 @@ def test_a_deeper_teacher_in_torchvisions_names(tmp_path):
     options = dict(
         teacher=str(tmp_path / "resnet34.pth"),
         teacher_model=larger,
-        regularizers=DISTRIBUTION,
+        added_losses=DISTRIBUTION,
     )
     model = CMIM(task_model(), "none", task_loss_weight=0, **options)
     inputs = torch.randn(4, 3, 32, 32)
     losses = model(inputs, samples(), mode="loss")
     with torch.no_grad():
         expected = theirs(inputs)
-        found = model.__dict__["_teacher"](inputs)
+        found = model.teacher.network(inputs)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     assert losses["loss_ce"] == 0
     assert losses["cmim.loss_distributional"].isfinite()

@@ -138,7 +138,7 @@ def test_weights_follow_lambda_and_beta():
 
 def test_teacher_is_frozen_unseen_and_moves_along(twin_checkpoint):
     model = CMIM(task_model(), "teacher", teacher=twin_checkpoint)
-    teacher = model.__dict__["_teacher"]
+    teacher = model.teacher.network
     before = {k: v.clone() for k, v in teacher.state_dict().items()}
     model.train()
     losses = losses_of(model)

@@ -79,7 +79,7 @@ def test_the_network_against_its_twin(twin, taps):
     ],
 )
 def test_other_losses_read_the_joint_twin(twin, kind):
-    model = wrapped(partner="none", teacher=twin, regularizers=kind)
+    model = wrapped(partner="none", teacher=twin, added_losses=kind)
     losses = losses_of(model)
     (name,) = added(losses)
     assert losses[name].isfinite()

@@ -66,6 +66,7 @@ def mean_moved(transform, axis: int, places) -> dict[str, float]:
     return {name: float(np.mean([f[name] for f in found])) for name in found[0]}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize(
     ("base", "scale"),

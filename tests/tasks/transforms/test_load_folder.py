@@ -62,6 +62,7 @@ def test_any_size_and_aspect_gives_crops_of_one_size(folder, shrink):
         assert 0.75 <= agree(out) <= 1.7
 
 
+@pytest.mark.full
 def test_one_number_is_the_shorter_side(folder):
     """As a pair with the frame's aspect, to the last bit."""
     options = dict(crop_size=(16, 24), scale=(0.8, 1.6))
@@ -74,6 +75,7 @@ def test_one_number_is_the_shorter_side(folder):
         assert np.array_equal(out["gt_depth_map"], other["gt_depth_map"])
 
 
+@pytest.mark.full
 def test_shrinking_keeps_maps_aligned_and_metres(folder):
     for index, size in enumerate(SIZES):
         out = load(folder, LoadFolderFrame(shrink_to=16))[index]

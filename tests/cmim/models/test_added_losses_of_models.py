@@ -80,9 +80,9 @@ def count_passes(network: nn.Module) -> list[int]:
 
 @pytest.mark.parametrize("partner", ["none", "latent", "teacher"])
 def test_every_loss_adds_one_entry_and_each_network_runs_once(partner, twin):
-    model = CMIM(task_model(), partner, teacher=twin, regularizers=ALL)
+    model = CMIM(task_model(), partner, teacher=twin, added_losses=ALL)
     student = count_passes(model.model)
-    teacher = count_passes(model.__dict__["_teacher"])
+    teacher = count_passes(model.teacher.network)
     losses = losses_of(model)
     contrasted = {
         "none": [],
@@ -95,13 +95,13 @@ def test_every_loss_adds_one_entry_and_each_network_runs_once(partner, twin):
     assert all(losses[name] > 0 for name in ENTRIES)
     assert all(losses[name].isfinite() for name in ENTRIES)
     assert model.model.backbone.conv1.weight.grad.abs().sum() > 0
-    assert all(p.grad is None for p in model.__dict__["_teacher"].parameters())
+    assert all(p.grad is None for p in model.teacher.network.parameters())
 
 
 def test_the_contrastive_loss_is_the_same_with_and_without_the_others(twin):
     torch.manual_seed(0)
     alone = CMIM(task_model(), "latent")
-    together = CMIM(task_model(), "latent", teacher=twin, regularizers=ALL)
+    together = CMIM(task_model(), "latent", teacher=twin, added_losses=ALL)
     together.load_state_dict(alone.state_dict(), strict=False)
     expected = losses_of(alone)
     found = losses_of(together)
@@ -110,8 +110,8 @@ def test_the_contrastive_loss_is_the_same_with_and_without_the_others(twin):
 
 
 def test_a_loss_without_a_teacher_loads_none():
-    model = CMIM(task_model(), "none", teacher="gone.pth", regularizers=[SPREAD])
-    assert model.__dict__["_teacher"] is None
+    model = CMIM(task_model(), "none", teacher="gone.pth", added_losses=[SPREAD])
+    assert model.teacher is None
     assert added(losses_of(model)) == ENTRIES[:1]
 
 
@@ -122,31 +122,31 @@ def test_a_missing_teacher_is_said_with_what_needs_it(config):
         ("gone.pth", "gone.pth"),
     ]:
         with pytest.raises((ValueError, FileNotFoundError), match=said) as error:
-            CMIM(task_model(), "none", teacher=teacher, regularizers=[config])
+            CMIM(task_model(), "none", teacher=teacher, added_losses=[config])
         name = MODELS.get(config["type"]).name
-        assert f"regularizer '{name}'" in str(error.value)
+        assert f"added loss '{name}'" in str(error.value)
 
 
 @pytest.mark.parametrize("partner", ["none", "teacher"])
-@pytest.mark.parametrize("regularizers", [(), ALL], ids=["plain", "all"])
-def test_the_task_model_starts_from_the_same_weights(partner, regularizers, twin):
+@pytest.mark.parametrize("added_losses", [(), ALL], ids=["plain", "all"])
+def test_the_task_model_starts_from_the_same_weights(partner, added_losses, twin):
     torch.manual_seed(7)
     plain = MODELS.build(task_model())
     plain.init_weights()
     torch.manual_seed(7)
-    model = CMIM(task_model(), partner, teacher=twin, regularizers=regularizers)
+    model = CMIM(task_model(), partner, teacher=twin, added_losses=added_losses)
     model.init_weights()
     for name, value in model.model.state_dict().items():
         assert torch.equal(value, plain.state_dict()[name]), name
 
 
 def test_state_keeps_the_task_models_names_and_round_trips(twin, tmp_path):
-    model = CMIM(task_model(), "none", teacher=twin, regularizers=ALL)
+    model = CMIM(task_model(), "none", teacher=twin, added_losses=ALL)
     own = set(model.model.state_dict())
-    model.regularizers["lipschitz"].scale.data.uniform_()
+    model.added_losses["lipschitz"].scale.data.uniform_()
     state = model.state_dict()
-    assert set(state) - own == {"regularizers.lipschitz.scale"}
-    other = CMIM(task_model(), "none", teacher=twin, regularizers=ALL)
+    assert set(state) - own == {"added_losses.lipschitz.scale"}
+    other = CMIM(task_model(), "none", teacher=twin, added_losses=ALL)
     other.load_state_dict(state)
     assert all(torch.equal(v, state[k]) for k, v in other.state_dict().items())
     torch.save({"state_dict": state}, tmp_path / "wrapped.pth")
@@ -160,13 +160,13 @@ def test_state_keeps_the_task_models_names_and_round_trips(twin, tmp_path):
 @pytest.mark.parametrize("weight", [0.0, 0.5])
 def test_task_losses_are_weighed_and_the_added_ones_are_not(weight, twin):
     torch.manual_seed(0)
-    plain = CMIM(task_model(), "none", teacher=twin, regularizers=[DISTRIBUTION])
+    plain = CMIM(task_model(), "none", teacher=twin, added_losses=[DISTRIBUTION])
     torch.manual_seed(0)
     model = CMIM(
         task_model(),
         "none",
         teacher=twin,
-        regularizers=[DISTRIBUTION],
+        added_losses=[DISTRIBUTION],
         task_loss_weight=weight,
     )
     model.load_state_dict(plain.state_dict())
@@ -184,7 +184,7 @@ def test_without_labels_no_gradient_comes_from_them(twin):
         task_model(),
         "none",
         teacher=twin,
-        regularizers=DISTRIBUTION,
+        added_losses=DISTRIBUTION,
         task_loss_weight=0,
     )
     losses = losses_of(model)
@@ -205,12 +205,12 @@ def test_depth_takes_the_losses_without_classes_and_refuses_the_other(
     network = MODELS.build(full_precision_twin(depth))
     torch.save({"state_dict": network.state_dict()}, tmp_path / "depth.pth")
     teacher = str(tmp_path / "depth.pth")
-    model = CMIM(depth, partner, teacher=teacher, regularizers=ALL[:2])
+    model = CMIM(depth, partner, teacher=teacher, added_losses=ALL[:2])
     losses = losses_of(model)
     assert added(losses)[-2:] == ENTRIES[:2]
     assert all(losses[name].isfinite() for name in ENTRIES[:2])
     with pytest.raises(ValueError, match="no classes: it is of no use for depth"):
-        CMIM(depth, partner, teacher=teacher, regularizers=[DISTRIBUTION])
+        CMIM(depth, partner, teacher=teacher, added_losses=[DISTRIBUTION])
 
 
 @pytest.mark.parametrize(
@@ -235,22 +235,22 @@ def test_depth_takes_the_losses_without_classes_and_refuses_the_other(
 )
 def test_wrong_options_are_said(config, said):
     with pytest.raises(ValueError, match=said):
-        CMIM(task_model(), "none", regularizers=config)
+        CMIM(task_model(), "none", added_losses=config)
 
 
 @pytest.mark.parametrize("name", ["ActivationSpreadLoss", ["ActivationSpreadLoss"]])
 def test_a_name_stands_for_a_loss_with_its_defaults(name):
-    model = CMIM(task_model(), "none", regularizers=name)
+    model = CMIM(task_model(), "none", added_losses=name)
     assert added(losses_of(model)) == ENTRIES[:1]
 
 
 def test_full_precision_has_nothing_to_spread():
     with pytest.raises(ValueError, match="needs an activation binarizer"):
-        CMIM(task_model(method="fp"), "none", regularizers=[SPREAD])
+        CMIM(task_model(method="fp"), "none", added_losses=[SPREAD])
 
 
 def test_losses_are_computed_in_float32_under_autocast(twin):
-    model = CMIM(task_model(), "none", teacher=twin, regularizers=ALL)
+    model = CMIM(task_model(), "none", teacher=twin, added_losses=ALL)
     exact = losses_of(model)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         losses = losses_of(model)
@@ -260,8 +260,8 @@ def test_losses_are_computed_in_float32_under_autocast(twin):
 
 
 def test_teacher_moves_along_and_a_copy_works(twin):
-    model = CMIM(task_model(), "none", teacher=twin, regularizers=ALL).double()
-    teacher = model.__dict__["_teacher"]
+    model = CMIM(task_model(), "none", teacher=twin, added_losses=ALL).double()
+    teacher = model.teacher.network
     assert next(teacher.parameters()).dtype == torch.float64
     losses = losses_of(copy.deepcopy(model))
     assert losses[ENTRIES[1]].dtype == torch.float64
@@ -269,7 +269,7 @@ def test_teacher_moves_along_and_a_copy_works(twin):
 
 def test_schedules_of_the_task_model_are_found_through_the_wrapper():
     method = dict(name="reactnet", step="schedule", switch=0.25)
-    model = CMIM(task_model(method=method), "none", regularizers=[SPREAD])
+    model = CMIM(task_model(method=method), "none", added_losses=[SPREAD])
     conv = model.model.backbone.layer1[0].conv1
 
     class Runner:

@@ -1,0 +1,109 @@
+"""The losses as classes: those of configs, for someone with two tensors."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+import torch
+
+import cmim.contrast
+from cmim.contrast import (
+    BatchLabels,
+    ContrastiveLoss,
+    ContrastOptions,
+    InfoNCE,
+    available_losses,
+    get_loss,
+    loss_defaults,
+)
+
+CLASSES = {
+    cls.__module__.rsplit(".", 1)[-1]: cls
+    for cls in vars(cmim.contrast).values()
+    if inspect.isclass(cls)
+    and issubclass(cls, ContrastiveLoss)
+    and cls is not ContrastiveLoss
+}
+LABELS = BatchLabels(
+    classes=torch.tensor([0, 1, 0, 1]), indices=torch.tensor([0, 1, 2, 3])
+)
+WITH_LABELS = BatchLabels(torch.tensor([0, 1, 0, 1]).view(4, 1, 1))
+
+
+def labels_for(name: str) -> BatchLabels | None:
+    needed = {"crd": LABELS, "cmim_released": LABELS, "npid": LABELS}
+    return {**needed, "sup_con": WITH_LABELS}.get(name)
+
+
+def test_every_loss_is_a_class():
+    assert set(CLASSES) == set(available_losses())
+    assert len(CLASSES) == 17
+    for cls in CLASSES.values():
+        assert cls.__name__ in cmim.contrast.__all__
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_help_says_formula_shapes_and_source(name):
+    text = CLASSES[name].__doc__
+    assert "(N, C, H, W)" in text
+    assert "http" in text or "Gutmann" in text
+    # The released code has the formula of CRD.
+    assert "math" in text or ":func:" in text or "critic of CRD" in text
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_it_is_the_loss_of_the_config(name):
+    binary = torch.randn(4, 6, 8, 8).sign()
+    partner = torch.randn(4, 6, 8, 8)
+    shared = {k: v for k, v in loss_defaults(name).items() if k != "negatives"}
+    torch.manual_seed(0)
+    expected = get_loss(name)(6, 6, ContrastOptions(**shared))
+    torch.manual_seed(0)
+    loss = CLASSES[name]()
+    found = []
+    for one in (expected, loss):
+        torch.manual_seed(1)
+        if one is loss:
+            torch.manual_seed(0)
+            loss.loss = loss._build(6, 6, loss.options)
+            torch.manual_seed(1)
+        found.append(one(binary, partner, labels_for(name)))
+    assert torch.equal(*found)
+    state = {f"loss.{key}" for key in expected.state_dict()}
+    assert set(loss.state_dict()) == state
+
+
+def test_channels_are_those_of_the_first_call_or_given():
+    loss = InfoNCE(projection=8)
+    assert list(loss.parameters()) == []
+    value = loss(torch.randn(4, 6), torch.randn(4, 3))
+    value.backward()
+    assert all(p.grad is not None for p in loss.parameters())
+    assert loss.loss.project_partner.weight.shape == (8, 3)
+    given = InfoNCE(6, 3, projection=8)
+    given.load_state_dict(loss.state_dict())
+
+
+def test_options_are_checked():
+    with pytest.raises(ValueError, match="no option 'heat'"):
+        InfoNCE(heat=1)
+    with pytest.raises(ValueError, match="alpha must be in"):
+        cmim.contrast.Interpolated(6, alpha=2.0)
+    with pytest.raises(ValueError, match="does not use queue"):
+        cmim.contrast.SimSiam(6, queue=9)
+
+
+@pytest.mark.parametrize("name", [n for n in CLASSES if labels_for(n) is None])
+def test_tokens_are_maps_in_rows(name):
+    if name == "moco":
+        pytest.skip("its first loss is 0")
+    binary, partner = torch.randn(4, 6, 4, 4), torch.randn(4, 6, 4, 4)
+    loss = CLASSES[name](6)
+    found = []
+    for x, y in ((binary, partner), (binary.flatten(2).mT, partner.flatten(2).mT)):
+        again = CLASSES[name](6)
+        again.load_state_dict(loss.state_dict())
+        torch.manual_seed(0)
+        found.append(again(x, y))
+    assert torch.equal(*found)
