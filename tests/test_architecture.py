@@ -18,6 +18,7 @@ LOWER = {"functional", "methods", "layers", "encoders", "contrast", "models"}
 LOWER |= {"added_losses", "checkpoint", "naming", "analysis", "deploy"}
 LOWER |= {"safe_loading", "digest", "json_file", "finite", "identity"}
 LOWER |= {"data_parts", "whole_output", "stages", "former_names"}
+LOWER |= {"optional_packages"}
 ABOVE = LOWER | {"hooks", "engine"}
 ALLOWED: dict[str, set[str]] = {
     "functional": set(),
@@ -36,6 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "former_names": set(),
     "regularizers": {"added_losses"},
     "whole_output": set(),
+    "optional_packages": set(),
     "identity": {"data_parts"},
     "methods": {"functional", "naming"},
     "layers": {"functional", "methods"},

@@ -14,7 +14,6 @@ from torch import nn
 from cmim.deploy.binary_layer import ExportError
 from cmim.deploy.onnx_export import FloatConv, check_onnx, float_network, save_onnx
 from cmim.deploy.packed_conv import PackedConv, pack_network
-from cmim.deploy.requirements import require_onnx
 from cmim.deploy.seal import check_seal
 from cmim.methods import available_methods
 
@@ -135,11 +134,3 @@ def test_a_float_network_leaves_the_packed_one_alone():
     float_network(core)
     packed = [n for n, m in core.named_modules() if isinstance(m, PackedConv)]
     assert packed == names
-
-
-def test_missing_packages_are_named(monkeypatch):
-    import cmim.deploy.requirements as requirements
-
-    monkeypatch.setattr(requirements, "find_spec", lambda name: name == "onnx" or None)
-    with pytest.raises(ImportError, match="with onnxscript, not installed: pip inst"):
-        require_onnx()
