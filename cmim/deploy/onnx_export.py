@@ -129,6 +129,10 @@ def save_onnx(
             verbose=False,
         )
     assert program is not None
+    # The exporter notes in each node the lines of code, and so the folders, of the
+    # machine that it ran on.
+    for node in program.model.graph.all_nodes():
+        node.metadata_props.clear()
     for name, values in (normalisation or {}).items():
         text = " ".join(f"{value:g}" for value in values)
         program.model.metadata_props[f"cmim.{name}"] = text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,3 +135,12 @@ def test_a_float_network_leaves_the_packed_one_alone():
     float_network(core)
     packed = [n for n, m in core.named_modules() if isinstance(m, PackedConv)]
     assert packed == names
+
+
+def test_the_file_names_no_folder_of_the_machine_that_wrote_it(tmp_path):
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU()).eval()
+    save_onnx(net, torch.zeros(1, 3, 4, 4), tmp_path / "net.onnx")
+    written = (tmp_path / "net.onnx").read_bytes()
+    assert b"stack_trace" not in written
+    assert str(Path(torch.__file__).parents[1]).encode() not in written
+    assert str(Path(__file__).parent).encode() not in written
