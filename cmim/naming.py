@@ -19,7 +19,7 @@ KINDS = {
 
 
 @cache
-def factories(package: str, attribute: str) -> dict[str, Callable[..., Any]]:
+def factories(package: str, attribute: str) -> dict[str, Any]:
     """The ``attribute`` of every module of a package that has it, by module name.
 
     Args:

@@ -9,6 +9,40 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def write_whole(path: str | Path, content: str | bytes) -> None:
+    """Write a file's content so that the file is never seen half-written.
+
+    A process that is killed in between leaves what was there before, and a hidden
+    file ``.NAME.part``.
+
+    Args:
+        path: The file to make; its folder is made, too.
+        content: Bytes, or text, which becomes UTF-8.
+
+    Examples:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp()) / "new" / "a.txt"
+        >>> write_whole(target, "a")
+        >>> [file.read_text() for file in target.parent.iterdir()]
+        ['a']
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = part_of(path)
+    part.write_bytes(content.encode() if isinstance(content, str) else content)
+    os.replace(part, path)
+
+
+def part_of(path: Path) -> Path:
+    """Where a file lies until it is whole.
+
+    Examples:
+        >>> part_of(Path("run/last.pth")).as_posix()
+        'run/.last.pth.part'
+    """
+    return path.with_name(f".{path.name}.part")
+
+
 @contextmanager
 def whole_output(path: str | Path) -> Iterator[Path]:
     """Where to write a file, which takes its place once all is written.
@@ -32,7 +66,7 @@ def whole_output(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    folder = path.with_name(f".{path.name}.part")
+    folder = part_of(path)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(exist_ok=True)
     try:

@@ -19,6 +19,7 @@ LOWER |= {"added_losses", "checkpoint", "naming", "analysis", "deploy"}
 LOWER |= {"safe_loading", "digest", "json_file", "finite", "identity"}
 LOWER |= {"data_parts", "whole_output", "stages", "former_names"}
 LOWER |= {"task", "task_model"}
+LOWER |= {"optional_packages"}
 ABOVE = LOWER | {"hooks", "engine"}
 ALLOWED: dict[str, set[str]] = {
     "functional": set(),
@@ -39,6 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "former_names": set(),
     "regularizers": {"added_losses"},
     "whole_output": set(),
+    "optional_packages": set(),
     "identity": {"data_parts", "task_model"},
     "methods": {"functional", "naming"},
     "layers": {"functional", "methods"},

@@ -31,15 +31,58 @@ value.backward()
 assert value > 0 and x.grad.abs().sum() > 0
 """
 
+CHECK_FORMAT_AND_BENCHMARK = """
+import json
+import torch
+from mmseg.registry import MODELS
+
+from cmim.commands import load_command
+from cmim.engine.config import ConfigError, load_config, task_model_config
+from cmim.engine.evaluate import load_task_model
+
+
+def run(command, *words):
+    module = load_command(command)
+    module.run(module.build_parser().parse_args([str(word) for word in words]))
+
+
+small = {
+    "model.model.backbone.base_channels": 4,
+    "model.model.decode_head.in_channels": 32,
+    "model.model.decode_head.channels": 8,
+}
+name = "configs/rooms_seg_bireal.py"
+config = load_config(name, small)
+state = MODELS.build(task_model_config(config)).state_dict()
+torch.save(dict(state_dict=state), "last.pth")
+options = ["--cfg-options", *(f"{key}={value}" for key, value in small.items())]
+where = ["--out", "seg.pt2", "--size", 32, 48, "--verify", "--json", "export.json"]
+run("export", name, "last.pth", *where, *options)
+figures = json.load(open("export.json"))
+assert figures["format"] == "pt2" and figures["bytes"] > 1000
+assert figures["difference"] < 1e-3 * figures["largest"]
+assert "  .pt2: signs in float32" in load_command("export").build_parser().format_help()
+try:
+    load_task_model(config, "seg.pt2")
+except ConfigError as error:
+    assert "exported for other engines" in str(error)
+else:
+    raise AssertionError("an exported file was read as a checkpoint")
+
+run("bench", "sign", "--values", 100, "--threads", 1, "--json", "sign.json")
+assert set(json.load(open("sign.json"))) == {"sign", "ste_sign"}
+"""
+
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory) -> Path:
     """A copy of the project with every file that the page tells to write."""
     home = tmp_path_factory.mktemp("project")
     ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "cmim", home / "cmim", ignore=ignore)
+    for room in ("cmim", "tasks", "configs"):
+        shutil.copytree(ROOT / room, home / room, ignore=ignore)
     blocks = BLOCK.findall((ROOT / "CONTRIBUTING.md").read_text())
-    assert len(blocks) == 2
+    assert len(blocks) == 4
     for name, text in blocks:
         (home / name).parent.mkdir(exist_ok=True)
         (home / name).write_text(text)
@@ -61,6 +104,11 @@ def run(home: Path, code: str) -> None:
 @pytest.mark.full
 def test_method_and_loss_recipes(followed):
     run(followed, CHECK_METHOD_AND_LOSS)
+
+
+@pytest.mark.full
+def test_format_and_benchmark_recipes(followed):
+    run(followed, CHECK_FORMAT_AND_BENCHMARK)
 
 
 def test_recipes_keep_the_style(followed):

@@ -13,10 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from cmim.analysis.method_picture import GRID, INK, MUTED
+from cmim.analysis.colours import GRID, INK, MUTED, ORANGE
 
 # Told apart by readers with any colour vision (Okabe and Ito, 2008).
-LINES = ("#0072b2", "#e8731a", "#009e73", "#cc79a7", "#56b4e9", "#8a6d00", "#7b8794")
+LINES = ("#0072b2", ORANGE, "#009e73", "#cc79a7", "#56b4e9", "#8a6d00", MUTED)
 MARKERS = "osD^vPX"
 PANELS: tuple[tuple[str, str, str], ...] = (
     ("entropy", "Entropy of a channel", "bit"),

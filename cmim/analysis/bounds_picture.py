@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from cmim.analysis.bounds_experiment import Setup, table_of
-from cmim.analysis.gaussian_picture import GRID, INK, MUTED
+from cmim.analysis.colours import GRID, INK, MUTED, ORANGE, TEAL
 
-RAW, SMOOTH, CEILING = "#9ccfc8", "#0b5d54", "#e8731a"
+RAW, SMOOTH, CEILING = "#9ccfc8", TEAL, ORANGE
 COLUMNS = 3
 TITLES = {
     "info_nce": "InfoNCE",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from cmim.optional_packages import require_packages
+
 # Neighbours that a point weighs, of about its own surroundings.
 PERPLEXITY = 30.0
 
@@ -15,13 +17,7 @@ def check_tsne() -> None:
     Raises:
         ImportError: Saying what to install.
     """
-    try:
-        import sklearn.manifold  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "t-SNE needs scikit-learn: pip install 'cmim[analysis]' (or "
-            "scikit-learn), or leave the picture out with --no-tsne"
-        ) from error
+    require_packages("t-SNE", "sklearn", instead="leave the picture out with --no-tsne")
 
 
 def tsne(features: Tensor, seed: int = 0) -> Tensor:

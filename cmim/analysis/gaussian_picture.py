@@ -10,12 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
+from cmim.analysis.colours import GRID, INK, MUTED, ORANGE, TEAL, VIOLET
+
 # Colour, marker and its size: equal estimates lie inside of each other.
 STYLES = {
-    "ksg": ("#e8731a", "o", 9.0),
-    "mixed_ksg": ("#6c5ce7", "s", 3.5),
-    "lnc": ("#0b5d54", "D", 5.5),
+    "ksg": (ORANGE, "o", 9.0),
+    "mixed_ksg": (VIOLET, "s", 3.5),
+    "lnc": (TEAL, "D", 5.5),
 }
 # Errors in nats up to it are drawn to scale, those beyond by their magnitude.
 TO_SCALE = 0.1

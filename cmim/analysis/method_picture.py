@@ -13,6 +13,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from cmim.analysis.colours import GRID, INK, MUTED, ORANGE, TEAL
 from cmim.analysis.method_curves import (
     LIMIT,
     PROGRESS,
@@ -22,11 +23,10 @@ from cmim.analysis.method_curves import (
 )
 from cmim.methods import Method, available_methods, get_method
 
-INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 # Pale to dark as training proceeds; None is a binarizer without a schedule.
 TIMES = (None, *PROGRESS)
 FORWARD = dict(zip(TIMES, (INK, "#c3cbd4", "#8a96a3", INK), strict=True))
-GRADIENT = dict(zip(TIMES, ("#e8731a", "#9bd8d0", "#2a9d8f", "#0b5d54"), strict=True))
+GRADIENT = dict(zip(TIMES, (ORANGE, "#9bd8d0", "#2a9d8f", TEAL), strict=True))
 LINE: dict[str, Any] = dict(linewidth=1.3)
 DOTS: dict[str, Any] = dict(linestyle="none", marker="o", markersize=1.4)
 PER_ROW = 3

@@ -1,4 +1,4 @@
-"""What a step of a joint training costs against steps of single-task trainings."""
+"""Time of a joint training step against the steps of single-task trainings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from mmengine.device import get_device
 from mmengine.model import BaseModel
 from mmseg.registry import MODELS
 
-from cmim.bench.step import make_step, synthetic_batch, time_turns
+from cmim.bench.step import make_step, synthetic_batch
+from cmim.bench.turns import time_turns
 from cmim.engine.config import task_model_config
 from cmim.models import full_precision_twin
 

@@ -1,23 +1,23 @@
-"""What a stage of binary blocks costs, here and the way published code writes it."""
+"""Time and memory of a stage of binary blocks, against published code."""
 
 from __future__ import annotations
 
+import argparse
 import copy
-import json
 import statistics
-import tempfile
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from mmengine.device import get_device
 from torch import Tensor, nn
-from tqdm import trange
 
+from cmim.bench.benchmark import Benchmark, add_training_options
 from cmim.bench.published_blocks import METHODS, PublishedBlock
+from cmim.bench.tensor_memory import kept_bytes, peak_bytes
+from cmim.bench.turns import time_turns
+from cmim.engine import cli
 from cmim.layers import BasicBlock
 from cmim.methods import get_method
 
@@ -58,7 +58,7 @@ def stage_variants(method: str, stage: Stage) -> dict[str, nn.Module]:
     """
     if method not in METHODS:
         raise ValueError(
-            f"method {method!r} has no published style here; "
+            f"method {method!r} has no published blocks here; "
             f"choose from {', '.join(METHODS)}"
         )
     torch.manual_seed(0)
@@ -70,73 +70,6 @@ def stage_variants(method: str, stage: Stage) -> dict[str, nn.Module]:
     state = copy.deepcopy(ours.state_dict())
     published.load_state_dict({name: state[name] for name in names})
     return {"ours": ours, "published": published}
-
-
-def kept_bytes(forward: Callable[[], Tensor], free: Iterable[Tensor] = ()) -> int:
-    """Bytes of the storages that autograd keeps between forward and backward pass.
-
-    Each storage counts once and whole, as it is kept: packed, where a function packs.
-
-    Args:
-        forward: Runs the forward pass with gradients.
-        free: Tensors that do not count: parameters, buffers, the input.
-
-    Examples:
-        >>> x = torch.ones(10, requires_grad=True)
-        >>> kept_bytes(lambda: x.exp()), kept_bytes(lambda: x * x, free=[x])
-        (40, 0)
-    """
-    excluded = {tensor.untyped_storage().data_ptr() for tensor in free}
-    kept: dict[int, Tensor] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        # The reference keeps the address from being given out again.
-        kept[tensor.untyped_storage().data_ptr()] = tensor
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        forward()
-    return sum(
-        tensor.untyped_storage().nbytes()
-        for address, tensor in kept.items()
-        if address not in excluded
-    )
-
-
-def peak_bytes(step: Callable[[], None], device: str) -> int:
-    """Most memory that tensors of a step take at once, above what was taken before.
-
-    Read from the allocator on a GPU and from the profiler's log of allocations on a
-    CPU, which does not see what convolution libraries take for themselves.
-
-    Args:
-        step: What to run.
-        device: ``'cpu'`` or ``'cuda'``.
-    """
-    if device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        step()
-        return torch.cuda.max_memory_allocated() - before
-    activities = [torch.profiler.ProfilerActivity.CPU]
-    with tempfile.TemporaryDirectory() as folder:
-        with torch.profiler.profile(
-            activities=activities, profile_memory=True
-        ) as profiler:
-            step()
-        path = Path(folder) / "trace.json"
-        profiler.export_chrome_trace(str(path))
-        events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
-    changes = sorted(
-        (event["ts"], event["args"]["Bytes"])
-        for event in events
-        if event.get("name") == "[memory]"
-    )
-    peak = taken = 0
-    for _, change in changes:
-        taken += change
-        peak = max(peak, taken)
-    return peak
 
 
 def make_steps(
@@ -159,19 +92,6 @@ def make_steps(
             torch.cuda.synchronize()
 
     return forward, step
-
-
-def _time_in_turns(
-    steps: dict[str, Callable[[], None]], rounds: int
-) -> dict[str, list[float]]:
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for round_ in trange(rounds + 2, unit="round", disable=None):
-        for name, step in steps.items():
-            begin = time.perf_counter()
-            step()
-            if round_ >= 2:
-                seconds[name].append(time.perf_counter() - begin)
-    return seconds
 
 
 def make_input(stage: Stage, batch: int, channels_last: bool) -> Tensor:
@@ -214,7 +134,7 @@ def bench_method(
         forward, steps[name] = make_steps(module, x, amp)
         kept = kept_bytes(forward, [x, *module.parameters(), *module.buffers()])
         figures[name] = dict(kept=kept, peak=peak_bytes(steps[name], device))
-    seconds = _time_in_turns(steps, rounds)
+    seconds = time_turns(steps, rounds)
     ours, published = figures["ours"], figures["published"]
     pairs = zip(seconds["published"], seconds["ours"], strict=True)
     result: dict[str, Any] = dict(
@@ -259,3 +179,57 @@ def profile_layer(
         )
         tables.append(f"{method}, {name}, 3 steps\n{table}")
     return "\n".join(tables)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``bench.py layer``."""
+    parser.add_argument(
+        "--methods", nargs="+", default=["bireal", "irnet"], help="methods to compare"
+    )
+    parser.add_argument("--stage", type=cli.positive, default=1, choices=(1, 2, 3, 4))
+    parser.add_argument(
+        "--channels", type=cli.positive, help="instead of the stage's, stride 1"
+    )
+    parser.add_argument(
+        "--size", type=cli.positive, help="pixels, instead of the stage's"
+    )
+    parser.add_argument("--batch", type=cli.positive, default=16, help="images")
+    parser.add_argument("--rounds", type=cli.positive, default=15, help="timed rounds")
+    parser.add_argument(
+        "--channels-last", action="store_true", help="layout of both, instead of NCHW"
+    )
+    add_training_options(parser)
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Run ``bench.py layer``."""
+    stage = STAGES[args.stage]
+    if args.channels or args.size:
+        width = args.channels or stage.channels
+        stage = Stage(width, width, args.size or stage.size, 1)
+    figures: dict[str, Any] = dict(
+        stage=stage._asdict(),
+        batch=args.batch,
+        rounds=args.rounds,
+        amp=args.amp,
+        channels_last=args.channels_last,
+        threads=torch.get_num_threads(),
+    )
+    for method in args.methods:
+        figures[method] = bench_method(
+            method, stage, args.batch, args.rounds, args.amp, args.channels_last
+        )
+        print(format_method(method, figures[method]))
+        if args.profile:
+            options = (args.batch, args.amp, args.channels_last)
+            print(profile_layer(method, stage, *options))
+    return figures
+
+
+BENCH = Benchmark(
+    help="blocks against published code",
+    about="times forward and backward pass of a ResNet-18 stage and counts the memory "
+    "it keeps, against the way published code writes it",
+    add_options=add_options,
+    measure=measure,
+)

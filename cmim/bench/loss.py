@@ -1,10 +1,12 @@
-"""What the contrastive loss costs, against the released code's way and in a step."""
+"""Time of the contrastive loss, against the released code and as part of a step."""
 
 from __future__ import annotations
 
+import argparse
 import statistics
-import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,15 +15,25 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.device import get_device
 
-from cmim.bench.released_cmim_loss import ReleasedStyle, draw_as_released
+from cmim.bench.benchmark import Benchmark, add_out_option, add_threads_option
+from cmim.bench.negatives import (
+    SIZES,
+    bench_negatives,
+    draw_negatives,
+    format_negatives,
+)
+from cmim.bench.released_cmim_loss import ReleasedCMIMLoss, draw_as_released
 from cmim.bench.step import bench_step, build_variants, synthetic_batch
+from cmim.bench.turns import time_turns
 from cmim.contrast import BatchLabels, ContrastOptions, get_loss
 from cmim.contrast.memory import ProjectionQueue
+from cmim.engine import cli
+from cmim.engine.config import load_config
 
 CLASSES = 100
 PROJECTION = 128
-# Ours by name: the same loss with the rows shared, and NCE and the default against a
-# queue of as many.
+# Our losses: the released one with the rows shared by all anchors, and NCE and the
+# default with a queue of as many negatives.
 OURS = ("cmim_released", "nce", "info_nce")
 
 
@@ -47,7 +59,7 @@ class Turns:
         # The released code freezes neither the twin nor the projections.
         self.partner = torch.randn(shape, device=self.device, requires_grad=True)
         self.binary = torch.randn(shape, device=self.device, requires_grad=True)
-        self.released = ReleasedStyle(features, PROJECTION, rows, negatives)
+        self.released = ReleasedCMIMLoss(features, PROJECTION, rows, negatives)
         self.released.to(self.device)
         self.ours = {name: self._ours(name, features) for name in OURS}
         self.next_batch()
@@ -67,26 +79,31 @@ class Turns:
             queue.filled.fill_(True)
         return loss
 
-    def next_batch(self) -> float:
-        """Draw images and the released way's negatives; seconds the negatives took."""
-        indices = self.rng.choice(self.rows, self.batch, replace=False)
-        classes = self.classes[indices]
-        begin = time.perf_counter()
-        sample = draw_as_released(
-            self.rng, self.others, classes, indices, self.negatives
-        )
-        seconds = time.perf_counter() - begin
-        self.sample = sample.to(self.device)
-        self.indices = torch.from_numpy(indices).to(self.device)
-        self.labels = BatchLabels(
-            indices=self.indices, classes=torch.from_numpy(classes).to(self.device)
-        )
-        return seconds
+    def next_batch(self) -> None:
+        """Draw images, and the negatives of the released code."""
+        self.next_images()
+        self.draw_negatives()
 
-    def run(self, name: str) -> float:
-        """Seconds of one forward and backward pass of a loss."""
+    def next_images(self) -> None:
+        """Draw images."""
+        drawn = self.rng.choice(self.rows, self.batch, replace=False)
+        self.indices, classes = (
+            torch.from_numpy(values).to(self.device)
+            for values in (drawn, self.classes[drawn])
+        )
+        self.labels = BatchLabels(indices=self.indices, classes=classes)
+
+    def draw_negatives(self) -> None:
+        """Draw negatives as the released code does."""
+        indices = self.indices.cpu().numpy()
+        sample = draw_as_released(
+            self.rng, self.others, self.classes[indices], indices, self.negatives
+        )
+        self.sample = sample.to(self.device)
+
+    def run(self, name: str) -> None:
+        """One forward and backward pass of a loss."""
         self.binary.grad = self.partner.grad = None
-        begin = time.perf_counter()
         if name == "released":
             loss = self.released(self.partner, self.binary, self.indices, self.sample)
         else:
@@ -95,7 +112,6 @@ class Turns:
         loss.backward()
         if self.device.type == "cuda":
             torch.cuda.synchronize()
-        return time.perf_counter() - begin
 
 
 def bench_loss(
@@ -105,7 +121,7 @@ def bench_loss(
     features: int = 512,
     rounds: int = 15,
 ) -> dict[str, Any]:
-    """Time the loss as released and ours, in turns so that noise hits all alike.
+    """Time the released loss and ours, in turns so that noise hits all alike.
 
     Forward and backward pass down to the features, on random ones. The draw of the
     released way's negatives is timed apart: its loader workers do it; ours draw within
@@ -119,21 +135,15 @@ def bench_loss(
         rounds: Timed rounds after two of warm-up.
 
     Returns:
-        Median ``ms`` of each; of ours the median over rounds of the released one's time
-        over theirs as ``speedup``; that of ``nce`` is ``speedup_vs_released``, that of
-        the very same loss ``speedup_same_loss``.
+        For each loss its median ``ms`` and its ``speedup``, the median over rounds of
+        the released loss's time divided by its own. ``speedup_vs_released`` repeats
+        that of ``nce``, ``speedup_same_loss`` that of the very same loss.
     """
     turns = Turns(batch, negatives, rows, features)
-    times: dict[str, list[float]] = {name: [] for name in ("released", *OURS)}
-    sampling = []
-    for round_ in range(rounds + 2):
-        drawn = turns.next_batch()
-        for name in times:
-            seconds = turns.run(name)
-            if round_ >= 2:
-                times[name].append(seconds)
-        if round_ >= 2:
-            sampling.append(drawn)
+    runs: dict[str, Callable[[], None]] = {"sampling": turns.draw_negatives}
+    runs |= {name: partial(turns.run, name) for name in ("released", *OURS)}
+    times = time_turns(runs, rounds, before_round=turns.next_images)
+    sampling = times.pop("sampling")
     figures: dict[str, Any] = dict(
         batch=batch,
         negatives=negatives,
@@ -168,7 +178,7 @@ def format_loss(figures: dict[str, Any]) -> str:
 
 
 def share_of_step(config: Config, steps: int = 15, amp: bool = False) -> dict[str, Any]:
-    """What part of a training step of a config the contrastive loss takes.
+    """The part of a training step of a config that the contrastive loss takes.
 
     Against the same step with ``partner='none'``. With the teacher as partner the loss
     and the teacher's pass are both in it; the pass alone stands beside it.
@@ -196,12 +206,65 @@ def share_of_step(config: Config, steps: int = 15, amp: bool = False) -> dict[st
 
 def _median_seconds(call: Callable[[], Any], rounds: int, amp: bool) -> float:
     device = get_device()
-    times = []
-    for _ in range(rounds + 2):
-        begin = time.perf_counter()
+
+    def run() -> None:
         with torch.autocast(device, dtype=torch.bfloat16, enabled=amp):
             call()
         if device == "cuda":
             torch.cuda.synchronize()
-        times.append(time.perf_counter() - begin)
-    return statistics.median(times[2:])
+
+    return statistics.median(time_turns({"call": run}, rounds)["call"])
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``bench.py loss``."""
+    for name, default, text in (
+        ("batch", 100, "images"),
+        ("negatives", 4096, "of each image"),
+        ("rows", 50000, "images in the bank"),
+        ("features", 512, "length of features"),
+        ("rounds", 15, "timed rounds"),
+    ):
+        parser.add_argument(f"--{name}", type=cli.positive, default=default, help=text)
+    parser.add_argument(
+        "--sizes",
+        type=cli.positive,
+        nargs="+",
+        default=SIZES,
+        metavar="N",
+        help="numbers of negatives for time and memory (default: 2^10 to 2^20)",
+    )
+    parser.add_argument(
+        "--config", help="also: the loss's share of this config's steps"
+    )
+    parser.add_argument("--amp", action="store_true", help="bfloat16 in these steps")
+    add_threads_option(parser)
+    add_out_option(parser, "loss")
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Run ``bench.py loss``."""
+    config = load_config(args.config) if args.config else None
+    figures = bench_loss(
+        args.batch, args.negatives, args.rows, args.features, args.rounds
+    )
+    print(format_loss(figures))
+    figures.update(bench_negatives(args.sizes, args.batch))
+    print(format_negatives(figures))
+    picture = Path(args.out) / "negatives.png"
+    draw_negatives(picture, figures)
+    print(f"picture: {picture}")
+    if config is not None:
+        figures.update(share_of_step(config, args.rounds, args.amp))
+        for name, share in figures["share_of_step"].items():
+            print(f"share of a training step, {name:16s} {100 * share:5.1f} %")
+    return figures
+
+
+BENCH = Benchmark(
+    help="the contrastive loss against released code",
+    about="times the contrastive loss against the way CMIM's released code writes it, "
+    "and its time and memory by number of negatives",
+    add_options=add_options,
+    measure=measure,
+)

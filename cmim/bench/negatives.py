@@ -13,7 +13,6 @@ import json
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cmim.analysis.colours import MUTED, ORANGE, TEAL
+from cmim.bench.turns import time_turns
 from cmim.functional.bounds import info_nce_loss
 from cmim.functional.score_sums import CHUNK, log_sum_exp_scores
 
@@ -82,14 +83,10 @@ def measure_size(negatives: int, batch: int, rounds: int = 3) -> dict[str, Any]:
 def _time_and_rise(
     loss: Callable[..., Tensor], vectors: tuple[Tensor, ...], rounds: int
 ) -> tuple[float, float]:
-    times = []
     before = _forget_peak()
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        loss(*vectors).backward()
-        times.append(time.perf_counter() - begin)
+    times = time_turns({"loss": lambda: loss(*vectors).backward()}, rounds, warm_up=0)
     rise = (_peak_bytes() - before) / 1e6
-    return round(min(times) * 1e3, 2), round(rise, 1)
+    return round(min(times["loss"]) * 1e3, 2), round(rise, 1)
 
 
 def compare_whole(negatives: int, batch: int, dtype: torch.dtype) -> dict[str, Any]:
@@ -174,11 +171,11 @@ def draw_negatives(path: str | Path, figures: dict[str, Any]) -> None:
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     for axes, key, label, colour in (
-        (left, "whole_ms", "all scores at once", "#7b8794"),
-        (left, "ms", "in pieces, as here", "#0b5d54"),
-        (right, "queue_mb", "the queue itself", "#e8731a"),
-        (right, "whole_extra_mb", "added by all scores at once", "#7b8794"),
-        (right, "extra_mb", "added in pieces, as here", "#0b5d54"),
+        (left, "whole_ms", "all scores at once", MUTED),
+        (left, "ms", "in pieces, as here", TEAL),
+        (right, "queue_mb", "the queue itself", ORANGE),
+        (right, "whole_extra_mb", "added by all scores at once", MUTED),
+        (right, "extra_mb", "added in pieces, as here", TEAL),
     ):
         known = [row for row in rows if row[key] is not None]
         values = [max(row[key], 0.1) for row in known]

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class ReleasedStyle(nn.Module):
+class ReleasedCMIMLoss(nn.Module):
     """Projections, two banks and NCE, each step of it as published.
 
     Args:

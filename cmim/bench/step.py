@@ -1,11 +1,11 @@
-"""What a training step costs, with and without the contrastive loss."""
+"""Time of a training step, with and without the contrastive loss."""
 
 from __future__ import annotations
 
+import argparse
 import copy
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,11 +17,14 @@ from mmengine.device import get_device
 from mmengine.model import BaseModel
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
-from tqdm import trange
 
+from cmim.bench.benchmark import Benchmark, add_training_options
+from cmim.bench.turns import time_turns
 from cmim.data_parts import data_parts, named_size
+from cmim.engine import cli
 from cmim.engine.config import (
     ConfigError,
+    load_config,
     pipelines_of,
     require_parts,
     task_model_config,
@@ -143,20 +146,6 @@ def build_methods(config: Config, methods: Sequence[str]) -> dict[str, BaseModel
     return models
 
 
-def time_turns(
-    turns: dict[str, Callable[[], None]], rounds: int
-) -> dict[str, list[float]]:
-    """Seconds of each step in each round, after two rounds of warm-up."""
-    times: dict[str, list[float]] = {name: [] for name in turns}
-    for round_ in trange(rounds + 2, unit="round", disable=None):
-        for name, step in turns.items():
-            begin = time.perf_counter()
-            step()
-            if round_ >= 2:
-                times[name].append(time.perf_counter() - begin)
-    return times
-
-
 @named_part
 def bench_step(
     config: Config,
@@ -171,7 +160,7 @@ def bench_step(
         config: A config of this project.
         steps: Timed rounds after two of warm-up.
         amp: bfloat16 autocast.
-        partners: Which partners to compare; the first is the baseline.
+        partners: The partners to compare; the first is the baseline.
         methods: Compare these methods instead, without a partner.
 
     Returns:
@@ -227,7 +216,7 @@ def profile_step(config: Config, amp: bool, partner: str, rows: int = 15) -> str
     Args:
         config: A config of this project.
         amp: bfloat16 autocast.
-        partner: Which variant to profile.
+        partner: The variant to profile.
         rows: Operators listed.
     """
     model = build_variants(config, (partner,))[partner]
@@ -239,3 +228,36 @@ def profile_step(config: Config, amp: bool, partner: str, rows: int = 15) -> str
     return profiler.key_averages().table(
         sort_by="self_cpu_time_total", row_limit=rows, max_name_column_width=40
     )
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``bench.py step``."""
+    cli.add_config_options(parser)
+    parser.add_argument("--steps", type=cli.positive, default=15, help="timed rounds")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        metavar="NAME",
+        help="compare these binarization methods instead; the first is the baseline",
+    )
+    add_training_options(parser)
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Run ``bench.py step``."""
+    config = load_config(args.config, args.cfg_options)
+    methods = args.methods or ()
+    figures = bench_step(config, steps=args.steps, amp=args.amp, methods=methods)
+    print(format_step(figures, methods or VARIANTS))
+    if args.profile:
+        print(profile_step(config, args.amp, "latent"))
+    return figures
+
+
+BENCH = Benchmark(
+    help="training steps of a config",
+    about="times training steps with the contrastive loss off, with the latent partner "
+    "and with the teacher",
+    add_options=add_options,
+    measure=measure,
+)

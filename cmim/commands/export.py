@@ -10,22 +10,23 @@ from cmim.engine import cli
 
 def build_parser() -> argparse.ArgumentParser:
     """The command's options."""
+    from cmim.deploy.formats import export_formats, rests
+
+    known = export_formats()
+    formats = "".join(f"  {form.suffix}: {form.about}.\n" for form in known.values())
+    checks = "; ".join(f"{form.suffix}: {form.checks}" for form in known.values())
     parser = cli.make_parser(
-        "Export a trained network, every binary convolution with one bit a weight: for "
-        "OpenVINO (.xml), which runs it with one bit an activation, or as raw bits and "
-        "steps (.npz, docs/raw_format.md) for hardware and other engines, with a "
-        "reference in NumPy (cmim/deploy/numpy_reference.py). .onnx has the same signs "
-        "in float, for engines without binary operators. Prints the file's size and a "
-        "table of layers; --verify compares binary layers with integers, from equal "
-        "inputs, and the output of .npz and .onnx with torch's. tools/test.py and "
-        "tools/predict.py take the .xml in place of a checkpoint.",
+        "Export a trained network with real 1-bit weights and check the file.\n\n"
+        f"formats:\n{formats}\n"
+        "Prints the file's size and a table of layers.",
         "python tools/export.py configs/nyud_seg_bireal_small.py "
         "work_dirs/nyud_seg_bireal_small/last.pth --out seg.xml --verify",
     )
     cli.add_config_options(parser)
     parser.add_argument("checkpoint", help="WORK_DIR/last.pth of a training run")
+    endings = "|".join(form.suffix for form in known.values())
     parser.add_argument(
-        "--out", required=True, type=cli.output_file, metavar="MODEL.xml|.npz|.onnx"
+        "--out", required=True, type=cli.output_file, metavar=f"MODEL{endings}"
     )
     parser.add_argument(
         "--size",
@@ -36,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--format",
-        choices=("openvino", "npz", "onnx"),
+        choices=tuple(known),
         help="of the file (default: by its ending)",
     )
     parser.add_argument(
@@ -47,15 +48,15 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--rest",
-        choices=("float32", "int8"),
+        choices=tuple(rests()),
         default="float32",
         help="what the other layers become: int8 quantizes them after training, on "
-        "64 training images (.xml only, needs nncf)",
+        f"64 training images ({', '.join(rests()['int8'])} only, needs nncf)",
     )
     parser.add_argument(
         "--verify",
         action="store_true",
-        help="compare binary layers with integers, .npz and .onnx with torch",
+        help=f"compare ({checks})",
     )
     parser.add_argument(
         "--sample",

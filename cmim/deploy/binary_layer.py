@@ -20,7 +20,7 @@ from cmim.functional.rotation import sample_mean
 from cmim.layers.conv import BinaryConv2d
 from cmim.methods import ActivationBinarizer
 
-# More binary convolutions than this for one layer are no gain over integers.
+# Beyond this many binary convolutions for one layer, integers are faster.
 MOST_PRODUCTS = 16
 
 
@@ -71,9 +71,9 @@ class BinaryLayer:
     """A binary convolution with the binarizer in front of it.
 
     Attributes:
-        name: Of the convolution in the network.
-        steps: Of the activation.
-        terms: Of the weights.
+        name: Name of the convolution in the network.
+        steps: Steps of the activation.
+        terms: Terms of the weights.
         stride: Rows and columns, in pixels.
         padding: Zeros at each side, in pixels.
         dilation: In pixels.
@@ -104,12 +104,12 @@ class BinaryLayer:
 def read_layer(
     name: str, conv: BinaryConv2d, binarizer: ActivationBinarizer
 ) -> BinaryLayer:
-    """What a convolution and its binarizer hold, in evaluation.
+    """Read the numbers of a convolution and its binarizer, as evaluation uses them.
 
     Args:
-        name: Of the convolution, for messages.
+        name: Name of the convolution, for messages.
         conv: In evaluation mode.
-        binarizer: What its input comes from, in evaluation mode.
+        binarizer: The binarizer in front of it, in evaluation mode.
 
     Raises:
         ExportError: It has no exact form of this kind.

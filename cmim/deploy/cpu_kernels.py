@@ -1,4 +1,4 @@
-"""What the engine runs binary convolutions with on this machine, in words."""
+"""The kernels that run binary convolutions on this machine, in words."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def has_vector_popcount(path: str | Path = "/proc/cpuinfo") -> bool | None:
 def describe_kernels(
     kernels: Iterable[str], machine: str | None = None, popcount: bool | None = True
 ) -> str:
-    """What can be expected of these kernels.
+    """The speed to expect of these kernels.
 
     Args:
         kernels: As :func:`binary_kernels` gives them.

@@ -77,7 +77,7 @@ class Engine(nn.Module):
         return [int(shape[1].get_length()) for shape in shapes]
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """What each head gives for normalised images ``(N, 3, H, W)``, any N."""
+        """The output of each head for normalised images ``(N, 3, H, W)``, any N."""
         batch, *image = self.shape
         if list(x.shape[1:]) != image:
             given, wanted = ("x".join(map(str, s)) for s in (x.shape[2:], image[1:]))
@@ -96,7 +96,7 @@ class Engine(nn.Module):
 
 
 def _why_not_compiled(path: str | Path, error: RuntimeError) -> str:
-    """What a user can do about a network that the engine does not take here."""
+    """Advice about a network that the engine does not take here."""
     text = " ".join(str(error).split())
     if "BinaryConvolution" in text:
         return (
@@ -108,7 +108,7 @@ def _why_not_compiled(path: str | Path, error: RuntimeError) -> str:
 
 
 def read_identity(model: Any, path: str | Path) -> dict[str, Any] | None:
-    """What an exported model says of its task, or None.
+    """The identity that an exported model states, or None.
 
     Raises:
         ExportError: It says something that nobody wrote.
@@ -170,7 +170,7 @@ def load_exported(
                 f"{path} was exported with {found} classes, and this config has "
                 f"{classes}: use the config it was exported with"
             )
-    # The heads' outputs pass for feature maps, of which each head takes its own.
+    # The engine's outputs stand in for feature maps: each head passes on its own one.
     model.backbone = engine
     if hasattr(model, "bottleneck"):
         model.bottleneck = None

@@ -33,7 +33,7 @@ class FloatConv(nn.Module):
     """A packed layer in float32, with ordinary operators only.
 
     Args:
-        layer: What it computes.
+        layer: The layer to compute.
 
     Shape:
         ``(N, I, H, W)`` to ``(N, O, H', W')``.
@@ -68,7 +68,7 @@ class FloatConv(nn.Module):
             x = x - sample_mean(x)
         for k, step in enumerate(layer.steps):
             above = x >= self.get_buffer(f"threshold{k}")
-            # Bits where that saves a term, signs else: integers in both cases.
+            # Codes are bits where that saves a term, and signs otherwise.
             bits = step.low == 0
             codes = torch.where(above, 1.0, 0.0 if bits else -1.0)
             height = step.high if bits else step.half
@@ -129,6 +129,10 @@ def save_onnx(
             verbose=False,
         )
     assert program is not None
+    # The exporter notes in each node the lines of code, and so the folders, of the
+    # machine that it ran on.
+    for node in program.model.graph.all_nodes():
+        node.metadata_props.clear()
     for name, values in (normalisation or {}).items():
         text = " ".join(f"{value:g}" for value in values)
         program.model.metadata_props[f"cmim.{name}"] = text

@@ -27,9 +27,9 @@ from openvino.op import Constant
 from cmim.deploy.binary_layer import BinaryLayer, SignStep, SignTerm
 
 SMALLEST = np.float32(np.finfo(np.float32).tiny)
-# What certainly lies below every threshold, and is no infinity.
+# A finite number that certainly lies below every threshold.
 LOWEST = np.float32(-1e30)
-# With SSE4.1 and AVX2; AVX-512 takes 4.
+# This is the limit with SSE4.1 and AVX2; AVX-512 takes 4.
 LARGEST_PADDING = 2
 CHANNEL_BLOCK = 8
 
@@ -61,7 +61,7 @@ def add_layer(x: Output, layer: BinaryLayer, width: int | None = None) -> Output
 
     Args:
         x: Real activations ``(N, I, H, W)``, float32.
-        layer: What to compute.
+        layer: The layer to compute.
         width: W if it is known. The operator refuses images narrower than its padding.
 
     Returns:
@@ -69,7 +69,7 @@ def add_layer(x: Output, layer: BinaryLayer, width: int | None = None) -> Output
     """
     if layer.centred:
         axes = ops.constant(_integers([1, 2, 3]))
-        # As torch does: the mean of a constant is that constant, whatever rounds.
+        # As in torch, the mean of a constant is that constant, however sums round.
         mean = ops.minimum(
             ops.maximum(
                 ops.reduce_mean(x, axes, keep_dims=True),
@@ -101,7 +101,7 @@ def add_layer(x: Output, layer: BinaryLayer, width: int | None = None) -> Output
 
 
 def _outside(step: SignStep) -> int:
-    """Which sign outside of the image costs the least correction."""
+    """The sign outside of the image that costs the least correction."""
     if step.low == 0:
         return -1
     return 1 if step.high == 0 else 0
@@ -129,7 +129,7 @@ def _product(
     """``scale * (half * W * s + middle * W * 1)`` with zeros outside of the image."""
     o, _, kh, kw = layer.shape
     missing = -layer.shape[1] % CHANNEL_BLOCK
-    # Bit 0 times +1, -1, +1, ...: two and two cancel, a single one is left.
+    # Bit 0 is multiplied by +1, -1, +1, ...: pairs cancel, and a single one is left.
     extra = np.ones((o, missing, kh, kw), np.int8)
     extra[:, 1::2] = -1
     signs = np.concatenate([term.signs, extra], axis=1)

@@ -21,7 +21,7 @@ class PackedConv(nn.Module):
     ``forward`` computes them with integer-valued float64 sums, exactly.
 
     Args:
-        layer: What it computes.
+        layer: The layer to compute.
 
     Shape:
         ``(N, I, H, W)`` to ``(N, O, H', W')``, float32.
@@ -69,7 +69,7 @@ class PackedConv(nn.Module):
 def pack_network(model: nn.Module, example: Tensor) -> tuple[nn.Module, list[str]]:
     """A copy of a network with a :class:`PackedConv` for every binary convolution.
 
-    Which binarizer feeds which convolution is found in one forward pass. The
+    One forward pass finds which binarizer feeds which convolution. The
     binarizers of packed convolutions become the identity.
 
     Args:
@@ -135,7 +135,7 @@ def _pairs(
         for handle in handles:
             handle.remove()
     for name, (_, binarizer) in taken.items():
-        # Of a network without binarizers only the weights are binary.
+        # A network without binarizers has binary weights only.
         if binarizer is None and made:
             raise ExportError(f"{name}: its input is not the output of a binarizer")
     return taken

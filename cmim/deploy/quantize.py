@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from importlib.util import find_spec
 
 import numpy as np
 import openvino as ov
@@ -21,26 +20,13 @@ from torch import Tensor
 
 from cmim.deploy.shared_core import kept_signal_stack, shared_core
 
-# Operators whose outputs NNCF would round to 8 bits as well, at a cost and no gain.
+# NNCF would round the outputs of these operators to 8 bits as well, without a gain.
 LEFT_ALONE = (
     "BinaryConvolution", "FakeQuantize", "Add", "Multiply", "AvgPool", "MaxPool",
     "Interpolate",
 )  # fmt: skip
 
 AXES = np.array([0, 1, 2, 3], np.int64)
-
-
-def require_nncf() -> None:
-    """Say what to install where NNCF is missing.
-
-    Raises:
-        ImportError: It is missing.
-    """
-    if find_spec("nncf") is None:
-        raise ImportError(
-            "8-bit layers are made by NNCF, which is not installed: "
-            "pip install 'cmim[int8]', or pip install nncf"
-        )
 
 
 def quantize_rest(
@@ -59,7 +45,7 @@ def quantize_rest(
     """
     import nncf
 
-    # It lists every operator that it leaves alone.
+    # NNCF lists every operator that it leaves alone.
     nncf.set_log_level(logging.WARNING)
     data = [image.numpy() for image in images]
     scope = nncf.IgnoredScope(types=list(LEFT_ALONE), validate=False)
@@ -86,9 +72,9 @@ def _round_pooled(model: ov.Model, images: list[np.ndarray]) -> None:
         probe = shared_core().compile_model(
             ov.Model([result], model.get_parameters()).clone(), "CPU"
         )
-        # The mean of the images' largest values, as NNCF takes for activations.
+        # NNCF takes the mean of the images' largest values for activations, too.
         top = np.float32(np.mean([probe(image)[0] for image in images]))
-        # Between two levels, 0 keeps what lies beside it on its side.
+        # 0 lies between two levels, so that values beside it stay on their side.
         low, high = ops.constant(-top), ops.constant(top)
         rounded = ops.fake_quantize(source, low, high, low, high, levels=256)
         node.input(0).replace_source_output(rounded.output(0))

@@ -21,7 +21,7 @@ from cmim.deploy.raw_program import Step, binary_step
 
 @dataclass(frozen=True)
 class Value:
-    """What a step makes: its name, and its shape without the images."""
+    """A value that a step makes: its name, and its shape without the images."""
 
     name: str
     shape: tuple[int, ...]
@@ -176,7 +176,7 @@ def _avg_pool(
     r, x, kernel, stride=(), padding=0, ceil_mode=False, count_include_pad=True,
     divisor_override=None,
 ):  # fmt: skip
-    # What a rounded-up size adds is never counted; padding is by default.
+    # ATen counts the padding by default, and never what a rounded-up size adds.
     counted = count_include_pad and any(_pair(padding))
     _refuse_unless(not counted and not divisor_override, "mean that counts padding")
     options = _pool_options(x, r.shape, kernel, stride, padding, 1)

@@ -52,10 +52,10 @@ class Step:
         op: Its word in the vocabulary.
         inputs: Names of the values that it reads.
         output: Name of the value that it makes.
-        shape: Of the output, without the images.
+        shape: Shape of the output, without the images.
         options: Numbers that belong to it.
         arrays: Weights and the like, float32 or packed bits, by their role.
-        name: Of the module that it comes from.
+        name: Name of the module that it comes from.
     """
 
     op: str
@@ -76,7 +76,7 @@ class Program:
         steps: In the order in which they run.
         outputs: Names of the values that the network gives.
         normalisation: ``mean`` and ``std`` of RGB of 0 to 255, a number for each band.
-        identity: What the network answers (:mod:`cmim.identity`), or None.
+        identity: The network's identity (:mod:`cmim.identity`), or None.
     """
 
     input_shape: tuple[int, ...]
@@ -115,7 +115,7 @@ class Program:
         return document, arrays
 
     def network(self) -> Network:
-        """What runs it in NumPy."""
+        """The program as a network that runs in NumPy."""
         return Network(*self.pack())
 
     def save(self, path: str | Path) -> None:
@@ -135,10 +135,10 @@ def binary_step(
     """A binary convolution with the binarizer in front of it, as a step.
 
     Args:
-        layer: What it computes.
+        layer: The layer to compute.
         source: Name of the real activation.
         output: Name of its output.
-        shape: Of the output, ``(O, H', W')``.
+        shape: Shape of the output, ``(O, H', W')``.
     """
     _, channels, kh, kw = layer.shape
     width = max(len(step.threshold) for step in layer.steps)

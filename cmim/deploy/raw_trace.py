@@ -15,9 +15,9 @@ from cmim.deploy.packed_conv import PackedConv
 from cmim.deploy.raw_operators import HANDLERS, Recorder, Value
 from cmim.deploy.raw_program import INPUT, Program, Step, fold_affine
 
-# Traced with two images, so that what mixes images has another shape.
+# Networks are traced with two images: operators that mix images change the shape.
 IMAGES = 2
-# Made of the image's type and size alone.
+# These operators need the image's type and size alone.
 LIKE_THE_IMAGE = ("aten.new_full", "aten.new_ones", "aten.new_zeros")
 
 
@@ -25,7 +25,7 @@ def _packed_layer(x: Tensor, name: str, shape: list[int]) -> Tensor:
     return x.new_empty(shape)
 
 
-# What a packed layer is in a traced graph: one operator that knows the layer's name.
+# A packed layer is one operator in a traced graph, which knows the layer's name.
 _mark = torch.library.custom_op(
     "cmim::packed_layer",
     _packed_layer,
@@ -68,7 +68,7 @@ def build_program(
     """The program of a packed network.
 
     Batch-norm becomes a scale and a shift, joined with the convolution in front of it
-    unless that is binary. What does not depend on the image is computed here.
+    unless that is binary. Values that do not depend on the image are computed here.
 
     Args:
         core: Made by :func:`cmim.deploy.packed_conv.pack_network`.
@@ -126,7 +126,7 @@ def _walk(exported: Any, recorder: Recorder) -> tuple[str, ...]:
 
 def _call(node: fx.Node, values: dict[fx.Node, Any], recorder: Recorder) -> Any:
     args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda n: values[n])
-    # Of an operator with several outputs, handlers give the first.
+    # Handlers give the first output of an operator that has several.
     if node.target is operator.getitem and isinstance(args[0], Value):
         if args[1] != 0 and node.users:
             raise ExportError(f"{node.args[0]}: only its first output is exported")

@@ -6,21 +6,21 @@ flipped bit or the ``.bin`` of another export would give wrong figures in silenc
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cmim.deploy.binary_layer import ExportError
 from cmim.digest import sha256_of
+from cmim.whole_output import write_whole
 
 if TYPE_CHECKING:
     import openvino as ov
 
 KEY = "sha256"
-# What stands in the digest's place while it is computed.
+# The text in the digest's place while the digest is computed.
 EMPTY = "0" * 64
-# The digest and what is in front of it; in protocol buffers its length, "@", is, too.
+# The digest behind its name; in protocol buffers its length, "@", stands between.
 _SEALS = {
     ".xml": re.compile(rb'(?<=<sha256 value=")[0-9a-f]{64}'),
     ".onnx": re.compile(rb"(?<=cmim\.sha256\x12@)[0-9a-f]{64}"),
@@ -50,9 +50,7 @@ def seal(path: str | Path) -> None:
     text = path.read_bytes()
     _place(path, text)
     digest = sha256_of(text, *_weights(path))
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(_SEALS[path.suffix].sub(digest.encode(), text))
-    os.replace(temporary, path)
+    write_whole(path, _SEALS[path.suffix].sub(digest.encode(), text))
 
 
 def check_seal(path: str | Path) -> None:

@@ -1,4 +1,4 @@
-"""Does each exported layer compute what the trained one does, exactly?"""
+"""Compares each exported layer with the trained one; both must be equal."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from cmim.deploy.binary_layer import BinaryLayer, SignStep, SignTerm
+from cmim.deploy.formats.format import EngineCheckedLayer
 from cmim.deploy.openvino_graph import add_layer
 from cmim.deploy.packed_conv import PackedConv
 from cmim.deploy.shared_core import shared_core
@@ -68,7 +69,7 @@ def near_thresholds(step: SignStep, x: Tensor, seed: int = 0) -> Tensor:
 
 
 @torch.no_grad()
-def verify_layers(core: nn.Module, example: Tensor) -> list[dict[str, Any]]:
+def verify_layers(core: nn.Module, example: Tensor) -> list[EngineCheckedLayer]:
     """Each packed layer in the engine against integers, from equal inputs.
 
     Args:
@@ -94,11 +95,11 @@ def verify_layers(core: nn.Module, example: Tensor) -> list[dict[str, Any]]:
     return [_verify(name, layers[name].layer, x) for name, x in inputs.items()]
 
 
-def _verify(name: str, layer: BinaryLayer, x: Tensor) -> dict[str, Any]:
+def _verify(name: str, layer: BinaryLayer, x: Tensor) -> EngineCheckedLayer:
     wrong = values = 0
     for part in integer_parts(layer):
         engine, exact = compile_layer(part, tuple(x.shape)), PackedConv(part)
-        # A mean is rounded: next to it engines may differ.
+        # A mean is rounded, so that engines may differ next to it.
         near = [] if layer.centred else [near_thresholds(part.steps[0], x)]
         for given in (x, *near):
             ours = torch.from_numpy(engine(given.numpy())[0])
@@ -109,7 +110,7 @@ def _verify(name: str, layer: BinaryLayer, x: Tensor) -> dict[str, Any]:
     expected = PackedConv(layer)(x)
     difference = (scaled - expected).abs().max() / expected.abs().max().clamp(min=1e-30)
     o, i, kh, kw = layer.shape
-    return dict(
+    return EngineCheckedLayer(
         layer=name,
         shape=f"{i} to {o}, {kh}x{kw}",
         products=layer.products,

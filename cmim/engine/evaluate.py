@@ -19,11 +19,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from cmim.checkpoint import load_task_weights
-from cmim.deploy.requirements import require_openvino
+from cmim.deploy.formats import format_of
 from cmim.engine.config import ConfigError, require_parts, task_model_config
 from cmim.engine.config_classes import check_read_classes
 from cmim.engine.config_place import named_part
 from cmim.identity import check_identity, identity_of
+from cmim.optional_packages import require_packages
 
 
 @named_part
@@ -42,7 +43,8 @@ def load_task_model(config: Config, checkpoint: str) -> BaseModel:
         ValueError: The file is of another task: other heads, classes, depth range or
             normalisation of pictures than the config's.
     """
-    if str(checkpoint).endswith((".npz", ".onnx")):
+    form = format_of(checkpoint)
+    if form is not None and form.read is None:
         raise ConfigError(
             f"'{checkpoint}' is exported for other engines; here run a checkpoint, "
             "WORK_DIR/last.pth, and the .xml that tools/export.py makes of it"
@@ -50,12 +52,10 @@ def load_task_model(config: Config, checkpoint: str) -> BaseModel:
     model_config = task_model_config(config)
     if model_config.get("backbone", {}).get("init_from"):
         model_config["backbone"]["init_from"] = None
-    if str(checkpoint).endswith(".xml"):
-        require_openvino()
-        from cmim.deploy.exported_model import load_exported
-
-        return load_exported(model_config, checkpoint, identity=identity_of(config))
     own = identity_of(config)
+    if form is not None and form.read is not None:
+        require_packages(f"reading {form.suffix} files", *form.packages)
+        return form.read(model_config, checkpoint, own)
     model = MODELS.build(model_config)
     saved = load_task_weights(model, checkpoint).get("identity")
     check_identity(own, saved, checkpoint)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import inspect
 import json
 import math
-import os
 import platform
 import resource
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from mmseg.registry import MODELS
+
+from cmim.whole_output import write_whole
 
 PACKAGES = (
     "torch",
@@ -24,6 +26,28 @@ PACKAGES = (
     "albumentations",
     "numpy",
 )
+
+
+class RunRecord(TypedDict):
+    """How a run was started: ``run.json``, of which later runs read the commands.
+
+    Attributes:
+        commands: Command lines, that of the first start first.
+        config: Its file.
+        seed: As the config says; the one that was drawn once the run has begun.
+        precision: Of the forward pass.
+        device: Of the leading process.
+        threads: CPU threads of torch.
+        versions: By package.
+    """
+
+    commands: list[str]
+    config: str
+    seed: int | None
+    precision: str
+    device: str
+    threads: int
+    versions: dict[str, str]
 
 
 def network_of(task_model: dict) -> dict[str, Any]:
@@ -108,7 +132,7 @@ def finite(content: Any) -> Any:
     )
 
 
-def write_json(path: str | Path, content: dict[str, Any] | list[Any]) -> None:
+def write_json(path: str | Path, content: Mapping[str, Any] | list[Any]) -> None:
     """Write a dictionary or list as JSON, whole or not at all.
 
     NaN and infinity, which JSON has not, become null.
@@ -117,9 +141,5 @@ def write_json(path: str | Path, content: dict[str, Any] | list[Any]) -> None:
         path: Target; its folder is made.
         content: Plain values.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(finite(content), indent=2, default=str, allow_nan=False)
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text + "\n")
-    os.replace(temporary, path)
+    write_whole(path, text + "\n")

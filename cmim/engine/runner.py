@@ -24,6 +24,7 @@ from cmim.engine.config_classes import check_read_classes
 from cmim.engine.precision import precision_of, warning_of
 from cmim.hooks import StopWhenDiverged
 from cmim.identity import check_identity, identity_of
+from cmim.whole_output import part_of
 
 RESUMABLE = ("last.pth", "previous.pth")
 
@@ -97,7 +98,7 @@ class CMIMRunner(Runner):
     def save_checkpoint(self, out_dir: str, filename: str, **kwargs: Any) -> None:
         """Write under a temporary name, then rename; see mmengine for the arguments."""
         target = Path(out_dir) / filename
-        temporary = target.with_name(f".{filename}.part")
+        temporary = part_of(target)
         super().save_checkpoint(str(temporary.parent), temporary.name, **kwargs)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())

@@ -18,18 +18,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cmim.optional_packages import EXTRAS
+
 # Longer messages, of a whole printed config, say nothing more.
 LONGEST = 700
-# Packages that come with an extra of setup.cfg; all others come with cmim itself.
-EXTRAS = {
-    "openvino": "deploy",
-    "onnx": "deploy",
-    "onnxscript": "deploy",
-    "nncf": "int8",
-    "sklearn": "analysis",
-    "tensorboard": "analysis",
-    "submitit": "cluster",
-}
 _HINTS = {
     errno.EACCES: "choose a place that you may use",
     errno.EPERM: "choose a place that you may use",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -24,7 +23,13 @@ from cmim.engine.earlier_run import check_steps_and_seed, find_earlier
 from cmim.engine.evaluate import evaluate
 from cmim.engine.loader_options import fit_loaders
 from cmim.engine.precision import precision_of, set_precision
-from cmim.engine.record import network_of, peak_memory_gb, versions, write_json
+from cmim.engine.record import (
+    RunRecord,
+    network_of,
+    peak_memory_gb,
+    versions,
+    write_json,
+)
 from cmim.engine.run_folder import holds_run, leads, locked, set_aside
 from cmim.engine.runner import CMIMRunner
 from cmim.engine.steps import check_loop, fit_schedules
@@ -32,6 +37,7 @@ from cmim.hooks import RecordTiming
 from cmim.identity import identity_of
 from cmim.json_file import read_json
 from cmim.models import CMIM
+from cmim.whole_output import write_whole
 
 
 @named_part
@@ -62,7 +68,7 @@ def train(config: Config, final_test: bool = True) -> dict[str, Any]:
         commands = [*_earlier_commands(folder, config), shlex.join(sys.argv)]
         if not config.get("resume"):
             set_aside(folder)
-        record = dict(
+        record = RunRecord(
             commands=commands,
             config=str(config.filename),
             seed=config.randomness.seed,
@@ -78,7 +84,7 @@ def train(config: Config, final_test: bool = True) -> dict[str, Any]:
 
 
 def _train(
-    config: Config, folder: Path, final_test: bool, record: dict | None = None
+    config: Config, folder: Path, final_test: bool, record: RunRecord | None = None
 ) -> dict[str, Any]:
     """The run itself, in each process; the leading one has the record."""
     runner = CMIMRunner.from_cfg(config)
@@ -129,10 +135,7 @@ def _final_model(runner: CMIMRunner, folder: Path) -> BaseModel:
 
 def _dump_config(config: Config, folder: Path) -> None:
     """The config as text, whole or not at all."""
-    target = folder / Path(config.filename).name
-    temporary = target.with_name(f".{target.name}.part")
-    temporary.write_text(config.pretty_text)
-    os.replace(temporary, target)
+    write_whole(folder / Path(config.filename).name, config.pretty_text)
 
 
 def _end_workers(runner: CMIMRunner) -> None:

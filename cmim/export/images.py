@@ -87,7 +87,7 @@ def calibration_images(
         model: The task model, whose normalisation is used.
         size: Height and width in pixels.
         batch: Images at a time.
-        count: How many.
+        count: Number of images.
     """
     loader = config.train_dataloader
     tested = [part for _, part in data_parts(config, "test_dataloader")]

@@ -1,26 +1,55 @@
-"""Export a checkpoint, check it, and say what the engine makes of it."""
+"""Export a checkpoint, check the file, and list the layers that the engine runs."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmengine.config import Config
 
-from cmim.deploy.network_core import NetworkCore, normalisation
+from cmim.deploy.formats import export_formats, format_of, rests
+from cmim.deploy.formats.format import (
+    Checked,
+    PackedNetwork,
+    WrittenLayer,
+)
+from cmim.deploy.network_core import NetworkCore
 from cmim.deploy.packed_conv import pack_network
-from cmim.deploy.requirements import require_onnx, require_openvino
 from cmim.engine.config import ConfigError
 from cmim.engine.config_place import named_part
 from cmim.engine.evaluate import load_task_model
 from cmim.export.images import calibration_images, first_image, write_sample
 from cmim.identity import identity_of
+from cmim.optional_packages import require_packages
 from cmim.stages import input_bands
 
-RESTS = ("float32", "int8")
-# What is written, and how its file is called.
-FORMATS = {"npz": ".npz", "onnx": ".onnx", "openvino": ".xml"}
+
+class ExportFigures(Checked):
+    """Figures of an export; those of :class:`Checked` where the file was checked.
+
+    Attributes:
+        out: The file.
+        format: Its name.
+        input: Shape of the input ``[N, C, H, W]``.
+        bytes: Size of the file and those beside it.
+        latent_bytes: Size of the network's weights as float32.
+        checkpoint_bytes: Size of the checkpoint.
+        packed: Binary layers in the file.
+        layers: As the engine runs them, or the steps of the file.
+        verified: A row for each binary layer that was compared with integers.
+        wrong: Number of values of binary layers that differ; None without a check.
+    """
+
+    out: str
+    format: str
+    input: list[int]
+    bytes: int
+    latent_bytes: int
+    checkpoint_bytes: int
+    packed: int
+    layers: list[WrittenLayer]
+    wrong: int | None
 
 
 def choose_format(out: str | Path, name: str | None = None) -> str:
@@ -28,7 +57,7 @@ def choose_format(out: str | Path, name: str | None = None) -> str:
 
     Args:
         out: The file to write.
-        name: One of ``FORMATS``, or None for what the ending says.
+        name: One of :func:`export_formats`, or None for what the ending says.
 
     Raises:
         ConfigError: They contradict, or the ending says nothing.
@@ -37,13 +66,13 @@ def choose_format(out: str | Path, name: str | None = None) -> str:
         >>> choose_format("seg.onnx")
         'onnx'
     """
-    wanted = FORMATS.values() if name is None else [FORMATS[name]]
-    found = [key for key, suffix in FORMATS.items() if str(out).endswith(suffix)]
-    if not found or (name is not None and found != [name]):
+    known = export_formats()
+    wanted = known if name is None else {name: known[name]}
+    found = [key for key, form in wanted.items() if form is format_of(out)]
+    if not found:
         asked = "" if name is None else f" is no --format {name}"
-        raise ConfigError(
-            f"--out {out}{asked}: name a file that ends with {' or '.join(wanted)}"
-        )
+        endings = " or ".join(form.suffix for form in wanted.values())
+        raise ConfigError(f"--out {out}{asked}: name a file that ends with {endings}")
     return found[0]
 
 
@@ -58,7 +87,7 @@ def export_network(
     rest: str = "float32",
     form: str | None = None,
     sample: str | Path | None = None,
-) -> dict[str, Any]:
+) -> ExportFigures:
     """Export, and optionally verify, a trained network.
 
     Args:
@@ -69,15 +98,9 @@ def export_network(
             image when None.
         batch: Images at a time; an ``.npz`` takes any number.
         verify: Compare what was written with torch and, layer by layer, with integers.
-        rest: One of ``RESTS``: what the layers beside the binary ones become.
-        form: One of ``FORMATS``; by the ending of ``out`` when None.
+        rest: The form of the layers beside the binary ones, one of the format's.
+        form: One of :func:`export_formats`; by the ending of ``out`` when None.
         sample: An ``.npz`` to write for checks elsewhere, see :func:`write_sample`.
-
-    Returns:
-        ``bytes`` of the files, ``checkpoint_bytes``, ``latent_bytes`` (the network's
-        weights as float32), ``layers`` (as the engine runs them, or the steps of the
-        raw program), ``verified`` rows, ``wrong``: how many values of binary layers
-        differed, or None, and what else the check of the format found.
 
     Raises:
         ConfigError: ``out`` contradicts ``form``, or ``form`` has no such ``rest``.
@@ -85,112 +108,59 @@ def export_network(
         ImportError: A package that the format needs is missing.
     """
     form = choose_format(out, form)
+    chosen = export_formats()[form]
     _check_possible(form, rest, verify)
-    if str(checkpoint).endswith((".xml", ".npz", ".onnx")):
+    if format_of(checkpoint) is not None:
         raise ConfigError(
             f"'{checkpoint}' is exported already; name the checkpoint it was made of, "
             "WORK_DIR/last.pth"
         )
     model = load_task_model(config, checkpoint).cpu()
-    image = None if size else first_image(config, model)
-    if image is None:
-        assert size is not None
-        # Noise, since values of a constant image lie on thresholds by chance.
-        noise = torch.Generator().manual_seed(0)
-        image = torch.randn(1, input_bands(model), *size, generator=noise)
+    image = _noise(input_bands(model), size) if size else first_image(config, model)
     example = image.expand(batch, -1, -1, -1).contiguous()
-    core, names = pack_network(NetworkCore(model).float(), example)
-    if form == "openvino":
-        found = _to_openvino(config, model, core, example, out, verify, rest, names)
-    else:
-        from cmim.export.raw import WRITERS
-
-        found = WRITERS[form](
-            core, example, out, normalisation(model), verify, identity_of(config)
-        )
+    core, packed = pack_network(NetworkCore(model).float(), example)
+    pixels = (example.shape[2], example.shape[3])
+    images = partial(calibration_images, config, model, pixels, batch)
+    identity = identity_of(config)
+    network = PackedNetwork(core, packed, example, model, identity, rest, images)
+    layers = chosen.write(network, Path(out))
+    checked = chosen.check(network, Path(out)) if verify else None
     if sample is not None:
-        write_sample(sample, config, model, core, tuple(example.shape[2:]))
-    suffixes = [".xml", ".bin"] if form == "openvino" else [Path(out).suffix]
-    files = [Path(out).with_suffix(suffix) for suffix in suffixes]
-    return dict(
+        write_sample(sample, config, model, core, pixels)
+    rows = checked["verified"] if checked else []
+    return ExportFigures(
         out=str(out),
         format=form,
         input=list(example.shape),
-        bytes=sum(file.stat().st_size for file in files),
+        bytes=sum(file.stat().st_size for file in chosen.files(out)),
         latent_bytes=sum(v.numel() * 4 for v in model.state_dict().values()),
         checkpoint_bytes=Path(checkpoint).stat().st_size,
-        packed=len(names),
-        **found,
-        wrong=sum(row["wrong"] for row in found["verified"]) if verify else None,
+        packed=len(packed),
+        layers=layers,
+        **(checked or Checked(verified=[])),
+        wrong=sum(row["wrong"] for row in rows) if checked else None,
     )
 
 
+def _noise(bands: int, size: tuple[int, int]) -> torch.Tensor:
+    """An image of noise: values of a constant one lie on thresholds by chance."""
+    return torch.randn(1, bands, *size, generator=torch.Generator().manual_seed(0))
+
+
 def _check_possible(form: str, rest: str, verify: bool) -> None:
-    if rest != "float32" and form != "openvino":
+    chosen = export_formats()[form]
+    if rest not in chosen.rests:
+        able = " and ".join(rests().get(rest, ["no"]))
         raise ConfigError(
-            f"--rest {rest} is made for .xml files only, not for {FORMATS[form]}"
+            f"--rest {rest} is made for {able} files only, not for {chosen.suffix}"
         )
-    if rest == "int8":
-        from cmim.deploy.quantize import require_nncf
-
-        require_nncf()
-    if form == "onnx":
-        require_onnx()
-    if form == "openvino" or (form == "onnx" and verify):
-        require_openvino()
+    require_packages(f"--rest {rest}", *chosen.rests[rest])
+    require_packages(f"writing {chosen.suffix} files", *chosen.packages)
+    if verify:
+        require_packages(f"checking {chosen.suffix} files", *chosen.check_packages)
 
 
-def _to_openvino(
-    config: Config,
-    model: Any,
-    core: torch.nn.Module,
-    example: torch.Tensor,
-    out: str | Path,
-    verify: bool,
-    rest: str,
-    names: list[str],
-) -> dict[str, Any]:
-    from cmim.deploy.openvino_export import convert_packed, describe, save_model
-    from cmim.deploy.quantize import quantize_rest
-    from cmim.deploy.verify import verify_layers
-
-    with torch.no_grad():
-        core(example)  # so that packed layers know their sizes
-    converted = convert_packed(core, example)
-    if rest == "int8":
-        size, batch = tuple(example.shape[2:]), len(example)
-        images = calibration_images(config, model, size, batch)
-        converted = quantize_rest(converted, images, everything=not names)
-    describe(converted, model, identity_of(config))
-    save_model(converted, out)
-    rows = verify_layers(core, example) if verify else []
-    return dict(layers=engine_layers(out), verified=rows)
-
-
-def engine_layers(path: str | Path) -> list[dict[str, str]]:
-    """What the engine runs: name, type and kernel of each layer with weights."""
-
-    from cmim.deploy.shared_core import shared_core
-
-    options = {"INFERENCE_PRECISION_HINT": "f32"}
-    compiled = shared_core().compile_model(str(path), "CPU", options)
-    rows = []
-    for node in compiled.get_runtime_model().get_ordered_ops():
-        info = node.get_rt_info()
-        kind = info["layerType"].astype(str)
-        if "Convolution" in kind or kind in ("FullyConnected", "MatMul"):
-            rows.append(
-                dict(
-                    name=node.get_friendly_name(),
-                    type=kind,
-                    kernel=info["primitiveType"].astype(str),
-                    output="x".join(str(n) for n in node.get_output_shape(0)),
-                )
-            )
-    return rows
-
-
-def format_export(figures: dict[str, Any]) -> str:
+def format_export(figures: ExportFigures) -> str:
     """The table of layers and a summary line."""
     lines = []
     if figures["layers"]:
@@ -212,9 +182,8 @@ def format_export(figures: dict[str, Any]) -> str:
         )
     if "same_class" in figures:
         lines.append(f"class map: {figures['same_class']:.2%} of the places alike")
-    size, latent, checkpoint = (
-        figures[f"{what}bytes"] / 1e6 for what in ("", "latent_", "checkpoint_")
-    )
+    counts = figures["bytes"], figures["latent_bytes"], figures["checkpoint_bytes"]
+    size, latent, checkpoint = (count / 1e6 for count in counts)
     lines.append(
         f"{figures['out']}: {size:.2f} MB, weights as float32 {latent:.2f} MB "
         f"({latent / size:.1f} x), checkpoint {checkpoint:.2f} MB; "

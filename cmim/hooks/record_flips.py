@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch import Tensor
 from cmim.analysis.codes import flip_ratio
 from cmim.functional.bits import pack_bits, unpack_bits
 from cmim.layers import BinaryWeightLayer
+from cmim.whole_output import write_whole
 
 
 @HOOKS.register_module()
@@ -97,9 +97,7 @@ class RecordFlips(Hook):
 
     def _write(self, path: Path) -> None:
         content = dict(layers=list(self._layers), records=self._records)
-        temporary = path.with_name(f".{path.name}.part")
-        temporary.write_text(json.dumps(content) + "\n")
-        os.replace(temporary, path)
+        write_whole(path, json.dumps(content) + "\n")
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         checkpoint["flips"] = dict(

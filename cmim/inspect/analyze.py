@@ -19,6 +19,7 @@ from cmim.analysis.flip_picture import draw_flips
 from cmim.analysis.layer_report import LayerSample, measure_layer
 from cmim.analysis.pixel_sample import PixelSample
 from cmim.contrast import binarizer_names
+from cmim.deploy.formats import format_of
 from cmim.engine.config import ConfigError, task_model_config
 from cmim.engine.config_place import named_part
 from cmim.engine.evaluate import load_task_model
@@ -142,7 +143,7 @@ def analyze(
 
 def _refuse_exported(paths: Iterable[str]) -> None:
     for path in map(str, paths):
-        if path.endswith((".xml", ".npz", ".onnx")):
+        if format_of(path) is not None:
             raise ConfigError(
                 f"'{path}' is an exported network, whose activations cannot be read: "
                 "name the checkpoint it was made of, WORK_DIR/last.pth"

@@ -19,8 +19,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from cmim.whole_output import write_whole
 from tasks.datasets.errors import DataError
-from tasks.datasets.prepared_folder import SUMMARY, write_atomically
+from tasks.datasets.prepared_folder import SUMMARY
 from tasks.datasets.zip_member import read_member
 
 #: Class names in the order of their labels (alphabetic, as CIFAR-10 numbers them).
@@ -189,11 +190,11 @@ def _unpack(
     for member in tqdm(members, disable=not progress, unit="picture"):
         target = part / member.filename
         if not _is_intact(target, member):
-            write_atomically(target, read_member(archive, member))
+            write_whole(target, read_member(archive, member))
             written += 1
     _remove_strangers(part, members)
     digest = dict(pictures=len(members), content=_fingerprint(members))
-    write_atomically(part / SUMMARY, (json.dumps(digest, indent=1) + "\n").encode())
+    write_whole(part / SUMMARY, (json.dumps(digest, indent=1) + "\n").encode())
     os.replace(part, out)
     return written
 

@@ -19,15 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from cmim.whole_output import write_whole
 from tasks.datasets.errors import DataError
 from tasks.datasets.nyu40 import NYU40_CLASSES
 from tasks.datasets.nyud_source import DepthKind, NyudSource
-from tasks.datasets.prepared_folder import (
-    PreparedFolder,
-    frame_name,
-    sha256,
-    write_atomically,
-)
+from tasks.datasets.prepared_folder import PreparedFolder, frame_name, sha256
 from tasks.datasets.scene_types import FILE as SCENE_FILE
 from tasks.picture_decoder import decode
 from tasks.whole_file import check_content
@@ -292,4 +288,4 @@ def write_report(path: Path, report: dict[str, Any]) -> None:
     """Write the figures of a run as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report, indent=1, sort_keys=True) + "\n"
-    write_atomically(path, text.encode())
+    write_whole(path, text.encode())

@@ -7,16 +7,15 @@ of its files. ``prepared.json`` holds the same once everything is verified.
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from cmim.whole_output import write_whole
 from tasks.datasets.errors import DataError
 
 JOURNAL = "INCOMPLETE"
 SUMMARY = "prepared.json"
 FOLDERS = ("images", "depth", "labels40")
-_PART = ".part"
 
 
 def frame_name(index: int) -> str:
@@ -32,13 +31,6 @@ def frame_name(index: int) -> str:
 def sha256(data: bytes) -> str:
     """Return the hexadecimal SHA-256 of bytes."""
     return hashlib.sha256(data).hexdigest()
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that is never seen half-written under its own name."""
-    part = path.with_name(f".{path.name}{_PART}")
-    part.write_bytes(data)
-    os.replace(part, path)
 
 
 class PreparedFolder:
@@ -74,7 +66,7 @@ class PreparedFolder:
                 f"{SUMMARY} of a finished run; choose an empty folder, or delete them"
             )
         self.path.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.journal, _line(settings))
+        write_whole(self.journal, _line(settings))
         self._make_folders()
 
     def resume(self, settings: dict[str, Any]) -> dict[str, dict[str, str]]:
@@ -99,7 +91,7 @@ class PreparedFolder:
         self.compare(found, settings)
         self._make_folders()
         for folder in (self.path, *(self.path / name for name in FOLDERS)):
-            for part in folder.glob(f".*{_PART}"):
+            for part in folder.glob(".*.part"):
                 part.unlink()
         finished = {}
         for line in lines[1:]:
@@ -110,7 +102,7 @@ class PreparedFolder:
             _line({"frame": frame, "files": files})
             for frame, files in sorted(finished.items())
         ]
-        write_atomically(self.journal, b"".join([_line(settings), *entries]))
+        write_whole(self.journal, b"".join([_line(settings), *entries]))
         return finished
 
     def compare(self, found: dict[str, Any], settings: dict[str, Any]) -> None:
@@ -136,7 +128,7 @@ class PreparedFolder:
         """
         digests = {}
         for name, data in files.items():
-            write_atomically(self.path / name, data)
+            write_whole(self.path / name, data)
             digests[name] = sha256(data)
         with self.journal.open("ab") as journal:
             journal.write(_line({"frame": frame, "files": digests}))
@@ -145,7 +137,7 @@ class PreparedFolder:
     def finish(self, texts: dict[str, str], summary: dict[str, Any]) -> None:
         """Write lists and summary of a verified folder, then lift the mark."""
         for name, text in texts.items():
-            write_atomically(self.path / name, text.encode())
+            write_whole(self.path / name, text.encode())
         self._write_summary(summary)
         self.journal.unlink()
 
@@ -155,14 +147,14 @@ class PreparedFolder:
         known = summary["text_digests"]
         missing = {name: text for name, text in texts.items() if name not in known}
         for name, text in missing.items():
-            write_atomically(self.path / name, text.encode())
+            write_whole(self.path / name, text.encode())
             known[name] = sha256(text.encode())
         if missing:
             self._write_summary(summary)
 
     def _write_summary(self, summary: dict[str, Any]) -> None:
         data = json.dumps(summary, indent=1, sort_keys=True) + "\n"
-        write_atomically(self.summary, data.encode())
+        write_whole(self.summary, data.encode())
 
     def load_summary(self) -> dict[str, Any]:
         """Load ``prepared.json``.

@@ -9,6 +9,7 @@ from mmseg.registry import MODELS
 from torch import Tensor
 
 from cmim.task import get_task, known_tasks
+from tasks.multitask.weighting import make_weighting
 
 MODES = ("loss", "predict", "tensor")
 
@@ -35,8 +36,8 @@ class MultiTaskModel(BaseModel):
         backbone: Config of the encoder.
         heads: Config of each task's head by the task's name: ``seg``, ``depth``,
             ``normals``, ``edges``, ``scene`` or another :class:`cmim.task.Task`.
-        weighting: Name or config of one of :mod:`tasks.multitask.weighting`; all
-            weights 1 when None.
+        weighting: Name, or ``dict(name=..., **options)``, of one of
+            :mod:`tasks.multitask.weighting`; all weights 1 when None.
         bottleneck: Config of an :class:`InformationBottleneck`, or its beta alone (its
             channels are then those that the first head reads), or None for none.
         data_preprocessor: Config, usually mmseg's ``SegDataPreProcessor``.
@@ -75,10 +76,7 @@ class MultiTaskModel(BaseModel):
             )
         self.bottleneck = None if bottleneck is None else MODELS.build(bottleneck)
         self.heads = ModuleDict({t: MODELS.build(head) for t, head in heads.items()})
-        weighting = weighting or "FixedWeights"
-        if isinstance(weighting, str):
-            weighting = dict(type=weighting)
-        self.weighting = MODELS.build({**weighting, "tasks": tuple(heads)})
+        self.weighting = make_weighting(weighting or "fixed", tuple(heads))
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Feature maps that the heads read.

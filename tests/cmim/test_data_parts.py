@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from cmim.bench.latency import input_size
+from cmim.bench.latency.measure import input_size
 from cmim.bench.step import synthetic_batch
 from cmim.engine.config import load_config
 from cmim.engine.config_error import ConfigError

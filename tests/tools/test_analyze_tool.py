@@ -289,7 +289,7 @@ def test_what_cannot_be_measured_is_said(rooms, others, tmp_path):
 
 
 def test_missing_scikit_learn_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(ImportError, match=r"cmim\[analysis\].*--no-tsne"):
         embedding.check_tsne()
 

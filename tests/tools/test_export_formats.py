@@ -113,3 +113,27 @@ def test_contradictions_are_refused(out, name, message):
 def test_eight_bits_are_for_openvino(out):
     with pytest.raises(ConfigError, match=r"--rest int8 is made for \.xml files only"):
         export_network(tiny_config(), "absent.pth", out, size=(32, 32), rest="int8")
+
+
+@pytest.mark.full
+def test_int8_reads_images_for_its_ranges(tmp_path, monkeypatch):
+    for package in ("openvino", "nncf"):
+        pytest.importorskip(package)
+    asked = []
+
+    def images(config, model, size, batch):
+        asked.append((size, batch))
+        generator = torch.Generator().manual_seed(0)
+        return [torch.randn(batch, 3, *size, generator=generator) for _ in range(2)]
+
+    monkeypatch.setattr("cmim.export.network.calibration_images", images)
+    # Not TINY: the engine pads 4 channels to 8, and refuses to pad 8-bit values so.
+    wide = dict(zip(TINY, (8, 64, 8), strict=True))
+    config, checkpoint = load_config(ROOT / CONFIG, wide), tmp_path / "last.pth"
+    model = MODELS.build(task_model_config(config))
+    torch.save(dict(state_dict=model.state_dict()), checkpoint)
+    for rest in ("float32", "int8"):
+        out = tmp_path / f"{rest}.xml"
+        export_network(config, str(checkpoint), out, size=(32, 48), rest=rest)
+        assert ('levels="256"' in out.read_text()) == (rest == "int8")
+    assert asked == [((32, 48), 1)]

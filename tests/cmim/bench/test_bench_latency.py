@@ -10,15 +10,15 @@ pytest.importorskip("openvino")
 
 import torch
 
-from cmim.bench.latency import (
+from cmim.bench.latency.measure import (
     BASELINES,
     _summarise,
     bench_latency,
     input_size,
 )
-from cmim.bench.latency_profile import binary_operations, say_bound
-from cmim.bench.latency_report import draw_latency, format_latency
-from cmim.bench.latency_variants import Variant, build_networks
+from cmim.bench.latency.profile import binary_operations, say_bound
+from cmim.bench.latency.report import draw_latency, format_latency
+from cmim.bench.latency.variants import Variant, build_networks
 from cmim.engine.config import ConfigError, load_config
 
 CONFIG = "configs/nyud_seg_bireal_binary_head_small.py"

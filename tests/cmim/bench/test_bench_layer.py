@@ -9,10 +9,9 @@ from cmim.bench.layer import (
     STAGES,
     Stage,
     bench_method,
-    kept_bytes,
-    peak_bytes,
     stage_variants,
 )
+from cmim.bench.tensor_memory import kept_bytes, peak_bytes
 
 SMALL = {"same": Stage(6, 6, 9, 1), "halved": Stage(4, 6, 10, 2)}
 every_method = pytest.mark.parametrize("method", ["bireal", "irnet"])
@@ -20,7 +19,7 @@ every_method = pytest.mark.parametrize("method", ["bireal", "irnet"])
 
 @every_method
 @pytest.mark.parametrize("stage", SMALL.values(), ids=SMALL.keys())
-def test_published_style_gives_our_outputs_and_gradients(method, stage):
+def test_published_blocks_give_our_outputs_and_gradients(method, stage):
     variants = stage_variants(method, stage)
     found = {}
     for name, module in variants.items():
@@ -85,6 +84,6 @@ def test_stages_fit_each_other():
         assert stage.size == before.size // before.stride
 
 
-def test_a_method_without_published_style_is_refused():
+def test_a_method_without_published_blocks_is_refused():
     with pytest.raises(ValueError, match="choose from bireal, irnet"):
         stage_variants("dorefa", SMALL["same"])

@@ -16,7 +16,7 @@ from cmim.engine.config import load_config
 CONFIGS = Path(__file__).parents[3] / "configs"
 
 
-def test_released_style_and_ours_are_the_same_loss(monkeypatch):
+def test_the_released_loss_and_ours_are_the_same(monkeypatch):
     """Equal banks, projections and negatives: equal value and gradient."""
     turns = Turns(batch=5, negatives=40, rows=300, features=16)
     ours, theirs = turns.ours["cmim_released"], turns.released

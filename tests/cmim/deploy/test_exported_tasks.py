@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("openvino")
@@ -23,12 +25,14 @@ import tasks.multitask
 import tasks.normals
 import tasks.segmentation  # noqa: F401
 from cmim.deploy.binary_layer import ExportError
+from cmim.deploy.compare_outputs import compare_outputs
 from cmim.deploy.exported_model import load_exported
+from cmim.deploy.formats import export_formats
+from cmim.deploy.formats.format import Checked, PackedNetwork
 from cmim.deploy.network_core import NetworkCore
 from cmim.deploy.openvino_export import convert_packed, describe, save_model
 from cmim.deploy.packed_conv import pack_network
 from cmim.deploy.verify import verify_layers
-from cmim.export.raw import compare_outputs, write_npz, write_onnx
 
 # Whole networks are compiled.
 pytestmark = pytest.mark.full
@@ -163,20 +167,29 @@ def test_a_model_of_other_tasks_is_refused(tmp_path):
         load_exported(classifier("BinaryResNet"), path)
 
 
+def write_and_check(name: str, config: dict, folder: Path) -> Checked:
+    model = build(config)
+    core, names, example = pack(model)
+    network = PackedNetwork(core, names, example, model, {}, "float32", list)
+    form = export_formats()[name]
+    form.write(network, folder / f"m{form.suffix}")
+    return form.check(network, folder / f"m{form.suffix}")
+
+
 def test_other_formats_have_all_outputs_in_order(tmp_path):
-    core, _, example = pack(build(joint("depth", "scene", "seg", bottleneck=0.1)))
-    found = write_npz(core, example, tmp_path / "m.npz", {}, True)
+    found = write_and_check(
+        "npz", joint("depth", "scene", "seg", bottleneck=0.1), tmp_path
+    )
     assert not [row for row in found["verified"] if row["wrong"]]
     assert found["difference"] < 0.02 * found["largest"]
-    core, _, example = pack(build(joint()))
-    found = write_onnx(core, example, tmp_path / "m.onnx", {}, True)
+    found = write_and_check("onnx", joint(), tmp_path)
     assert found["difference"] < 0.02 * found["largest"]
     with pytest.raises(ExportError, match=r"heads\.normals: .*no aten\.linalg.*\.xml"):
-        write_npz(core, example, tmp_path / "m.npz", {}, False)
+        write_and_check("npz", joint(), tmp_path)
 
 
 def test_of_several_outputs_the_worst_for_its_size_is_reported():
-    expected = [np.float32([[100.0, 0.0]]), np.float32([[1.0, 0.0]])]
+    expected = [torch.tensor([[100.0, 0.0]]), torch.tensor([[1.0, 0.0]])]
     ours = [np.float32([[99.0, 0.0]]), np.float32([[0.5, 0.0]])]
     found = compare_outputs(ours, expected)
     assert found == dict(difference=0.5, largest=1.0)

@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from cmim.deploy import quantize
 from cmim.deploy.openvino_export import convert_packed
 from cmim.deploy.packed_conv import pack_network
-from cmim.deploy.quantize import quantize_rest, require_nncf
+from cmim.deploy.quantize import quantize_rest
 from cmim.deploy.shared_core import shared_core
 from cmim.encoders import BinaryResNet
 
@@ -97,9 +96,3 @@ def test_pooled_values_get_8_bits_and_keep_their_signs():
     step = np.median(np.diff(np.unique(after)))
     inside = np.abs(before) < np.abs(after).max()
     assert np.abs(before - after)[inside].max() <= 0.51 * step
-
-
-def test_what_to_install_is_said(monkeypatch):
-    monkeypatch.setattr(quantize, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"pip install 'cmim\[int8\]'"):
-        require_nncf()

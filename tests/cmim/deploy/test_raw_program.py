@@ -17,12 +17,12 @@ from network_cases import (
 from torch import nn
 
 from cmim.deploy.binary_layer import ExportError
+from cmim.deploy.formats.npz import compare_layers
 from cmim.deploy.numpy_reference import load_network
 from cmim.deploy.packed_conv import pack_network
 from cmim.deploy.raw_program import Program
 from cmim.deploy.raw_trace import build_program
 from cmim.encoders import BinaryVGGSmall
-from cmim.export.raw import compare_layers
 from cmim.methods import available_methods
 from tasks.classification.head import LinearHead
 from tasks.depth.head import DepthHead

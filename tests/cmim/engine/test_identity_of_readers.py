@@ -91,7 +91,7 @@ def teach(path, networks, **options):
 
 def latency(path, networks, twin: bool = False):
     pytest.importorskip("openvino")
-    from cmim.bench.latency_variants import build_networks
+    from cmim.bench.latency.variants import build_networks
 
     paths = (None, str(path)) if twin else (str(path), None)
     build_networks(task_model_config(networks.config), *paths, networks.identity)

@@ -180,7 +180,7 @@ def test_a_missing_class_is_said(pictures, tmp_path):
 
 def test_an_interrupted_run_is_resumed(pictures, tmp_path, monkeypatch):
     source = write_zip(pictures, tmp_path / "a.zip")
-    whole = module.write_atomically
+    whole = module.write_whole
     done = []
 
     def stop_after_30(path, data):
@@ -189,7 +189,7 @@ def test_an_interrupted_run_is_resumed(pictures, tmp_path, monkeypatch):
         done.append(path)
         whole(path, data)
 
-    monkeypatch.setattr(module, "write_atomically", stop_after_30)
+    monkeypatch.setattr(module, "write_whole", stop_after_30)
     with pytest.raises(KeyboardInterrupt):
         prepare_cifar10(source, tmp_path / "out", progress=False)
     assert not (tmp_path / "out").exists()
@@ -197,7 +197,7 @@ def test_an_interrupted_run_is_resumed(pictures, tmp_path, monkeypatch):
     done[3].write_bytes(b"cut")
     (tmp_path / "out.part" / "train" / "cat" / ".x.part").write_bytes(b"left over")
 
-    monkeypatch.setattr(module, "write_atomically", whole)
+    monkeypatch.setattr(module, "write_whole", whole)
     report = prepare_cifar10(source, tmp_path / "out", progress=False)
     assert report.written == 71
     arrived = files(tmp_path / "out")

@@ -127,7 +127,7 @@ def test_a_kill_around_any_write_is_repaired(
     moment: str,
 ) -> None:
     # 1 journal + 3 x 12 files + 4 texts + 1 summary = 42 writes.
-    write, count = prepared_folder.write_atomically, 0
+    write, count = prepared_folder.write_whole, 0
 
     def write_and_die(path: Path, data: bytes) -> None:
         nonlocal count
@@ -141,7 +141,7 @@ def test_a_kill_around_any_write_is_repaired(
         write(path, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(prepared_folder, "write_atomically", write_and_die)
+        patch.setattr(prepared_folder, "write_whole", write_and_die)
         with pytest.raises(Killed):
             prepare(raw, tmp_path / "out")
     assert not prepared_folder.PreparedFolder(tmp_path / "out").is_complete()

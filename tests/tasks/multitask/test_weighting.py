@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from tasks.multitask import DynamicWeights, FixedWeights, UncertaintyWeights
-from tasks.multitask.weighting import dynamic_weights, uncertainty_terms
+from tasks.multitask.weighting import make_weighting
+from tasks.multitask.weighting.dynamic import dynamic_weights
+from tasks.multitask.weighting.uncertainty import uncertainty_terms
 
 TASKS = ("seg", "depth", "normals")
 
@@ -155,3 +157,26 @@ def test_no_other_epoch_hides_a_loss_that_is_not_finite(number, other, turned):
     epochs = [torch.tensor([number, 1.0]), torch.tensor([other, 1.0])]
     weights = dynamic_weights(*(epochs[::-1] if turned else epochs), temperature=2.0)
     assert weights.isnan().all()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "uncertainty",
+        dict(name="uncertainty"),
+        "UncertaintyWeights",
+        dict(type="UncertaintyWeights"),
+        dict(type=UncertaintyWeights),
+    ],
+)
+def test_a_name_and_a_registered_class_say_the_same(entry):
+    made = make_weighting(entry, TASKS)
+    assert type(made) is UncertaintyWeights
+    assert made.tasks == tuple(TASKS)
+
+
+def test_unknown_names_and_options_are_refused():
+    with pytest.raises(ValueError, match="choose from dynamic, fixed, uncertainty"):
+        make_weighting("by_hand", TASKS)
+    with pytest.raises(ValueError, match=r"'fixed' has no option 'weight'; it accept"):
+        make_weighting(dict(name="fixed", weight=1), TASKS)

@@ -1,14 +1,14 @@
-"""What each way to execute a network costs in accuracy."""
+"""Accuracy of a network under each way to execute it."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
 
 from mmengine.config import Config
 
-from cmim.bench.latency_variants import Variant
+from cmim.bench.latency.figures import VariantFigures
+from cmim.bench.latency.variants import Variant
 from cmim.data_parts import data_parts
 from cmim.deploy.exported_model import load_exported
 from cmim.engine.config import task_model_config
@@ -18,7 +18,7 @@ from cmim.models import full_precision_twin
 
 
 def measure_accuracy(
-    figures: dict[str, dict[str, Any]],
+    figures: dict[str, VariantFigures],
     config: Config,
     trained: dict[str, str | None],
     variants: Sequence[Variant],
@@ -26,16 +26,16 @@ def measure_accuracy(
 ) -> None:
     """Add ``metrics`` on the first test images, as ``tools/test.py`` computes them.
 
-    And ``change``: how the first of them differs from torch's float32 execution of the
-    same weights.
+    ``change`` is added as well: how the first metric differs from that of torch's
+    float32 execution of the same weights.
 
     Args:
         figures: One dict for each variant, changed.
         config: Gives test data and metrics.
         trained: Checkpoints ``one_bit`` and ``twin``; without one, that network's
             variants have no metrics.
-        variants: What was timed.
-        images: How many.
+        variants: All variants that were timed.
+        images: Number of test images.
     """
     config = copy.deepcopy(config)
     parts = data_parts(config, "test_dataloader")

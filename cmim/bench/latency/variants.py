@@ -1,4 +1,4 @@
-"""What ``bench.py latency`` compares: one network, executed in many ways."""
+"""The ways to execute one network that ``bench.py latency`` compares."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Variant:
     Attributes:
         name: Key in the figures.
         label: For people.
-        megabytes: Of what has to be stored.
+        megabytes: Size of the file, or of the weights where there is no file.
         path: The exported file, for the engine's variants.
-        options: Of the engine.
+        options: Options of the engine.
         module: The torch module, for torch's variants.
         note: Why it was not measured.
     """
@@ -49,7 +49,7 @@ class Variant:
     note: str | None = None
 
     def prepare(self, threads: int, example: Tensor) -> Run:
-        """What runs it once, warmed up."""
+        """A call that runs it once; it is warmed up."""
         if self.module is not None:
             return self._prepare_torch(example)
         assert self.path is not None
@@ -97,7 +97,7 @@ def build_networks(
     """The binary task model and its full-precision twin, for inference.
 
     Args:
-        model_config: Of the binary task model.
+        model_config: Config of the binary task model.
         checkpoint: Its weights; random ones when None.
         twin_checkpoint: The twin's.
         identity: :func:`cmim.identity.identity_of` the config; both must be of it.
@@ -150,7 +150,7 @@ def make_variants(
         images: Calibration images of the 8-bit variants, which are left out when None.
         example: An input ``(N, 3, H, W)``.
         out: Folder of the exported files.
-        identity: What both networks answer; the files say it.
+        identity: The identity of both networks, which the files state.
     """
     simulated, real = (NetworkCore(m).float() for m in (binary, twin))
     packed, _ = pack_network(simulated, example)

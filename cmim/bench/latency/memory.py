@@ -6,13 +6,13 @@ import multiprocessing
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from cmim.bench.latency_variants import Variant, prepare_engine
+from cmim.bench.latency.figures import VariantFigures
+from cmim.bench.latency.variants import Variant, prepare_engine
 from cmim.deploy.network_core import NetworkCore
 from cmim.models import full_precision_twin
 
@@ -21,20 +21,21 @@ STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def measure_memory(
-    figures: dict[str, dict[str, Any]],
+    figures: dict[str, VariantFigures],
     variants: Sequence[Variant],
     model_config: dict,
     example: Tensor,
 ) -> None:
     """Add ``peak_mb``: peak resident memory in MB above a process with its libraries.
 
-    Weights, activations and what the engine needs to compile the network are in it,
-    on one thread. Only on Linux; torch.compile, whose compiler takes most, is left out.
+    It includes weights, activations and the memory in which the engine compiles the
+    network, on one thread. Only Linux tells it; torch.compile is left out, since most
+    of its memory is the compiler's.
 
     Args:
         figures: One dict for each variant, changed.
-        variants: What was timed.
-        model_config: Of the binary task model.
+        variants: All variants that were timed.
+        model_config: Config of the binary task model.
         example: An input.
     """
     if not RESET.exists():

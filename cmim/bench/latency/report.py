@@ -5,18 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cmim.bench.latency_profile import say_bound
+from cmim.analysis.colours import INK, PALE, TEAL
+from cmim.bench.latency.figures import LatencyFigures, VariantFigures
+from cmim.bench.latency.profile import say_bound
 
-INK, MUTED, ONE_BIT = "#1f2933", "#9aa5b1", "#0b5d54"
 NODES = 15
 
 
-def format_latency(figures: dict[str, Any], nodes: int = 0) -> str:
+def format_latency(figures: LatencyFigures, nodes: int = 0) -> str:
     """A table of all variants, the speed-ups, and what bounds the 1-bit network.
 
     Args:
-        figures: From :func:`cmim.bench.latency.bench_latency`.
-        nodes: How many nodes of the profile to list.
+        figures: From :func:`cmim.bench.latency.measure.bench_latency`.
+        nodes: Number of nodes of the profile to list.
     """
     counts = list(figures["threads"])
     head = "".join(f"{f'{c} thread' + 's' * (c != '1'):>12s}" for c in counts)
@@ -40,7 +41,7 @@ def format_latency(figures: dict[str, Any], nodes: int = 0) -> str:
     return "\n".join(lines)
 
 
-def _row(name: str, row: dict[str, Any], figures: dict[str, Any]) -> str:
+def _row(name: str, row: VariantFigures, figures: LatencyFigures) -> str:
     if row["note"] is not None:
         return f"{row['label']:36s}  {row['note']}"
     times = "".join(f"{t['ms'][name]:12.1f}" for t in figures["threads"].values())
@@ -56,7 +57,9 @@ def _row(name: str, row: dict[str, Any], figures: dict[str, Any]) -> str:
     )
 
 
-def _speedups(count: str, row: dict[str, Any], variants: dict[str, Any]) -> str:
+def _speedups(
+    count: str, row: dict[str, Any], variants: dict[str, VariantFigures]
+) -> str:
     known = [
         f"{row[f'speedup_vs_{key}']:.1f} x of {label}"
         for key, label in (
@@ -73,13 +76,13 @@ def _speedups(count: str, row: dict[str, Any], variants: dict[str, Any]) -> str:
     )
 
 
-def draw_latency(path: str | Path, figures: dict[str, Any], title: str) -> None:
+def draw_latency(path: str | Path, figures: LatencyFigures, title: str) -> None:
     """A panel for each number of threads, a bar for each variant.
 
     Args:
         path: PNG, PDF or SVG; its folder is made.
-        figures: From :func:`cmim.bench.latency.bench_latency`.
-        title: What network it is.
+        figures: From :func:`cmim.bench.latency.measure.bench_latency`.
+        title: Name of the network.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -96,7 +99,7 @@ def draw_latency(path: str | Path, figures: dict[str, Any], title: str) -> None:
     for axes, count in zip(panels, counts, strict=True):
         times = figures["threads"][count]["ms"]
         values = [times[name] for name in rows]
-        colours = [ONE_BIT if name.startswith("one_bit") else MUTED for name in rows]
+        colours = [TEAL if name.startswith("one_bit") else PALE for name in rows]
         bars = axes.barh([row["label"] for row in rows.values()], values, color=colours)
         axes.bar_label(
             bars, [f"{v:.0f}" for v in values], padding=3, fontsize=8, color=INK

@@ -1,4 +1,4 @@
-"""Where an exported network spends its time, and what bounds it."""
+"""The nodes that an exported network spends its time in, and its bottleneck."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from cmim.bench.latency_variants import Variant
+from cmim.bench.latency.figures import NodeTime, Profile
+from cmim.bench.latency.variants import Variant
 from cmim.deploy.binary_layer import BinaryLayer, SignStep, SignTerm
 from cmim.deploy.cpu_kernels import binary_kernels
 from cmim.deploy.network_core import NetworkCore
@@ -20,7 +21,7 @@ from cmim.deploy.shared_core import shared_core
 from cmim.deploy.verify import compile_layer
 
 RUNS = 15
-# What people call the engine's node types.
+# Plain names of the engine's node types.
 KINDS = {
     "BinaryConvolution": "binary convolutions",
     "FakeQuantize": "thresholds",
@@ -40,7 +41,7 @@ KINDS = {
 
 def profile_network(
     variant: Variant, model: BaseModel, example: Tensor
-) -> dict[str, Any]:
+) -> tuple[Profile, list[str]]:
     """Median times of the engine's nodes on one thread.
 
     Args:
@@ -49,10 +50,7 @@ def profile_network(
         example: An input.
 
     Returns:
-        ``kinds`` (milliseconds), ``nodes`` (``name``, ``kind``, ``kernel``, ``ms``,
-        costliest first), ``total_ms``, ``kernels``, ``binary_gops`` (operations of the
-        binary convolutions, 2 a product), ``binary_tops`` (10^12 of them a second), and
-        ``cached_tops``: the same kernel in a layer that fits into the cache.
+        The profile, and the engine's kernels of binary convolutions.
     """
     compiled = shared_core().compile_model(
         variant.path,
@@ -66,16 +64,18 @@ def profile_network(
     kinds = {k: round(v, 2) for k, v in sorted(kinds.items(), key=lambda x: -x[1])}
     operations = binary_operations(model, example)
     took = kinds.get("binary convolutions")
-    return dict(
+    profile = Profile(
         network=variant.name,
-        kernels=binary_kernels(compiled),
         total_ms=round(sum(kinds.values()), 2),
         kinds=kinds,
-        nodes=[dict(node, ms=round(node["ms"], 3)) for node in nodes],
+        nodes=nodes,
         binary_gops=round(operations / 1e9, 2),
         binary_tops=round(operations / took / 1e9, 2) if took else None,
         cached_tops=round(cached_rate(), 2),
     )
+    for node in profile["nodes"]:
+        node["ms"] = round(node["ms"], 3)
+    return profile, binary_kernels(compiled)
 
 
 def binary_operations(model: BaseModel, example: Tensor) -> int:
@@ -118,7 +118,7 @@ def cached_rate(channels: int = 256, size: int = 28) -> float:
     return 2 * channels * channels * 9 * size * size / ms / 1e9
 
 
-def _node_times(compiled: ov.CompiledModel, image: np.ndarray) -> list[dict[str, Any]]:
+def _node_times(compiled: ov.CompiledModel, image: np.ndarray) -> list[NodeTime]:
     request = compiled.create_infer_request()
     times: dict[tuple[str, str, str], list[float]] = {}
     for _ in range(RUNS):
@@ -126,8 +126,8 @@ def _node_times(compiled: ov.CompiledModel, image: np.ndarray) -> list[dict[str,
         for info in request.profiling_info:
             key = (info.node_name, info.node_type, info.exec_type)
             times.setdefault(key, []).append(info.real_time.total_seconds() * 1e3)
-    rows: list[dict[str, Any]] = [
-        dict(
+    rows = [
+        NodeTime(
             name=name,
             kind=KINDS.get(kind, "other"),
             kernel=kernel,
@@ -138,18 +138,18 @@ def _node_times(compiled: ov.CompiledModel, image: np.ndarray) -> list[dict[str,
     return sorted((row for row in rows if row["ms"] > 0), key=lambda row: -row["ms"])
 
 
-def say_bound(profile: dict[str, Any]) -> str:
-    """What bounds the network, in a sentence or two."""
+def say_bound(profile: Profile) -> str:
+    """The bottleneck of the network, in a sentence or two."""
     kinds, total = profile["kinds"], profile["total_ms"]
     first = next(iter(kinds))
     text = f"{first} take {kinds[first]:.1f} of {total:.1f} ms"
-    if first != "binary convolutions":
+    rate, cached = profile["binary_tops"], profile["cached_tops"]
+    if rate is None or first != "binary convolutions":
         rest = kinds.get("binary convolutions", 0.0)
         return (
             f"{text}, binary convolutions {rest:.1f}: fewer or narrower "
             "full-precision layers, or --rest int8, would lift it"
         )
-    rate, cached = profile["binary_tops"], profile["cached_tops"]
     verdict = (
         "the kernel's arithmetic bounds them"
         if rate > 0.7 * cached

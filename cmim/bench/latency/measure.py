@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
 from torch import Tensor
-from tqdm import tqdm
 
-from cmim.bench.latency_accuracy import measure_accuracy
-from cmim.bench.latency_memory import measure_memory
-from cmim.bench.latency_profile import profile_network
-from cmim.bench.latency_variants import Variant, build_networks, make_variants
+from cmim.bench.latency.accuracy import measure_accuracy
+from cmim.bench.latency.figures import LatencyFigures, VariantFigures
+from cmim.bench.latency.memory import measure_memory
+from cmim.bench.latency.profile import profile_network
+from cmim.bench.latency.variants import Variant, build_networks, make_variants
+from cmim.bench.turns import time_turns
 from cmim.data_parts import data_parts, named_size
 from cmim.deploy.cpu_kernels import describe_kernels, has_vector_popcount
 from cmim.engine.config import ConfigError, pipelines_of, task_model_config
 from cmim.engine.config_place import named_part
 from cmim.export.images import calibration_images
 from cmim.identity import identity_of
+from cmim.optional_packages import is_installed
 from cmim.stages import input_bands
 
 BASELINES = {
@@ -43,28 +43,22 @@ def bench_latency(
     rounds: int = 11,
     images: int = 0,
     out: str | Path = "work_dirs/latency",
-) -> dict[str, Any]:
+) -> LatencyFigures:
     """Time a network and its full-precision twin, the variants taking turns.
 
-    Every turn is one pass that is not timed, so that caches hold what they hold where
-    a network runs alone, and one that is.
+    Every turn has one pass that is not timed, so that the caches hold what they hold
+    where a network runs alone, and one pass that is timed.
 
     Args:
         config: A config of this project.
-        checkpoint: Of the binary network; random weights take the same time.
-        twin_checkpoint: Of its twin, for the accuracy of the twin's variants.
-        size: Height and width of the input in pixels; what the test pipeline resizes
-            to when None.
+        checkpoint: Checkpoint of the binary network; random weights take the same time.
+        twin_checkpoint: Checkpoint of its twin, for the accuracy of those variants.
+        size: Height and width of the input in pixels; the size that the test pipeline
+            resizes to when None.
         threads: Numbers of CPU threads.
         rounds: Timed turns of each variant.
         images: Test images for the accuracy; none when 0.
         out: Folder for the exported networks and the picture.
-
-    Returns:
-        ``variants`` (label, megabytes, peak memory, accuracy), ``threads`` (for each
-        number of threads ``ms`` of each variant, and for the fastest 1-bit variant
-        ``speedup_vs_...`` as medians over rounds, and ``size_ratio``), ``profile`` and
-        ``kernels``.
 
     Raises:
         ConfigError: No size is known, accuracy without checkpoint, or a binary network
@@ -84,32 +78,37 @@ def bench_latency(
     example = torch.randn(1, input_bands(binary), height, width)
     calibration, source = _calibration(config, binary, (height, width))
     variants = make_variants(binary, twin, calibration, example, out, identity)
-    figures: dict[str, Any] = dict(
-        input=list(example.shape), rounds=rounds, calibration=source, threads={}
-    )
-    for count in threads:
-        times = _time(variants, count, rounds, example)
-        figures["threads"][str(count)] = _summarise(variants, times)
-    figures["variants"] = {
-        v.name: dict(label=v.label, megabytes=round(v.megabytes, 3), note=v.note)
+    times = {
+        str(n): _summarise(variants, _time(variants, n, rounds, example))
+        for n in threads
+    }
+    rows = {
+        v.name: VariantFigures(
+            label=v.label, megabytes=round(v.megabytes, 3), note=v.note
+        )
         for v in variants
     }
-    measure_memory(figures["variants"], variants, model_config, example)
+    measure_memory(rows, variants, model_config, example)
     trained = dict(one_bit=checkpoint, twin=twin_checkpoint)
     if images:
-        measure_accuracy(figures["variants"], config, trained, variants, images)
-    figures["profile"] = profile_network(fastest(variants), binary, example)
-    figures["kernels"] = describe_kernels(
-        figures["profile"].pop("kernels"), popcount=has_vector_popcount()
+        measure_accuracy(rows, config, trained, variants, images)
+    profile, kernels = profile_network(fastest(variants), binary, example)
+    return LatencyFigures(
+        input=list(example.shape),
+        rounds=rounds,
+        calibration=source,
+        threads=times,
+        variants=rows,
+        profile=profile,
+        kernels=describe_kernels(kernels, popcount=has_vector_popcount()),
     )
-    return figures
 
 
 def input_size(config: Config) -> tuple[int, int]:
-    """What the test pipeline resizes images to.
+    """The size that the test pipeline resizes images to.
 
     Raises:
-        ConfigError: It does not.
+        ConfigError: The pipeline does not resize them.
     """
     pipelines_of(config, "test_dataloader")
     for _, part in reversed(data_parts(config, "test_dataloader")):
@@ -130,7 +129,7 @@ def fastest(variants: Sequence[Variant]) -> Variant:
 def _calibration(
     config: Config, model: Any, size: tuple[int, int]
 ) -> tuple[list[Tensor] | None, str]:
-    if find_spec("nncf") is None:
+    if not is_installed("nncf"):
         return None, "no 8-bit variants"
     parts = data_parts(config, "train_dataloader")
     if not all(Path(str(part.get("data_root"))).is_dir() for _, part in parts):
@@ -156,17 +155,11 @@ def _time(
                 raise
             # It needs a C++ compiler, and does not support every machine.
             variant.note = f"not measured: {str(error).strip().splitlines()[0]}"
-    times: dict[str, list[float]] = {name: [] for name in turns}
-    with tqdm(total=rounds, unit="round", desc=f"{threads} threads") as bar:
-        for _ in range(rounds):
-            for name, run in turns.items():
-                run()
-                begin = time.perf_counter()
-                run()
-                times[name].append((time.perf_counter() - begin) * 1e3)
-            bar.update()
+    times = time_turns(
+        turns, rounds, warm_up=0, rehearsed=True, label=f"{threads} threads"
+    )
     torch.set_num_threads(before)
-    return times
+    return {name: [1e3 * each for each in seconds] for name, seconds in times.items()}
 
 
 def _summarise(

@@ -1,0 +1,129 @@
+"""The raw format: bits and steps for hardware and other engines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cmim.deploy.formats.format import (
+    Checked,
+    CheckedLayer,
+    Format,
+    PackedNetwork,
+    WrittenLayer,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+    from cmim.deploy.numpy_reference import Network
+
+
+def write_npz(network: PackedNetwork, path: Path) -> list[WrittenLayer]:
+    """Write the raw format; its steps are the layers."""
+    from cmim.deploy.network_core import normalisation
+    from cmim.deploy.numpy_reference import load_network
+    from cmim.deploy.raw_trace import build_program
+    from cmim.identity import check_identity
+
+    mean_and_std = normalisation(network.model)
+    program = build_program(network.core, network.example, mean_and_std)
+    replace(program, identity=network.identity).save(path)
+    written = load_network(path)
+    check_identity(network.identity, written.document.get("identity"), path)
+    return [
+        WrittenLayer(
+            name=step["name"],
+            type=step["op"],
+            kernel=_weights(step, written.arrays),
+            output="x".join(map(str, step["shape"])),
+        )
+        for step in written.steps
+    ]
+
+
+def _weights(step: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
+    """Shape and precision of a step's weights."""
+    if step["op"] == "binary_conv":
+        terms, o, kh, kw, _ = arrays[step["arrays"]["bits"]].shape
+        times = f"{terms} times " if terms > 1 else ""
+        return f"{times}{o}x{step['in_channels']}x{kh}x{kw}, 1 bit"
+    if "weight" not in step["arrays"]:
+        return ""
+    shape = arrays[step["arrays"]["weight"]].shape
+    return f"{'x'.join(map(str, shape))}, float32"
+
+
+def check_in_numpy(network: PackedNetwork, path: Path) -> Checked:
+    """Run the file in NumPy, and compare its layers and its outputs with torch's."""
+    from cmim.deploy.compare_outputs import compare_outputs
+    from cmim.deploy.numpy_reference import load_network
+
+    written = load_network(path)
+    rows, expected = compare_layers(written, network.core, network.example)
+    outputs = written.run(network.example.numpy())
+    ours = outputs if isinstance(outputs, tuple) else (outputs,)
+    return Checked(verified=rows, **compare_outputs(ours, expected))
+
+
+def compare_layers(
+    network: Network, core: nn.Module, example: Tensor
+) -> tuple[list[CheckedLayer], tuple[Tensor, ...]]:
+    """Compare each binary layer of a file with the packed one, from equal inputs.
+
+    Args:
+        network: Read from the file.
+        core: The packed network that it was made of.
+        example: An input, which gives the layers' real activations.
+
+    Returns:
+        A row for each binary layer, and the core's outputs.
+    """
+    import torch
+
+    from cmim.deploy.numpy_reference import binary_conv
+    from cmim.deploy.packed_conv import PackedConv
+
+    calls: dict[str, tuple[Tensor, Tensor]] = {}
+    modules = {n: m for n, m in core.named_modules() if isinstance(m, PackedConv)}
+    handles = [
+        module.register_forward_hook(
+            lambda _, args, out, name=name: calls.__setitem__(name, (args[0], out))
+        )
+        for name, module in modules.items()
+    ]
+    with torch.no_grad():
+        expected = core(example)
+    for handle in handles:
+        handle.remove()
+    rows = []
+    for step in network.steps:
+        if step["op"] != "binary_conv":
+            continue
+        name = step["name"]
+        x, out = (tensor.numpy() for tensor in calls[name])
+        arrays = {role: network.arrays[key] for role, key in step["arrays"].items()}
+        ours, layer = binary_conv(step, arrays, x), modules[name].layer
+        o, i, kh, kw = layer.shape
+        rows.append(
+            CheckedLayer(
+                layer=name,
+                shape=f"{i} to {o}, {kh}x{kw}",
+                products=layer.products,
+                values=out.size,
+                wrong=int((ours != out).sum()),
+            )
+        )
+    return rows, expected if isinstance(expected, tuple) else (expected,)
+
+
+FORMAT = Format(
+    suffix=".npz",
+    about="raw bits and steps (docs/raw_format.md) for hardware and other engines, "
+    "with a reference in NumPy (cmim/deploy/numpy_reference.py)",
+    checks="binary layers with integers and the output with torch's, in NumPy",
+    write=write_npz,
+    check=check_in_numpy,
+)

@@ -1,0 +1,44 @@
+"""ONNX, for engines without binary operators."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cmim.deploy.formats.format import Checked, Format, PackedNetwork, WrittenLayer
+
+
+def write_onnx(network: PackedNetwork, path: Path) -> list[WrittenLayer]:
+    """Write ONNX. No layers are listed, since each engine chooses its own."""
+    from cmim.deploy.network_core import normalisation
+    from cmim.deploy.onnx_export import check_onnx, save_onnx
+
+    mean_and_std = normalisation(network.model)
+    save_onnx(network.core, network.example, path, mean_and_std, network.identity)
+    check_onnx(path, network.identity)
+    return []
+
+
+def check_in_openvino(network: PackedNetwork, path: Path) -> Checked:
+    """Run the file in OpenVINO, and compare its outputs with torch's."""
+    import torch
+
+    from cmim.deploy.compare_outputs import compare_outputs
+    from cmim.deploy.shared_core import shared_core
+
+    options = {"INFERENCE_PRECISION_HINT": "f32"}
+    compiled = shared_core().compile_model(str(path), "CPU", options)
+    with torch.no_grad():
+        expected = network.core(network.example)
+    ours = list(compiled(network.example.numpy()).values())
+    return Checked(verified=[], **compare_outputs(ours, expected))
+
+
+FORMAT = Format(
+    suffix=".onnx",
+    about="signs in float32, for engines without binary operators",
+    checks="the output with torch's, in OpenVINO",
+    packages=("onnx", "onnxscript"),
+    check_packages=("openvino",),
+    write=write_onnx,
+    check=check_in_openvino,
+)
