@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from cmim.finite import is_finite, what_is_not_finite
 from cmim.former_names import current_key
+from cmim.task_model import describe
 from cmim.torch_file import ArchiveError, is_address, load_torch_file
 
 # State of the losses that the wrapper adds, beside that of the task model.
@@ -182,7 +183,7 @@ def load_task_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
         for key, value in checkpoint["state_dict"].items()
         if not key.startswith(LOSS_PREFIXES)
     }
-    if hasattr(model, "head"):
+    if describe(model).per_image:
         renamed = classifier_names(state)
         if renamed is not state:
             _check_plain(model, path)

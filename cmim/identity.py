@@ -13,26 +13,21 @@ from __future__ import annotations
 
 import inspect
 import logging
-import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from mmengine.logging import print_log
-from mmseg.registry import MODELS
 
 from cmim.data_parts import named_classes
+from cmim.task_model import component, describe, heads_answering
 
 # Normalised pictures as heads, classes and range must be: the first thing to differ is
 # what the message names.
 _NAMES = dict(
     heads="heads", classes="classes in the order of the outputs", pictures="pictures"
 )
-# Modules that give what a head answers: the head itself, or its last layer.
-_ANSWER = re.compile(
-    r"(head|decode_head|heads\.(?P<task>[^.]+))(\.(conv_seg|fc))?"
-).fullmatch
 _ADVICE = "use the config it was trained with, and the same --cfg-options"
 
 
@@ -55,18 +50,14 @@ def identity_of(config: Any) -> dict[str, Any]:
         >>> found = identity_of(dict(model=dict(decode_head=dict(num_classes=2)),
         ...     test_dataloader=dict(dataset=dict(metainfo=dict(classes=["a", "b"])))))
         >>> found["classes"], found["heads"]
-        (['a', 'b'], {'one': {'type': '', 'num_classes': 2, 'depth_range': None}})
+        (['a', 'b'], {'seg': {'type': '', 'num_classes': 2, 'depth_range': None}})
     """
     model = config["model"]
     model = model.get("model", model)
-    heads = model.get("heads")
-    heads = heads or {"one": model.get("decode_head") or model.get("head") or {}}
-    found = {name: _head(head) for name, head in heads.items()}
+    described = describe(model)
+    found = {name: _head(head.part) for name, head in described.heads.items()}
     prepare = model.get("data_preprocessor") or {}
-    pictures = {
-        key: [float(value) for value in prepare.get(key) or ()]
-        for key in ("mean", "std")
-    }
+    pictures: dict[str, Any] = dict(mean=[], std=[]) | described.normalisation
     swapped = bool(prepare.get("bgr_to_rgb") or prepare.get("rgb_to_bgr"))
     return dict(
         heads=found,
@@ -88,20 +79,22 @@ def part_read(identity: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
         classes, those within a head neither.
 
     Examples:
-        >>> whole = dict(heads=dict(one=dict(type="A", num_classes=2)),
+        >>> whole = dict(heads=dict(classes=dict(type="A", num_classes=2)),
         ...     classes=["a", "b"], pictures={})
         >>> part_read(whole, ["backbone.conv1"])
         {'pictures': {}}
         >>> part_read(whole, ["head.fc"])["heads"]
-        {'one': {'num_classes': 2, 'depth_range': None}}
+        {'classes': {'num_classes': 2, 'depth_range': None}}
     """
     found = dict(pictures=identity.get("pictures"))
-    tasks = {match["task"] or "one" for name in names if (match := _ANSWER(name))}
+    tasks = heads_answering(names)
     known = identity.get("heads")
+    known = known if isinstance(known, dict) else {}
     heads = {
         task: {key: head.get(key) for key in ("num_classes", "depth_range")}
-        for task, head in (known if isinstance(known, dict) else {}).items()
-        if task in tasks and isinstance(head, dict)
+        for task, head in known.items()
+        if (task in tasks or (len(known) == 1 and "" in tasks))
+        and isinstance(head, dict)
     }
     if heads:
         found["heads"] = heads
@@ -114,12 +107,8 @@ def _have_classes(heads: Any) -> bool:
     return any(head.get("num_classes") is not None for head in heads.values())
 
 
-def _component(kind: Any, registry: Any) -> Any:
-    return registry.get(kind) if isinstance(kind, str) and kind else kind
-
-
 def _head(head: Any) -> dict[str, Any]:
-    kind = _component(head.get("type"), MODELS)
+    kind = component(head.get("type"))
     limits = head.get("depth_range")
     if limits is None and callable(kind):
         known = inspect.signature(kind).parameters.get("depth_range")
@@ -173,6 +162,8 @@ def check_identity(
         return
     for key in (key for key in _NAMES if key in own):
         ours, theirs = own[key], (saved or {}).get(key)
+        if key == "heads":
+            theirs = _with_task(theirs, ours)
         if ours is None or theirs is None:
             if key != "classes" or _have_classes(own.get("heads") or {"": {}}):
                 _note(_not_compared(_NAMES[key], path, in_file=theirs is not None))
@@ -182,6 +173,13 @@ def check_identity(
                 f"{_differing(theirs, ours)}, and this config has "
                 f"{_differing(ours, theirs)}; {advice}"
             )
+
+
+def _with_task(saved: Any, own: Any) -> Any:
+    """Heads of a file; an only one has no task's name in files of version 0.1."""
+    if isinstance(saved, dict) and list(saved) == ["one"] and own and len(own) == 1:
+        return {next(iter(own)): saved["one"]}
+    return saved
 
 
 def _not_compared(name: str, path: str | Path, in_file: bool) -> str:

@@ -237,6 +237,34 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
         place.write_bytes(data.tobytes())
 
 
+def write_picture(path: str | Path, picture: np.ndarray) -> Path:
+    """Write a picture to look at, and give its path."""
+    write_image(path, picture)
+    return Path(path)
+
+
+def write_exact(
+    base: str, values: np.ndarray, levels: np.ndarray, fits: bool, kind: type
+) -> None:
+    """Levels as PNG where they stand for the values, else the values as they are.
+
+    Args:
+        base: Path without ending.
+        values: What is predicted.
+        levels: Whole numbers that stand for it.
+        fits: Whether they do, of all values.
+        kind: Type of the levels.
+    """
+    picture, array = Path(f"{base}.png"), Path(f"{base}.npy")
+    # One of an earlier prediction would be taken for this one's.
+    (array if fits else picture).unlink(missing_ok=True)
+    if fits:
+        write_image(str(picture), levels.astype(kind))
+    else:
+        with whole_output(array) as place:
+            np.save(place, values.astype(np.float32))
+
+
 def _write(image: np.ndarray, text: str, place: tuple[int, int]) -> None:
     cv2.putText(
         image, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from cmim.whole_output import whole_output
+from cmim.task import known_tasks
 from tasks.datasets.nyu40 import NYU40_CLASSES
-from tasks.picture_files import read_to_show
-from tasks.pictures import (
-    colour_normals,
-    depth_with_scale,
-    overlay_classes,
-    overlay_edges,
-    palette_of,
-    write_image,
-)
-
-# What the names of written files end with.
-ENDS = tuple(
-    f"_{kind}"
-    for kind in (
-        *("labels.png", "overlay.png", "depth.png", "depth.npy", "depth_colour.png"),
-        *("normals.png", "normals.npy", "normals_colour.png"),
-        *("edges.png", "edges.npy", "edges_overlay.png"),
-    )
-)
+from tasks.pictures import palette_of
 
 
 class PredictionWriter:
@@ -88,14 +68,19 @@ class PredictionWriter:
         Returns:
             The pictures to look at.
         """
-        drawn = [draw for key, draw in self._drawings().items() if key in sample]
+        drawn = [
+            task.write
+            for task in known_tasks().values()
+            if task.write and task.prediction in sample
+        ]
         if not drawn:
             raise ValueError(
                 "a classifier predicts no picture; print its classes with "
                 "tools/predict.py, or leave out --save-predictions"
             )
         name = self._free_name(Path(sample.img_path).stem)
-        return [draw(sample, self.folder / name) for draw in drawn]
+        base = self.folder / name
+        return [draw(sample, base, self.classes, self.palette) for draw in drawn]
 
     def _free_name(self, stem: str) -> str:
         numbered = (f"{stem}_{number}" for number in count(2))
@@ -104,73 +89,6 @@ class PredictionWriter:
         return name
 
     def _is_free(self, name: str) -> bool:
-        files = {(self.folder / f"{name}{end}").resolve() for end in ENDS}
+        ends = [end for task in known_tasks().values() for end in task.files]
+        files = {(self.folder / f"{name}{end}").resolve() for end in ends}
         return name not in self._seen and not files & self._kept
-
-    def _drawings(self) -> dict[str, Callable[[Any, Path], Path]]:
-        return dict(
-            pred_sem_seg=self._draw_classes,
-            pred_depth_map=_draw_depth,
-            pred_normal_map=_draw_normals,
-            pred_edge_map=_draw_edges,
-        )
-
-    def _draw_classes(self, sample: Any, base: Path) -> Path:
-        classes = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.int64)
-        low, high = int(classes.min()), int(classes.max())
-        if low < 0 or high >= len(self.classes):
-            raise ValueError(
-                f"class {low if low < 0 else high} is predicted for "
-                f"'{sample.img_path}', but there are names of {len(self.classes)} "
-                "classes, from 0 on: use the config that the model was trained with, "
-                "or name all classes in the test data's metainfo"
-            )
-        write_image(f"{base}_labels.png", (classes + 1).astype(np.uint8))
-        image = read_to_show(sample.img_path)
-        picture = overlay_classes(image, classes, self.classes, self.palette)
-        return _write_picture(f"{base}_overlay.png", picture)
-
-
-def _draw_depth(sample: Any, base: Path) -> Path:
-    metres = sample.pred_depth_map.data[0].cpu().numpy()
-    millimetres = np.rint(metres.astype(np.float64) * 1000)
-    # 0 stands for unknown, which no prediction is.
-    fits = ((millimetres >= 1) & (millimetres <= 65535)).all()
-    _write_exact(f"{base}_depth", metres, millimetres, fits, np.uint16)
-    return _write_picture(f"{base}_depth_colour.png", depth_with_scale(metres))
-
-
-def _draw_normals(sample: Any, base: Path) -> Path:
-    normals = sample.pred_normal_map.data.permute(1, 2, 0).cpu().numpy()
-    levels = np.rint((np.clip(normals, -1, 1) + 1) * 32767.5)
-    # Rounding makes components of unit vectors a little longer than 1.
-    fits = (np.abs(normals) <= 1 + 1e-5).all()
-    _write_exact(f"{base}_normals", normals, levels, fits, np.uint16)
-    return _write_picture(f"{base}_normals_colour.png", colour_normals(normals))
-
-
-def _draw_edges(sample: Any, base: Path) -> Path:
-    share = sample.pred_edge_map.data[0].cpu().numpy()
-    fits = ((share >= 0) & (share <= 1)).all()
-    _write_exact(f"{base}_edges", share, np.rint(255 * share), fits, np.uint8)
-    picture = overlay_edges(read_to_show(sample.img_path), share)
-    return _write_picture(f"{base}_edges_overlay.png", picture)
-
-
-def _write_exact(
-    base: str, values: np.ndarray, levels: np.ndarray, fits: bool, kind: type
-) -> None:
-    """Levels as PNG where they stand for the values, else the values as they are."""
-    picture, array = Path(f"{base}.png"), Path(f"{base}.npy")
-    # One of an earlier prediction would be taken for this one's.
-    (array if fits else picture).unlink(missing_ok=True)
-    if fits:
-        write_image(str(picture), levels.astype(kind))
-    else:
-        with whole_output(array) as place:
-            np.save(place, values.astype(np.float32))
-
-
-def _write_picture(path: str, picture: np.ndarray) -> Path:
-    write_image(path, picture)
-    return Path(path)

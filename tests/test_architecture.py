@@ -18,6 +18,7 @@ LOWER = {"functional", "methods", "layers", "encoders", "contrast", "models"}
 LOWER |= {"added_losses", "checkpoint", "naming", "analysis", "deploy"}
 LOWER |= {"safe_loading", "digest", "json_file", "finite", "identity"}
 LOWER |= {"data_parts", "whole_output", "stages", "former_names"}
+LOWER |= {"task", "task_model"}
 LOWER |= {"optional_packages"}
 ABOVE = LOWER | {"hooks", "engine"}
 ALLOWED: dict[str, set[str]] = {
@@ -29,7 +30,9 @@ ALLOWED: dict[str, set[str]] = {
     "finite": set(),
     "json_file": set(),
     "torch_file": {"digest", "pickle_sizes", "torch_archive"},
-    "checkpoint": {"torch_file", "finite", "former_names"},
+    "task": {"naming"},
+    "task_model": {"task"},
+    "checkpoint": {"torch_file", "finite", "former_names", "task_model"},
     "safe_loading": {"checkpoint"},
     "naming": set(),
     "data_parts": set(),
@@ -38,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "regularizers": {"added_losses"},
     "whole_output": set(),
     "optional_packages": set(),
-    "identity": {"data_parts"},
+    "identity": {"data_parts", "task_model"},
     "methods": {"functional", "naming"},
     "layers": {"functional", "methods"},
     "encoders": {
@@ -50,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
         "safe_loading",
     },
     "contrast": {"functional", "methods", "naming"},
-    "added_losses": {"functional", "methods", "contrast", "stages"},
+    "added_losses": {"functional", "methods", "contrast", "stages", "task_model"},
     "models": {
         "methods",
         "contrast",
@@ -62,6 +65,8 @@ ALLOWED: dict[str, set[str]] = {
         "identity",
         "safe_loading",
         "naming",
+        "task",
+        "task_model",
     },
     "analysis": LOWER - {"analysis", "deploy"},
     "deploy": LOWER - {"deploy"},

@@ -5,9 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from cmim.added_losses.added_loss import AddedLoss
-
-# Classification, segmentation, segmentation beside other tasks.
-LOGITS = ("head.fc", "decode_head.conv_seg", "heads.seg.conv_seg")
+from cmim.task_model import describe
 
 
 class ClassLogits(AddedLoss):
@@ -16,7 +14,8 @@ class ClassLogits(AddedLoss):
     Args:
         weight: >= 0.
         taps: Name of the module that gives the logits, ``(N, K)`` or ``(N, K, h, w)``;
-            the first of ``LOGITS`` that there is when None.
+            that of the head whose classes the data name, else of another head with
+            classes, when None.
 
     Raises:
         ValueError: No such module, several, or one without classes (depth).
@@ -36,16 +35,23 @@ class ClassLogits(AddedLoss):
         if classes < 2:
             raise ValueError(
                 f"added loss {self.name!r} compares class distributions, and "
-                f"'{self.names[0]}' has {classes} output, no classes: it is of no use "
-                "for depth; leave it out"
+                f"'{self.names[0]}' has {classes} output, no classes: leave it out"
             )
 
     def default_taps(self, model: nn.Module) -> list[str]:
+        heads = describe(model).heads.values()
         modules = dict(model.named_modules())
-        found = [name for name in LOGITS if name in modules]
+        found = [head for head in heads if head.answer in modules]
+        found.sort(key=lambda head: not head.kind.of_data_classes)
         if not found:
             raise ValueError(
-                f"added loss {self.name!r} found no logits: the model has neither "
-                f"{' nor '.join(LOGITS)}; name the module in its taps"
+                f"added loss {self.name!r} found no logits: the model has no head "
+                "that gives any; name the module in its taps"
             )
-        return found[:1]
+        if all(head.kind.regression for head in found):
+            raise ValueError(
+                f"added loss {self.name!r} compares class distributions, and the "
+                f"model has no classes: it is of no use for {found[0].task}; leave it "
+                "out"
+            )
+        return [next(h.answer for h in found if not h.kind.regression)]

@@ -34,7 +34,7 @@ class DistributionalLoss(ClassLogits):
     Args:
         weight: >= 0. Default 1.
         taps: Name of the module that gives the logits, ``(N, K)`` or ``(N, K, h, w)``;
-            the first of ``LOGITS`` that there is when None.
+            see :class:`ClassLogits` when None.
 
     Raises:
         ValueError: No such module, several, or one without classes (depth).

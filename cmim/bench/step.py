@@ -6,7 +6,7 @@ import argparse
 import copy
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,8 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.model import BaseModel
-from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
-from torch import Tensor
 
 from cmim.bench.benchmark import Benchmark, add_training_options
 from cmim.bench.turns import time_turns
@@ -33,6 +31,8 @@ from cmim.engine.config import (
 )
 from cmim.engine.config_place import named_part
 from cmim.models import full_precision_twin
+from cmim.task import Task, labelling_tasks
+from cmim.task_model import Head, describe
 
 VARIANTS = ("none", "latent", "teacher")
 
@@ -54,11 +54,10 @@ def synthetic_batch(config: Config) -> dict[str, Any]:
     if not sizes:
         raise ConfigError("the training pipeline names no crop_size to benchmark at")
     height, width = sizes[0]
-    task = task_model_config(config)
-    heads = task.get("heads", {})
-    head = heads.get("seg") or task.get("decode_head") or task.get("head", {})
-    bands = task["backbone"].get("in_channels") or 3
-    count = head.get("num_classes", 40)
+    model = task_model_config(config)
+    heads = describe(model).heads
+    bands = model["backbone"].get("in_channels") or 3
+    tasks = _tasks_of(heads)
     generator = torch.Generator().manual_seed(0)
     inputs, samples = [], []
     for place in range(loader.batch_size):
@@ -69,30 +68,21 @@ def synthetic_batch(config: Config) -> dict[str, Any]:
                 img_shape=(height, width), ori_shape=(height, width), sample_idx=place
             )
         )
+        for task in tasks:
+            head = heads[task.name].part if task.name in heads else {}
+            truth = task.random_truth(generator, (height, width), head)
+            sample.set_data({task.truth: truth})
         samples.append(sample)
-        if "head" in task:
-            label = torch.randint(0, count, (), generator=generator)
-            sample.set_data(dict(gt_label=int(label)))
-            continue
-        classes = torch.randint(0, count, (1, height, width), generator=generator)
-        depth = 0.5 + 9 * torch.rand((1, height, width), generator=generator)
-        sample.gt_sem_seg = PixelData(data=classes)
-        sample.set_data(dict(gt_depth_map=PixelData(data=depth)))
-        if heads:
-            sample.set_data(_further_truth(heads, classes, depth))
     return dict(inputs=inputs, data_samples=samples)
 
 
-def _further_truth(heads: dict, classes: Tensor, depth: Tensor) -> dict[str, Any]:
-    """Ground truth of a joint model's other tasks, random like its sources."""
-    vectors = torch.cat([depth - 5, classes - 20.0, -torch.ones_like(depth)])
-    vectors = vectors / vectors.norm(dim=0)
-    label = int(classes[0, 0, 0]) % heads.get("scene", {}).get("num_classes", 1)
-    return dict(
-        gt_normal_map=PixelData(data=vectors),
-        gt_edge_map=PixelData(data=classes % 2),
-        gt_label=label,
-    )
+def _tasks_of(heads: Mapping[str, Head]) -> list[Task]:
+    """Tasks of the heads, behind those whose labels a contrastive loss may ask for."""
+    own = [head.kind for head in heads.values()]
+    dense = [task for task in labelling_tasks() if task.channels]
+    if any(task.channels for task in own):
+        return [*dense, *(task for task in own if task not in dense)]
+    return own
 
 
 def make_step(model: BaseModel, batch: dict[str, Any], amp: bool) -> Callable[[], None]:

@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> None:
     from cmim.engine.config import load_config, task_model_config
     from cmim.engine.config_place import named_part
     from cmim.engine.evaluate import load_task_model
+    from cmim.task_model import describe
     from tasks.predict import (
         class_colours,
         class_names,
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
     config = load_config(args.config, args.cfg_options)
     images = image_files(args.images)
     model = load_task_model(config, args.checkpoint)
-    if "head" in task_model_config(config):
+    if describe(task_model_config(config)).per_image:
         for path in images:
             classes = classify_image(model, config, path)
             print(f"{path}: " + "  ".join(f"{n} {100 * p:.1f} %" for n, p in classes))

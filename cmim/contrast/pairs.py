@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -95,31 +93,6 @@ def pick_labels(labels: Tensor, positions: Tensor, height: int, width: int) -> T
     """
     maps = resize_nearest(labels, (height, width))
     return maps.flatten(1).gather(1, positions).flatten()
-
-
-def depth_bins(
-    depth: Tensor, bins: int = 16, nearest: float = 0.5, farthest: float = 10.0
-) -> Tensor:
-    """Quantise depth into bins of equal width in log-depth.
-
-    Args:
-        depth: Metres, any shape; not finite or not positive means unknown.
-        bins: Number of bins.
-        nearest: Lower end of the first bin in metres; nearer pixels belong to it.
-        farthest: Upper end of the last bin in metres; farther pixels belong to it.
-
-    Returns:
-        int64 bins 0 to ``bins - 1``, ``IGNORED`` (-1) where the depth is unknown.
-
-    Examples:
-        >>> depth_bins(torch.tensor([0.0, 0.5, 2.4, 99.0]), bins=2).tolist()
-        [-1, 0, 1, 1]
-    """
-    known = torch.isfinite(depth) & (depth > 0)
-    log_depth = torch.where(known, depth, torch.ones_like(depth)).log()
-    low, high = math.log(nearest), math.log(farthest)
-    index = ((log_depth - low) / (high - low) * bins).floor().clamp_(0, bins - 1)
-    return torch.where(known, index, torch.full_like(index, IGNORED)).long()
 
 
 def other_label(anchors: Tensor, candidates: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from cmim.deploy.binary_layer import ExportError
-from cmim.deploy.network_core import OUTPUT, heads_of
+from cmim.deploy.network_core import OUTPUT, heads_of, is_joint
 from cmim.deploy.seal import check_seal
 from cmim.identity import check_identity
 
@@ -155,8 +155,10 @@ def load_exported(
             raise ExportError(str(error)) from None
     model = MODELS.build(model_config).eval().requires_grad_(False)
     heads = heads_of(model)
-    if engine.outputs != list(heads):
-        given, wanted = (", ".join(n) or "one task" for n in (engine.outputs, heads))
+    # The output of a model with one head is exported without a name.
+    named = list(heads) if is_joint(model) else [""]
+    if engine.outputs != named:
+        given, wanted = (", ".join(n) or "one task" for n in (engine.outputs, named))
         raise ExportError(
             f"{path} was exported with heads for {given}, and this config has {wanted}:"
             " use the config it was exported with"

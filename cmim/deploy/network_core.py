@@ -5,6 +5,8 @@ from __future__ import annotations
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from cmim.task_model import describe
+
 # In front of a task in the name of its output.
 OUTPUT = "cmim."
 
@@ -22,12 +24,13 @@ class NetworkCore(nn.Module):
 
     def __init__(self, model: BaseModel) -> None:
         super().__init__()
-        self.backbone = model.backbone
-        self.bottleneck = getattr(model, "bottleneck", None)
-        if is_joint(model):
+        found = describe(model)
+        self.backbone = found.encoder
+        self.bottleneck = found.bottleneck
+        if found.joint:
             self.heads = nn.ModuleDict(heads_of(model))
         else:
-            self.head = heads_of(model)[""]
+            (self.head,) = heads_of(model).values()
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         features = self.backbone(x)
@@ -40,33 +43,14 @@ class NetworkCore(nn.Module):
 
 def is_joint(model: BaseModel) -> bool:
     """Whether a model has a head for each of several tasks, by name."""
-    return hasattr(model, "heads")
+    return describe(model).joint
 
 
 def heads_of(model: BaseModel) -> dict[str, nn.Module]:
-    """Heads by task; of a model with one head that one, without a name.
-
-    Args:
-        model: One of mmseg's (``decode_head``), a classifier (``head``) or a joint
-            model (``heads``).
-    """
-    if is_joint(model):
-        return dict(model.heads.items())
-    return {"": model.decode_head if hasattr(model, "decode_head") else model.head}
+    """Heads of a task model by task."""
+    return {task: head.part for task, head in describe(model).heads.items()}
 
 
 def normalisation(model: BaseModel) -> dict[str, list[float]]:
-    """How images become inputs: ``mean`` and ``std`` of RGB of 0 to 255.
-
-    Args:
-        model: The task model.
-
-    Returns:
-        A number for each band; empty for a model that takes images as they are.
-    """
-    prepare = model.data_preprocessor
-    return {
-        name: getattr(prepare, name).flatten().tolist()
-        for name in ("mean", "std")
-        if hasattr(prepare, name)
-    }
+    """How images become inputs; empty for a model that takes them as they are."""
+    return describe(model).normalisation

@@ -8,6 +8,7 @@ from typing import Any
 from cmim.data_parts import named_classes
 from cmim.engine.config_error import ConfigError
 from cmim.engine.loader_options import LOADERS
+from cmim.task_model import describe
 
 
 def check_classes(config: Any, task: dict) -> None:
@@ -29,7 +30,7 @@ def check_classes(config: Any, task: dict) -> None:
     }
     _check_named(named, task, model_place(config))
     for part, count in class_counts(task).items():
-        if count == 1 and part != "head":
+        if count == 1 and not describe(task).per_image:
             raise ConfigError(
                 f"the model's {part} has one class, which every pixel is predicted to "
                 "be: all figures would be 100 %. Make what is beside it a class, too: "
@@ -74,10 +75,9 @@ def class_counts(task: Mapping[str, Any]) -> dict[str, int]:
         >>> class_counts(dict(heads=dict(seg=dict(num_classes=3), depth={})))
         {'heads.seg': 3}
     """
-    heads = {name: task.get(name) for name in ("decode_head", "head")}
-    heads["heads.seg"] = (task.get("heads") or {}).get("seg")
-    counts = {part: (head or {}).get("num_classes") for part, head in heads.items()}
-    return {part: count for part, count in counts.items() if count is not None}
+    heads = [h for h in describe(task).heads.values() if h.kind.of_data_classes]
+    counts = {head.place: head.part.get("num_classes") for head in heads}
+    return {place: count for place, count in counts.items() if count is not None}
 
 
 def model_place(config: Any) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from cmim.task_model import describe
+
 MODES = ("whole", "slide")
 OPTIONS = ("mode", "crop_size", "stride")
 
@@ -12,7 +14,7 @@ def fit_test_cfg(task_model: dict, error: type[ValueError] = ValueError) -> None
     """Check a task model's ``test_cfg``; whole pictures where it has none.
 
     Args:
-        task_model: Config of a model with a ``decode_head``; others have no modes.
+        task_model: Config of one of mmseg's segmentors; others have no modes.
         error: What to raise.
 
     Raises:
@@ -25,7 +27,7 @@ def fit_test_cfg(task_model: dict, error: type[ValueError] = ValueError) -> None
         >>> model["test_cfg"]
         {'mode': 'whole'}
     """
-    if task_model.get("decode_head") is None:
+    if not describe(task_model).segmentor:
         return
     if task_model.get("test_cfg") is None:
         task_model["test_cfg"] = dict(mode="whole")

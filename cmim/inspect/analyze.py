@@ -34,6 +34,7 @@ from cmim.inspect.read_activations import (
 )
 from cmim.json_file import read_json
 from cmim.models.twin import load_teacher
+from cmim.task_model import describe
 
 # Images of a dense task, and of a classifier: fewer pixels of more images there.
 IMAGES, PICTURES = 96, 1024
@@ -103,7 +104,8 @@ def analyze(
         ConfigError: The network binarizes no activations, or has no added losses to
             compare gradients of.
     """
-    default = PICTURES if task_model_config(config).get("head") else IMAGES
+    per_image = describe(task_model_config(config)).per_image
+    default = PICTURES if per_image else IMAGES
     data = HeldOut(config, default if images is None else images)
     _refuse_exported(checkpoints.values())
     models = {
@@ -123,7 +125,7 @@ def analyze(
     layouts = {}
     for label, model in models.items():
         found = read_activations(model, names, data, label, seed)
-        report["labels_are"] = _kind(found)
+        report["labels_are"] = found.labels_are
         entry = _measure(found, twin, names, label, seed)
         entry = dict(checkpoint=str(checkpoints[label]), **entry)
         if gradient_batches:
@@ -161,10 +163,6 @@ def _header(
         classes=list(data.classes),
         checkpoints={},
     )
-
-
-def _kind(found: Activations) -> str:
-    return "depth in metres" if found.continuous else "classes"
 
 
 def _measure(

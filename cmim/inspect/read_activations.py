@@ -18,10 +18,12 @@ from tqdm import tqdm
 from cmim.analysis.codes import CodeStatistics
 from cmim.analysis.pixel_sample import PixelSample, resize_labels
 from cmim.contrast import ActivationTaps
+from cmim.contrast.pairs import IGNORED
 from cmim.functional.layout import as_maps
 from cmim.methods import ActivationBinarizer
 from cmim.models.twin import tapped_outputs
 from cmim.stages import ENCODER
+from cmim.task import Task, labelling_tasks
 
 PIXELS = 32
 # Of a layer in all: a sample of 512 channels is then 8 MB.
@@ -83,13 +85,15 @@ class Activations:
         sample: Rows ``NAME/binary``, ``NAME/latent``, ``NAME/label`` of each layer,
             and ``backbone/features``, ``backbone/label`` of the encoder's output.
         statistics: Codes of each layer, at every place.
-        continuous: Labels are depth in metres; else class numbers.
+        labels_are: What the labels are, for people.
+        continuous: Labels are distances; else class numbers.
         per_image: One label an image: features are means over the image.
         kinds: Names of the ground truth that labels were read from.
     """
 
     sample: PixelSample
     statistics: dict[str, CodeStatistics] = field(default_factory=dict)
+    labels_are: str = "classes"
     continuous: bool = False
     per_image: bool = False
     kinds: set[str] = field(default_factory=set)
@@ -177,28 +181,30 @@ def _codes(binarizer: torch.nn.Module, latent: Tensor) -> Tensor:
 
 def _labels(samples: list, features: Tensor, found: Activations) -> Tensor:
     """``(N, 1, H, W)`` at the resolution of the features, NaN where unknown."""
-    kinds = ("gt_label", "gt_sem_seg", "gt_depth_map")
-    for sample in samples:
-        found.kinds.update([kind for kind in kinds if kind in sample][:1])
+    known = [_known_labels(sample) for sample in samples]
+    found.kinds.update(task.truth for task, _ in known if task)
     if len(found.kinds) > 1:
         raise ValueError(
             "some test pictures have classes and others only depth, which are no one "
             "label to measure against: let test_dataloader.dataset read one of the "
             "data sets that it joins"
         )
-    maps = []
-    for sample in samples:
-        if "gt_label" in sample:
-            found.per_image = True
-            value = torch.as_tensor(sample.gt_label).double().view(1, 1, 1)
-        elif "gt_sem_seg" in sample:
-            value = sample.gt_sem_seg.data.double()
-            value = value.masked_fill(value == 255, math.nan)
-        elif "gt_depth_map" in sample:
-            found.continuous = True
-            value = sample.gt_depth_map.data.double()
-            value = value.masked_fill(~(value > 0), math.nan)
-        else:
-            value = torch.full((1, 1, 1), math.nan)
-        maps.append(resize_labels(value, *features.shape[2:]))
+    for task, _ in known:
+        if task and task.labels:
+            found.labels_are = task.labels.are
+            found.continuous = task.regression
+            found.per_image = not task.channels
+    maps = [resize_labels(values, *features.shape[2:]) for _, values in known]
     return torch.cat(maps)
+
+
+def _known_labels(sample: Any) -> tuple[Task | None, Tensor]:
+    """The first task whose labels a sample has, and its truth, NaN where unknown."""
+    for task in labelling_tasks():
+        if task.labels and task.truth in sample:
+            truth = sample.get(task.truth)
+            if not task.channels:
+                return task, torch.as_tensor(truth).double().view(1, 1, 1)
+            unknown = task.labels.of(truth.data) == IGNORED
+            return task, truth.data.double().masked_fill(unknown, math.nan)
+    return None, torch.full((1, 1, 1), math.nan)

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from cmim.contrast import BatchLabels
-from cmim.contrast.pairs import IGNORED, depth_bins
+from cmim.task import labelling_tasks
 
-NEGATIVES = ("all", "other_class", "other_depth", "other_label")
-VOID = 255
+# Whatever the samples have: classes, else distances.
+ANY = "other_label"
 
 
 def read_labels(
@@ -23,7 +23,8 @@ def read_labels(
 
     Args:
         samples: Data samples of the batch.
-        negatives: One of ``NEGATIVES``: whether labels exclude negatives, and which.
+        negatives: One of :func:`negatives_of_tasks`: whether labels exclude negatives,
+            and which.
         device: Where the labels go.
         regions: Whether anchors are sampled by label.
         image_level: Whether samples are whole images: their labels are then classes.
@@ -41,10 +42,21 @@ def read_labels(
             )
     return BatchLabels(
         exclude=exclude,
-        regions=_label_maps(samples, "other_label", device) if regions else None,
-        classes=_image_values(samples, "gt_label", device),
+        regions=_label_maps(samples, ANY, device) if regions else None,
+        classes=_image_classes(samples, device),
         indices=_image_values(samples, "sample_idx", device),
     )
+
+
+def negatives_of_tasks() -> tuple[str, ...]:
+    """What excludes negatives: nothing, the labels of a task, or those that there are.
+
+    Examples:
+        >>> negatives_of_tasks()
+        ('all', 'other_class', 'other_depth', 'other_label')
+    """
+    words = {task.labels.word: None for task in labelling_tasks() if task.labels}
+    return ("all", *(f"other_{word}" for word in words), ANY)
 
 
 def _image_values(samples: list, name: str, device: torch.device) -> Tensor | None:
@@ -54,6 +66,13 @@ def _image_values(samples: list, name: str, device: torch.device) -> Tensor | No
     return torch.tensor(values).to(device, non_blocking=True)
 
 
+def _image_classes(samples: list, device: torch.device) -> Tensor | None:
+    """``(N,)`` classes of whole images, where all of them have one."""
+    tasks = (task for task in labelling_tasks() if not task.channels)
+    found = (_image_values(samples, task.truth, device) for task in tasks)
+    return next((values for values in found if values is not None), None)
+
+
 def _label_maps(
     samples: list, negatives: str, device: torch.device, image_level: bool = False
 ) -> Tensor:
@@ -61,25 +80,26 @@ def _label_maps(
 
     Samples of several tasks may have both: pixels take the map, images the class.
     """
-    dense = ["gt_sem_seg", *(["gt_depth_map"] if negatives != "other_class" else [])]
-    whole = image_level or not any(name in s for s in samples for name in dense)
-    classes = _image_values(samples, "gt_label", device)
-    if negatives != "other_depth" and whole and classes is not None:
-        return classes.view(-1, 1, 1)
-    has_classes = all("gt_sem_seg" in sample for sample in samples)
-    has_depth = all("gt_depth_map" in sample for sample in samples)
-    by_class = negatives == "other_class" or (
-        negatives == "other_label" and has_classes
+    asked = [
+        (task, task.labels)
+        for task in labelling_tasks()
+        if task.labels and negatives in (ANY, f"other_{task.labels.word}")
+    ]
+    dense = [(task, labels) for task, labels in asked if task.channels]
+    if len(dense) < len(asked) and (
+        image_level or not any(task.truth in s for s in samples for task, _ in dense)
+    ):
+        classes = _image_classes(samples, device)
+        if classes is not None:
+            return classes.view(-1, 1, 1)
+    for task, labels in dense:
+        if samples and all(task.truth in sample for sample in samples):
+            maps = torch.stack([sample.get(task.truth).data[0] for sample in samples])
+            return labels.of(maps)
+    missing = asked[-1][1].option
+    raise ValueError(
+        f"negatives {negatives!r} needs {missing} in the training data: "
+        f"set train_dataloader.dataset.pipeline.0.{missing}=True (for folders of "
+        f"your own: dataset.{missing}, the pattern of the files), or "
+        "model.negatives=all (and model.sampling=uniform)"
     )
-    if not samples or not (has_classes if by_class else has_depth):
-        missing = "labels" if by_class else "depth"
-        raise ValueError(
-            f"negatives {negatives!r} needs {missing} in the training data: "
-            f"set train_dataloader.dataset.pipeline.0.{missing}=True (for folders of "
-            f"your own: dataset.{missing}, the pattern of the files), or "
-            "model.negatives=all (and model.sampling=uniform)"
-        )
-    if by_class:
-        maps = torch.stack([s.gt_sem_seg.data[0] for s in samples])
-        return maps.masked_fill(maps == VOID, IGNORED)
-    return depth_bins(torch.stack([s.gt_depth_map.data[0] for s in samples]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from cmim.contrast import ContrastOptions, loss_defaults, used_options
-from cmim.models.read_labels import NEGATIVES
+from cmim.models.read_labels import negatives_of_tasks
 from cmim.naming import check_kind
 
 PARTNERS = ("none", "latent", "teacher")
@@ -67,7 +67,7 @@ class Settings:
         taps: Patterns, or one of the words of :mod:`cmim.models.tap_patterns`.
         weight: lambda.
         beta: Depth weighting.
-        negatives: One of ``NEGATIVES``.
+        negatives: One of those that the tasks know.
         shared: Options that all losses share.
 
     Raises:
@@ -83,7 +83,10 @@ class Settings:
     shared: ContrastOptions
 
     def __post_init__(self) -> None:
-        for name, known in (("partner", PARTNERS), ("negatives", NEGATIVES)):
+        for name, known in (
+            ("partner", PARTNERS),
+            ("negatives", negatives_of_tasks()),
+        ):
             if getattr(self, name) not in known:
                 raise ValueError(
                     f"{name} {getattr(self, name)!r} is unknown; "

@@ -18,6 +18,7 @@ from cmim.contrast import ActivationTaps
 from cmim.contrast.taps import tokens_as_maps
 from cmim.identity import check_identity, identity_of, part_read
 from cmim.stages import ENCODER
+from cmim.task_model import describe
 
 _ADVICE = (
     "train a teacher for this config, or give the config the teacher's "
@@ -95,9 +96,9 @@ def full_precision_twin(model: dict) -> dict:
     """
     twin = copy.deepcopy(model)
     twin["backbone"]["method"] = "fp"
-    for head in (twin.get("decode_head", {}), *twin.get("heads", {}).values()):
-        if "method" in head:
-            head["method"] = "fp"
+    for head in describe(twin).heads.values():
+        if "method" in head.part:
+            head.part["method"] = "fp"
     return twin
 
 
@@ -161,9 +162,9 @@ def _check_normalisation(model: dict, teacher_model: dict) -> None:
 
     Student and teacher read the same tensor, which the student's preprocessor made.
     """
-    ours, theirs = (m.get("data_preprocessor") or {} for m in (model, teacher_model))
+    ours, theirs = (describe(m).normalisation for m in (model, teacher_model))
     for key in ("mean", "std"):
-        own, other = (list(config.get(key) or ()) for config in (ours, theirs))
+        own, other = (config.get(key) for config in (ours, theirs))
         if own and other and own != other:
             raise ValueError(
                 f"the teacher's pictures are normalised by {key} {other} and the "

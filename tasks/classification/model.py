@@ -8,6 +8,8 @@ from mmengine.model import BaseModel
 from mmseg.registry import MODELS
 from torch import Tensor
 
+from tasks.classification.task import fill_label
+
 MODES = ("loss", "predict", "tensor")
 
 
@@ -67,8 +69,5 @@ class ImageClassifier(BaseModel):
             raise ValueError(f"mode {mode!r} needs data_samples, one an image")
         if mode == "loss":
             return self.head.loss(features, data_samples)
-        logits = self.head(features)
-        rows = zip(data_samples, logits, logits.argmax(dim=1), strict=True)
-        for sample, row, label in rows:
-            sample.set_data(dict(pred_logits=row, pred_label=label))
+        fill_label(self.head(features), data_samples)
         return data_samples

@@ -47,6 +47,8 @@ class DepthHead(BaseDecodeHead):
         Network, NeurIPS 2014 (log-depth). https://arxiv.org/abs/1406.2283
     """
 
+    task = "depth"
+
     def __init__(
         self,
         in_channels: int,

@@ -5,5 +5,6 @@ from tasks.edges.ground_truth import AddEdges
 from tasks.edges.head import EdgeHead
 from tasks.edges.losses import BalancedEdgeLoss
 from tasks.edges.metrics import EdgeMetric
+from tasks.edges.task import TASK
 
-__all__ = ["AddEdges", "BalancedEdgeLoss", "EdgeHead", "EdgeMetric"]
+__all__ = ["TASK", "AddEdges", "BalancedEdgeLoss", "EdgeHead", "EdgeMetric"]

@@ -37,6 +37,8 @@ class EdgeHead(BaseDecodeHead):
         torch.Size([2, 1, 3, 5])
     """
 
+    task = "edges"
+
     def __init__(
         self,
         in_channels: int,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -167,3 +168,9 @@ class ASPP(nn.Module):
 def upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear resize of ``(N, C, H, W)`` to ``size``, pixel centres aligned."""
     return F.interpolate(x, size, mode="bilinear", align_corners=False)
+
+
+def full_size(output: Tensor, samples: list) -> Iterator[tuple[Any, Tensor]]:
+    """Each sample with its prediction ``(C, H, W)`` at its original resolution."""
+    for i, sample in enumerate(samples):
+        yield sample, upsample(output[i : i + 1], tuple(sample.ori_shape[:2]))[0]

@@ -12,15 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cmim.json_file import read_json
-
-#: The one figure that stands for each task, and whether larger is better.
-HIGHER_IS_BETTER = {
-    "mIoU": True,
-    "rmse": False,
-    "mean_angle": False,
-    "ods": True,
-    "top1": True,
-}
+from cmim.task import known_tasks
 
 
 class ComparisonError(ValueError):
@@ -96,7 +88,8 @@ def compare(
     Args:
         joint: The joint run.
         singles: A run for each task, some or all of the joint run's.
-        higher: Figures to compare, and whether larger is better; one a task.
+        higher: Figures to compare, and whether larger is better; one a task. Those
+            that stand for the known tasks when None.
 
     Returns:
         ``tasks``, a row per single run (``figure``, ``joint``, ``single``, ``gain`` in
@@ -110,7 +103,9 @@ def compare(
         ComparisonError: A run has none of the figures or several, or the joint run
             lacks one.
     """
-    figures = HIGHER_IS_BETTER if higher is None else higher
+    tasks = known_tasks().values()
+    main = {task.figure: task.higher_is_better for task in tasks}
+    figures = main if higher is None else higher
     if not singles:
         raise ComparisonError("give the folder of one single-task run or more")
     rows = [_row(joint, single, figures) for single in singles]

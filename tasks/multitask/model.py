@@ -8,7 +8,7 @@ from mmengine.model import BaseModel, ModuleDict
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from tasks.multitask.task_kinds import TASK_KINDS
+from cmim.task import get_task, known_tasks
 from tasks.multitask.weighting import make_weighting
 
 MODES = ("loss", "predict", "tensor")
@@ -34,8 +34,8 @@ class MultiTaskModel(BaseModel):
 
     Args:
         backbone: Config of the encoder.
-        heads: Config of each task's head; tasks are ``seg``, ``depth``, ``normals``,
-            ``edges``, ``scene``, one or more.
+        heads: Config of each task's head by the task's name: ``seg``, ``depth``,
+            ``normals``, ``edges``, ``scene`` or another :class:`cmim.task.Task`.
         weighting: Name, or ``dict(name=..., **options)``, of one of
             :mod:`tasks.multitask.weighting`; all weights 1 when None.
         bottleneck: Config of an :class:`InformationBottleneck`, or its beta alone (its
@@ -61,10 +61,11 @@ class MultiTaskModel(BaseModel):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
-        unknown = [task for task in heads if task not in TASK_KINDS]
+        known = known_tasks()
+        unknown = [task for task in heads if task not in known]
         if unknown or not heads:
             raise ValueError(
-                f"heads must name one task or more of {', '.join(TASK_KINDS)}, got "
+                f"heads must name one task or more of {', '.join(known)}, got "
                 f"{', '.join(unknown) or 'none'}"
             )
         self.backbone = MODELS.build(backbone)
@@ -100,10 +101,8 @@ class MultiTaskModel(BaseModel):
             inputs: ``(N, 3, H, W)``, normalised.
             data_samples: One an image, except in mode ``'tensor'``.
             mode: ``'loss'``: dictionary of weighted losses, ``TASK.NAME``;
-                ``'predict'``: the samples with ``pred_sem_seg``, ``pred_depth_map``,
-                ``pred_normal_map``, ``pred_edge_map``, ``pred_logits`` and
-                ``pred_label``, of the tasks there are; ``'tensor'``: output of each
-                head by task.
+                ``'predict'``: the samples with each task's ``prediction``;
+                ``'tensor'``: output of each head by task.
 
         Raises:
             ValueError: Unknown mode, or samples missing where they are needed.
@@ -121,7 +120,7 @@ class MultiTaskModel(BaseModel):
             return self._loss(inputs, data_samples)
         features = self.extract_feat(inputs)
         for task, head in self.heads.items():
-            TASK_KINDS[task].predict(head, features, data_samples)
+            get_task(task).predict(head, features, data_samples)
         return data_samples
 
     def _loss(self, inputs: Tensor, samples: list) -> dict[str, Tensor]:
@@ -129,7 +128,7 @@ class MultiTaskModel(BaseModel):
         size = (inputs.shape[2], inputs.shape[3])
         present, own = [], {}
         for task, head in self.heads.items():
-            kind = TASK_KINDS[task]
+            kind = get_task(task)
             present.append(kind.complete(samples, size, inputs.device))
             own[task] = kind.loss(head, features, samples)
         totals = [sum(losses.values()) for losses in own.values()]

@@ -42,6 +42,8 @@ class NormalHead(BaseDecodeHead):
         (torch.Size([2, 3, 3, 5]), True)
     """
 
+    task = "normals"
+
     def __init__(
         self,
         in_channels: int,

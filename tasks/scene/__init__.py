@@ -6,5 +6,6 @@ Head and metric are those of :mod:`tasks.classification`, ``LinearHead`` and
 
 import cmim.safe_loading  # noqa: F401
 from tasks.scene.ground_truth import AddScene
+from tasks.scene.task import TASK
 
-__all__ = ["AddScene"]
+__all__ = ["TASK", "AddScene"]

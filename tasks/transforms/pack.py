@@ -10,16 +10,18 @@ from mmengine.structures import PixelData
 from mmseg.datasets.transforms import PackSegInputs
 from mmseg.registry import TRANSFORMS
 
+from cmim.task import known_tasks
+
 META_KEYS = ("img_path", "ori_shape", "img_shape", "sample_idx")
 
 
 @TRANSFORMS.register_module()
 class PackFrame(PackSegInputs):
-    """mmseg's packing of labels, depth and edges, and of normals and the scene.
+    """mmseg's packing of labels, depth and edges, and of every other task's truth.
 
-    Adds ``gt_normal_map`` ``(3, H, W)`` and ``gt_label`` (a plain int) where the frame
-    has them. What it lacks stays absent: tasks without ground truth learn nothing from
-    the sample.
+    Adds for example ``gt_normal_map`` ``(3, H, W)`` and ``gt_label`` (a plain int),
+    where the frame has them. What it lacks stays absent: tasks without ground truth
+    learn nothing from the sample.
 
     Args:
         meta_keys: What else of the frame the sample keeps.
@@ -38,10 +40,13 @@ class PackFrame(PackSegInputs):
     def transform(self, results: dict) -> dict:
         packed = super().transform(results)
         sample = packed["data_samples"]
-        if "gt_normal_map" in results:
-            planes = np.ascontiguousarray(results["gt_normal_map"].transpose(2, 0, 1))
-            data = PixelData(data=torch.from_numpy(planes))
-            sample.set_data(dict(gt_normal_map=data))
-        if "gt_label" in results:
-            sample.set_data(dict(gt_label=results["gt_label"]))
+        for task in known_tasks().values():
+            if task.truth not in results or task.truth in sample:
+                continue
+            truth = results[task.truth]
+            if task.channels:
+                planes = np.atleast_3d(truth).transpose(2, 0, 1)
+                data = torch.from_numpy(np.ascontiguousarray(planes)).to(task.dtype)
+                truth = PixelData(data=data)
+            sample.set_data({task.truth: truth})
         return packed

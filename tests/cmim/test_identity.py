@@ -5,7 +5,7 @@ import copy
 import pytest
 from mmengine.config import Config
 
-from cmim.identity import _note, check_identity, identity_of
+from cmim.identity import _note, check_identity, identity_of, part_read
 
 CONFIG = Config(
     dict(
@@ -98,3 +98,16 @@ def test_the_wrapper_and_files_without_a_note_change_nothing():
     assert identity_of(wrapped) == identity_of(CONFIG)
     check_identity(identity_of(CONFIG), identity_of(wrapped), "a.pth")
     check_identity(identity_of(CONFIG), None, "a.pth")
+
+
+def test_files_that_do_not_name_the_task_of_their_only_head_are_compared():
+    import tasks.depth  # noqa: F401 - registers the head
+
+    own = identity_of(CONFIG)
+    saved = dict(own, heads=dict(one=own["heads"]["depth"]))
+    check_identity(own, saved, "a.pth")
+    names = ["decode_head.conv_seg"]
+    check_identity(part_read(own, names), part_read(saved, names), "a.pth")
+    other = dict(own, heads=dict(one=dict(own["heads"]["depth"], num_classes=4)))
+    with pytest.raises(ValueError, match="is of another task: its heads"):
+        check_identity(own, other, "a.pth")

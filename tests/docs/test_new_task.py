@@ -20,7 +20,7 @@ def followed(tmp_path_factory, rooms):
 def test_the_page_adds_one_folder_and_one_config():
     places = {name.rsplit("/", 1)[0] for name in PAGE.files}
     assert places == {"tasks/jumps", "configs"}
-    assert len(PAGE.files) == 6
+    assert len(PAGE.files) == 7
 
 
 @pytest.mark.full
@@ -31,10 +31,12 @@ def test_the_task_trains_and_is_measured(followed):
     record = followed / "work_dirs/rooms_jumps_bireal/metrics.json"
     figures = json.loads(record.read_text())
     assert figures["steps"] == 1
-    assert 0 <= figures["test"]["f1"] <= 100
+    assert 0 <= figures["test"]["jumps/f1"] <= 100
+    assert figures["test"]["depth/rmse"] > 0
     frames = (followed / "data/rooms/test.txt").read_text().split()
-    pictures = (followed / "predictions").glob("*_overlay.png")
-    assert sorted(p.name for p in pictures) == [f"{f}_overlay.png" for f in frames]
+    for end in ("jumps.png", "depth_colour.png"):
+        pictures = (followed / "predictions").glob(f"*_{end}")
+        assert sorted(p.name for p in pictures) == [f"{f}_{end}" for f in frames]
 
 
 def test_the_files_keep_the_style(followed):

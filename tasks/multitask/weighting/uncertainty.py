@@ -12,7 +12,7 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from tasks.multitask.task_kinds import TASK_KINDS
+from cmim.task import get_task
 from tasks.multitask.weighting.task_weights import TaskWeights, on_device
 
 
@@ -71,7 +71,7 @@ class UncertaintyWeights(TaskWeights):
     def __init__(self, tasks: Sequence[str]) -> None:
         super().__init__(tasks)
         self.log_variances = nn.Parameter(torch.zeros(len(self.tasks)))
-        kinds = torch.tensor([TASK_KINDS[task].regression for task in self.tasks])
+        kinds = torch.tensor([get_task(task).regression for task in self.tasks])
         self.register_buffer("regression", kinds, persistent=False)
 
     def forward(

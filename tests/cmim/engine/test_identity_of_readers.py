@@ -48,7 +48,7 @@ def networks():
 
 
 def head(**values):
-    return lambda identity: identity["heads"]["one"].update(values)
+    return lambda identity: identity["heads"]["seg"].update(values)
 
 
 def pictures(**values):

@@ -1,0 +1,187 @@
+"""What a task is: declared once, in its folder, and asked by everyone else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.structures import PixelData
+from torch import Generator, Tensor
+
+from cmim.naming import factories
+
+Size = tuple[int, int]
+_declared: dict[str, Task] = {}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """How the ground truth of a task tells places, or whole images, apart.
+
+    Args:
+        word: ``negatives='other_WORD'`` compares by these labels.
+        are: What the values are, for people.
+        option: Option of the loading transform, and of data sets in folders, that
+            gives the ground truth.
+        of: Ground truth, any shape, to integer labels of that shape, -1 where unknown.
+    """
+
+    word: str
+    are: str
+    option: str
+    of: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A question that is asked of every pixel, or of every image.
+
+    Declaring a task makes it known by its name, so importing its folder is enough.
+    A head says which task it solves by a class attribute ``task``, a joint model by
+    the names of its heads.
+
+    Args:
+        name: What a joint model calls its head.
+        truth: Name of the ground truth in the data samples.
+        prediction: Name of what a model fills the samples with.
+        fill: Puts what a head gives, at the input's resolution, into the samples.
+        figure: The one figure that stands for the task, without a prefix.
+        higher_is_better: Whether a larger figure is the better one.
+        channels: Channels of the ground truth; 0 for one label an image.
+        unknown: Value of ground truth that says nothing, which all losses ignore.
+        dtype: Of the ground truth.
+        regression: Whether errors are distances, for the uncertainty weights.
+        answer: Module of the head that gives what it answers.
+        labels: How losses and analyses group pixels by the ground truth, if they do.
+        synthesize: ``(generator, (H, W), config of the head)`` to random ground truth
+            of an image, for benchmarks and tests; nothing known when None.
+        write: ``(sample, path without ending, class names, palette)`` writes a
+            prediction and gives the path of the picture to look at; None for none.
+        files: What the names of written files end with.
+
+    Raises:
+        ValueError: Another task has this name.
+
+    Examples:
+        >>> get_task("depth").truth, get_task("depth").higher_is_better
+        ('gt_depth_map', False)
+    """
+
+    name: str
+    truth: str
+    prediction: str
+    fill: Callable[[Tensor, list], None]
+    figure: str
+    higher_is_better: bool = True
+    channels: int = 1
+    unknown: int = 0
+    dtype: torch.dtype = torch.float32
+    regression: bool = False
+    answer: str = "conv_seg"
+    labels: Labels | None = None
+    synthesize: Callable[[Generator, Size, Mapping[str, Any]], Tensor] | None = None
+    write: Callable[[Any, Path, Sequence[str], Sequence], Path] | None = None
+    files: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if _declared.setdefault(self.name, self) != self:
+            raise ValueError(f"there are two tasks '{self.name}': rename one of them")
+
+    @property
+    def of_data_classes(self) -> bool:
+        """Whether its answers are the classes that the data set names."""
+        return self.labels is not None and not self.regression
+
+    def nothing_known(self, size: Size, device: torch.device | None = None) -> Tensor:
+        """Ground truth ``(channels, H, W)`` that says nothing."""
+        shape = (self.channels, *size)
+        return torch.full(shape, self.unknown, dtype=self.dtype, device=device)
+
+    def random_truth(self, generator: Generator, size: Size, head: Mapping) -> Any:
+        """Random ground truth as samples hold it."""
+        if self.synthesize is None:
+            return PixelData(data=self.nothing_known(size))
+        values = self.synthesize(generator, size, head)
+        return PixelData(data=values) if self.channels else int(values)
+
+    def complete(self, samples: list, size: Size, device: torch.device) -> bool:
+        """Give samples without this task's ground truth one that says nothing.
+
+        Dense heads then see every image of the batch, as their batch-norm must.
+
+        Args:
+            samples: Changed in place.
+            size: ``(H, W)`` of the ground truth.
+            device: Where it goes.
+
+        Returns:
+            Whether any sample has ground truth of its own.
+        """
+        lacking = [sample for sample in samples if self.truth not in sample]
+        if self.channels:
+            for sample in lacking:
+                data = PixelData(data=self.nothing_known(size, device))
+                sample.set_data({self.truth: data})
+        return len(lacking) < len(samples)
+
+    def loss(
+        self, head: Any, features: tuple[Tensor, ...], samples: list
+    ) -> dict[str, Tensor]:
+        """The head's losses; 0 with a graph where no sample has ground truth."""
+        if self.channels:
+            return head.loss_by_feat(head(features), samples)
+        rows = [i for i, sample in enumerate(samples) if self.truth in sample]
+        if not rows:
+            return dict(loss_ce=0 * head(features).sum())
+        if len(rows) < len(samples):
+            features = tuple(feature[rows] for feature in features)
+        return head.loss(features, [samples[i] for i in rows])
+
+    def predict(self, head: Any, features: tuple[Tensor, ...], samples: list) -> None:
+        """Fill the samples with predictions at their original resolution."""
+        output = head(features)
+        if self.channels:
+            metas = [sample.metainfo for sample in samples]
+            output = head.predict_by_feat(output, metas)
+        self.fill(output, samples)
+
+
+def known_tasks() -> dict[str, Task]:
+    """All tasks by name: those in ``tasks/``, and others that were imported.
+
+    First those with labels, classes before distances.
+
+    Examples:
+        >>> list(known_tasks())
+        ['classes', 'seg', 'depth', 'scene', 'edges', 'normals']
+    """
+    factories("tasks", "TASK")
+
+    def place(task: Task) -> tuple:
+        return not task.labels, task.regression, task.channels > 0, task.name
+
+    return {task.name: task for task in sorted(_declared.values(), key=place)}
+
+
+def get_task(name: str) -> Task:
+    """The task of a name.
+
+    Raises:
+        ValueError: There is none; the message lists those there are.
+    """
+    # Not all of them are imported for one that is known already.
+    task = _declared.get(name) or known_tasks().get(name)
+    if task is None:
+        raise ValueError(
+            f"task {name!r} is unknown; choose from {', '.join(known_tasks())}, or "
+            "import the folder that declares it in the config"
+        )
+    return task
+
+
+def labelling_tasks() -> list[Task]:
+    """Tasks whose ground truth groups images or pixels, classes before distances."""
+    return [task for task in known_tasks().values() if task.labels]

@@ -1,0 +1,77 @@
+"""Depth in metres as a task: what others ask of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.structures import PixelData
+from torch import Tensor
+
+from cmim.contrast.pairs import IGNORED
+from cmim.task import Labels, Task
+from tasks.heads.aspp import full_size
+from tasks.pictures import depth_with_scale, write_exact, write_picture
+
+
+def fill_depth(metres: Tensor, samples: list) -> None:
+    """``pred_depth_map`` ``(1, H, W)``, as mmseg's ``DepthEstimator`` fills it."""
+    for sample, full in full_size(metres, samples):
+        sample.set_data(dict(pred_depth_map=PixelData(data=full)))
+
+
+def depth_bins(
+    depth: Tensor, bins: int = 16, nearest: float = 0.5, farthest: float = 10.0
+) -> Tensor:
+    """Quantise depth into bins of equal width in log-depth.
+
+    Args:
+        depth: Metres, any shape; not finite or not positive means unknown.
+        bins: Number of bins.
+        nearest: Lower end of the first bin in metres; nearer pixels belong to it.
+        farthest: Upper end of the last bin in metres; farther pixels belong to it.
+
+    Returns:
+        int64 bins 0 to ``bins - 1``, ``IGNORED`` (-1) where the depth is unknown.
+
+    Examples:
+        >>> depth_bins(torch.tensor([0.0, 0.5, 2.4, 99.0]), bins=2).tolist()
+        [-1, 0, 1, 1]
+    """
+    known = torch.isfinite(depth) & (depth > 0)
+    log_depth = torch.where(known, depth, torch.ones_like(depth)).log()
+    low, high = math.log(nearest), math.log(farthest)
+    index = ((log_depth - low) / (high - low) * bins).floor().clamp_(0, bins - 1)
+    return torch.where(known, index, torch.full_like(index, IGNORED)).long()
+
+
+def _random(generator: torch.Generator, size: tuple[int, int], head: Mapping) -> Tensor:
+    return 0.5 + 9 * torch.rand((1, *size), generator=generator)
+
+
+def _write(sample: Any, base: Path, *_: Any) -> Path:
+    metres = sample.pred_depth_map.data[0].cpu().numpy()
+    millimetres = np.rint(metres.astype(np.float64) * 1000)
+    # 0 stands for unknown, which no prediction is.
+    fits = ((millimetres >= 1) & (millimetres <= 65535)).all()
+    write_exact(f"{base}_depth", metres, millimetres, fits, np.uint16)
+    return write_picture(f"{base}_depth_colour.png", depth_with_scale(metres))
+
+
+TASK = Task(
+    name="depth",
+    truth="gt_depth_map",
+    prediction="pred_depth_map",
+    fill=fill_depth,
+    figure="rmse",
+    higher_is_better=False,
+    regression=True,
+    labels=Labels("depth", "depth in metres", "depth", depth_bins),
+    synthesize=_random,
+    write=_write,
+    files=("_depth.png", "_depth.npy", "_depth_colour.png"),
+)

@@ -1,0 +1,49 @@
+"""Semantic edges as a task: what others ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.structures import PixelData
+from torch import Tensor
+
+from cmim.task import Task
+from tasks.heads.aspp import full_size
+from tasks.picture_files import read_to_show
+from tasks.pictures import overlay_edges, write_exact, write_picture
+
+
+def fill_edges(logits: Tensor, samples: list) -> None:
+    """``pred_edge_map`` ``(1, H, W)``, probabilities."""
+    for sample, full in full_size(logits, samples):
+        sample.set_data(dict(pred_edge_map=PixelData(data=full.sigmoid())))
+
+
+def _random(generator: torch.Generator, size: tuple[int, int], head: Mapping) -> Tensor:
+    return torch.randint(0, 2, (1, *size), generator=generator)
+
+
+def _write(sample: Any, base: Path, *_: Any) -> Path:
+    share = sample.pred_edge_map.data[0].cpu().numpy()
+    fits = ((share >= 0) & (share <= 1)).all()
+    write_exact(f"{base}_edges", share, np.rint(255 * share), fits, np.uint8)
+    picture = overlay_edges(read_to_show(sample.img_path), share)
+    return write_picture(f"{base}_edges_overlay.png", picture)
+
+
+TASK = Task(
+    name="edges",
+    truth="gt_edge_map",
+    prediction="pred_edge_map",
+    fill=fill_edges,
+    figure="ods",
+    unknown=255,
+    dtype=torch.int64,
+    synthesize=_random,
+    write=_write,
+    files=("_edges.png", "_edges.npy", "_edges_overlay.png"),
+)

@@ -1,0 +1,55 @@
+"""Surface normals as a task: what others ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmengine.structures import PixelData
+from torch import Tensor
+
+from cmim.task import Task
+from tasks.heads.aspp import full_size
+from tasks.pictures import colour_normals, write_exact, write_picture
+
+
+def fill_normals(vectors: Tensor, samples: list) -> None:
+    """``pred_normal_map`` ``(3, H, W)``, unit vectors."""
+    for sample, full in full_size(vectors, samples):
+        unit = F.normalize(full, dim=0, eps=1e-6)
+        sample.set_data(dict(pred_normal_map=PixelData(data=unit)))
+
+
+def _random(generator: torch.Generator, size: tuple[int, int], head: Mapping) -> Tensor:
+    """Unit vectors towards the camera."""
+    vectors = torch.randn((3, *size), generator=generator)
+    vectors[2] = -1
+    return vectors / vectors.norm(dim=0)
+
+
+def _write(sample: Any, base: Path, *_: Any) -> Path:
+    normals = sample.pred_normal_map.data.permute(1, 2, 0).cpu().numpy()
+    levels = np.rint((np.clip(normals, -1, 1) + 1) * 32767.5)
+    # Rounding makes components of unit vectors a little longer than 1.
+    fits = (np.abs(normals) <= 1 + 1e-5).all()
+    write_exact(f"{base}_normals", normals, levels, fits, np.uint16)
+    return write_picture(f"{base}_normals_colour.png", colour_normals(normals))
+
+
+TASK = Task(
+    name="normals",
+    truth="gt_normal_map",
+    prediction="pred_normal_map",
+    fill=fill_normals,
+    figure="mean_angle",
+    higher_is_better=False,
+    channels=3,
+    regression=True,
+    synthesize=_random,
+    write=_write,
+    files=("_normals.png", "_normals.npy", "_normals_colour.png"),
+)

@@ -1,0 +1,16 @@
+"""Scene classification as a task: what others ask of it."""
+
+from cmim.task import Task
+from tasks.classification.task import fill_label, random_label
+
+# The classes of the data are those of pixels: scenes have their own.
+TASK = Task(
+    name="scene",
+    truth="gt_label",
+    prediction="pred_logits",
+    fill=fill_label,
+    figure="top1",
+    channels=0,
+    answer="fc",
+    synthesize=random_label,
+)

@@ -1,0 +1,61 @@
+"""Semantic segmentation as a task: what others ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cmim.contrast.pairs import IGNORED
+from cmim.task import Labels, Task
+from tasks.picture_files import read_to_show
+from tasks.pictures import overlay_classes, write_image, write_picture
+from tasks.segmentation.model import fill_classes
+
+VOID = 255
+
+
+def _labels(classes: Tensor) -> Tensor:
+    return classes.masked_fill(classes == VOID, IGNORED)
+
+
+def _random(generator: torch.Generator, size: tuple[int, int], head: Mapping) -> Tensor:
+    count = head.get("num_classes", 40)
+    return torch.randint(0, count, (1, *size), generator=generator)
+
+
+def _write(
+    sample: Any, base: Path, names: Sequence[str], palette: Sequence[Sequence[int]]
+) -> Path:
+    classes = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.int64)
+    low, high = int(classes.min()), int(classes.max())
+    if low < 0 or high >= len(names):
+        raise ValueError(
+            f"class {low if low < 0 else high} is predicted for "
+            f"'{sample.img_path}', but there are names of {len(names)} "
+            "classes, from 0 on: use the config that the model was trained with, "
+            "or name all classes in the test data's metainfo"
+        )
+    write_image(f"{base}_labels.png", (classes + 1).astype(np.uint8))
+    image = read_to_show(sample.img_path)
+    picture = overlay_classes(image, classes, names, palette)
+    return write_picture(f"{base}_overlay.png", picture)
+
+
+TASK = Task(
+    name="seg",
+    truth="gt_sem_seg",
+    prediction="pred_sem_seg",
+    fill=fill_classes,
+    figure="mIoU",
+    unknown=VOID,
+    dtype=torch.int64,
+    labels=Labels("class", "classes", "labels", _labels),
+    synthesize=_random,
+    write=_write,
+    files=("_labels.png", "_overlay.png"),
+)
