@@ -247,6 +247,7 @@ def test_reactnet_decays_the_weights_of_convolutions_in_its_first_step_only():
         assert {g["weight_decay"] for g in groups} == {decay, 0.0}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("name", "options"),
     [

@@ -127,6 +127,7 @@ def test_both_at_once(followed):
     assert not any(name.startswith("normals") for name in figures)
 
 
+@pytest.mark.full
 def test_pictures_with_one_label(followed):
     home, said = followed
     assert "train: 12 pictures of 120x130" in said
@@ -136,6 +137,7 @@ def test_pictures_with_one_label(followed):
     assert figures["test"]["images"] == 12
 
 
+@pytest.mark.full
 def test_labels_of_one_and_depth_of_another(followed):
     home, said = followed
     labels, depth = said.split("train part 0: ")[1].split("train part 1: ")

@@ -24,6 +24,8 @@ from cmim.inspect.analyze import analyze, label_checkpoints, write_analysis
 from cmim.inspect.compare_gradients import compare_gradients
 from cmim.models import full_precision_twin
 
+pytestmark = pytest.mark.full  # Whole runs of tools.
+
 ROOT = Path(__file__).resolve().parents[2]
 SEGMENTATION = "configs/rooms_seg_bireal.py"
 TINY = {

@@ -18,6 +18,8 @@ from mmseg.registry import MODELS
 from cmim.checkpoint import structure
 from cmim.engine.config import load_config, task_model_config
 
+pytestmark = pytest.mark.full  # Whole runs of tools.
+
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = "configs/rooms_seg_bireal.py"
 TINY = {

@@ -13,6 +13,8 @@ import pytest
 from fault_folders import write_config, write_folders
 from fault_run import assert_said, rights_of_a_user, run
 
+pytestmark = pytest.mark.full  # Whole runs of tools.
+
 QUICK = {
     "labels closed",
     "picture of 16 bits",

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from fault_run import CONFIG, ROOT, assert_said, options, rights_of_a_user, run
 
+pytestmark = pytest.mark.full  # Whole runs of tools.
+
 pytest.importorskip("openvino")
 
 QUICK = {"xml half", "bin bit at 0.5", "bin closed", "identity of other classes"}

@@ -10,6 +10,8 @@ from fault_run import ROOT, assert_said, run
 
 from cmim.deploy.numpy_reference import RawNetworkError, load_network
 
+pytestmark = pytest.mark.full  # Whole runs of tools.
+
 PAGE = (ROOT / "docs/new_dataset.md").read_text(encoding="utf-8")
 SMALL = """
 train_dataloader.update(batch_size=2, num_workers=0)

@@ -16,6 +16,8 @@ from test_train_and_resume import assert_same
 
 from cmim.checkpoint import read_checkpoint
 
+pytestmark = pytest.mark.full  # Whole runs of tools.
+
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 CHANGES = {
     "train_cfg.max_iters": 5,

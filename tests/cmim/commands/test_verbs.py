@@ -53,6 +53,7 @@ def test_no_verb_lists_all_and_an_unknown_one_is_refused(monkeypatch, capsys):
     assert "'train'" in capsys.readouterr().err
 
 
+@pytest.mark.full
 def test_as_a_module(tmp_path):
     """What ``cmim demo`` runs: found from any folder, a mistake is one sentence."""
     line = [sys.executable, "-m", "cmim", "train", "no_such_config"]

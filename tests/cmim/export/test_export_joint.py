@@ -16,6 +16,8 @@ from cmim.engine.config import load_config, task_model_config
 from cmim.engine.evaluate import evaluate, load_task_model
 from cmim.export.network import export_network
 
+pytestmark = pytest.mark.full  # Whole runs of tools.
+
 CONFIG = Path(__file__).resolve().parents[3] / "configs/nyud_joint_bireal_small.py"
 TINY = {"model.model.backbone.base_channels": 8} | {
     f"model.model.heads.{task}.{name}": value

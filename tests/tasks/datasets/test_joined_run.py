@@ -21,6 +21,8 @@ from tasks.datasets.survey import as_text, survey_config
 from tasks.predict import class_names, network_size, picture_kind, predict_image
 from tasks.prediction_writer import PredictionWriter
 
+pytestmark = pytest.mark.full  # Whole runs of tools.
+
 
 @pytest.fixture(scope="module", autouse=True)
 def plain_dumps():
