@@ -6,7 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import cv2
@@ -94,4 +94,6 @@ def _complaints(said: list[str]) -> Iterator[None]:
     lines = [line for line in text.splitlines(keepends=True) if line.strip()]
     said += [line for line in lines if _OURS.match(line)]
     if others := "".join(line for line in lines if not _OURS.match(line)):
-        os.write(2, others.encode())
+        # As the one who wrote it would: there may be no such stream, or no reader.
+        with suppress(OSError):
+            os.write(2, others.encode())
