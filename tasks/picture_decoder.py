@@ -19,7 +19,8 @@ from tasks.datasets.errors import DataError
 _OURS = re.compile(r"\[ ?(WARN|ERROR):|libpng |Corrupt JPEG|Premature end of JPEG")
 _DAMAGE = re.compile(r"Corrupt JPEG|Premature end of JPEG|libpng error|.*TIFF_Error")
 # File descriptor 2 belongs to the whole process: one thread at a time has it, and no
-# child is made meanwhile.
+# child is forked meanwhile. Programs that another thread starts (subprocess) ask
+# nobody: those get the pipe, and end when they write into it later.
 _LOCK = threading.Lock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
