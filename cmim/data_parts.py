@@ -128,6 +128,29 @@ def _classes(options: Any) -> list[str]:
     return [] if isinstance(classes, str) else [str(name) for name in classes or ()]
 
 
+def classes_read(dataset: Any) -> list[str]:
+    """Class names of a data set that was built.
+
+    As for :func:`named_classes`, those that come with the kind of data set do not count
+    where its labels are not read.
+
+    Examples:
+        >>> class Rooms: metainfo = METAINFO = dict(classes=("bed", "wall"))
+        >>> rooms = Rooms()
+        >>> classes_read(rooms)
+        ['bed', 'wall']
+        >>> class Pipeline: transforms = [dict(type="LoadFrame", labels=False)]
+        >>> rooms.pipeline = Pipeline()
+        >>> classes_read(rooms)
+        []
+    """
+    classes = (getattr(dataset, "metainfo", None) or {}).get("classes")
+    found = [str(name) for name in classes or ()]
+    own = [str(name) for name in getattr(dataset, "METAINFO", {}).get("classes") or ()]
+    steps = getattr(getattr(dataset, "pipeline", None), "transforms", ())
+    return found if found != own or reads_labels(steps) else []
+
+
 def reads_labels(pipeline: Any) -> bool:
     """Whether a pipeline, of options or built, does not leave the labels out.
 

@@ -6,7 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import cv2
@@ -19,7 +19,8 @@ from tasks.datasets.errors import DataError
 _OURS = re.compile(r"\[ ?(WARN|ERROR):|libpng |Corrupt JPEG|Premature end of JPEG")
 _DAMAGE = re.compile(r"Corrupt JPEG|Premature end of JPEG|libpng error|.*TIFF_Error")
 # File descriptor 2 belongs to the whole process: one thread at a time has it, and no
-# child is made meanwhile.
+# child is forked meanwhile. Programs that another thread starts (subprocess) ask
+# nobody: those get the pipe, and end when they write into it later.
 _LOCK = threading.Lock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
@@ -94,4 +95,6 @@ def _complaints(said: list[str]) -> Iterator[None]:
     lines = [line for line in text.splitlines(keepends=True) if line.strip()]
     said += [line for line in lines if _OURS.match(line)]
     if others := "".join(line for line in lines if not _OURS.match(line)):
-        os.write(2, others.encode())
+        # As the one who wrote it would: there may be no such stream, or no reader.
+        with suppress(OSError):
+            os.write(2, others.encode())

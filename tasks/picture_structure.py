@@ -59,11 +59,12 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Kind, start and length of each chunk up to the last."""
     view, place = memoryview(data), len(PNG)
     while place + 12 <= len(data):
-        length = int.from_bytes(view[place : place + 4])
+        length = int.from_bytes(view[place : place + 4], "big")
         end = place + 8 + length
         if end + 4 > len(data):
             break
-        if zlib.crc32(view[place + 4 : end]) != int.from_bytes(view[end : end + 4]):
+        checksum = int.from_bytes(view[end : end + 4], "big")
+        if zlib.crc32(view[place + 4 : end]) != checksum:
             raise StructureError(f"the checksum at byte {end} is wrong")
         kind = bytes(view[place + 4 : place + 8])
         yield kind, place + 8, length
@@ -116,7 +117,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
             place += 1 if kind == 0xFF else 2
             continue
         start = place + 4
-        place += 2 + int.from_bytes(data[place + 2 : start])
+        place += 2 + int.from_bytes(data[place + 2 : start], "big")
         if kind == 0xDA:
             found = _MARKER.search(data, place)
             place = found.start() if found else len(data)

@@ -209,6 +209,15 @@ def test_files_are_short_and_say_what_they_are():
     assert not silent, "a file begins with its docstring"
 
 
+def test_numbers_of_bytes_say_their_order():
+    """Python 3.10, which is supported, knows no default for it."""
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                needed = {"from_bytes": 2, "to_bytes": 2}.get(node.func.attr, 0)
+                assert len(node.args) >= needed, f"{name_of(path)}:{node.lineno}"
+
+
 def test_names_are_ideas():
     vague = [p for p in FILES if {p.stem, p.parent.name} & VAGUE_NAMES]
     assert not [name_of(path) for path in vague]

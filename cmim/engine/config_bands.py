@@ -8,6 +8,7 @@ from typing import Any
 
 from mmseg.registry import DATASETS, TRANSFORMS
 
+from cmim.data_parts import data_parts
 from cmim.engine.config_error import ConfigError
 from cmim.engine.loader_options import LOADERS
 
@@ -89,12 +90,7 @@ def _fit_preprocessor(prepare: dict, bands: int) -> None:
 def _datasets(config: Any) -> Iterator[tuple[str, Any]]:
     """Options of every data set with their place, parts of joined ones each."""
     for loader in LOADERS:
-        options = (config.get(loader) or {}).get("dataset") or {}
-        parts = options.get("datasets")
-        if parts is None:
-            yield f"{loader}.dataset", options
-        for number, part in enumerate(parts or ()):
-            yield f"{loader}.dataset.datasets.{number}", part
+        yield from data_parts(config, loader)
 
 
 def _bands_of(dataset: Any) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cmim.data_parts import named_classes
+from cmim.data_parts import classes_read, named_classes
 from cmim.engine.config_error import ConfigError
 from cmim.engine.loader_options import LOADERS
 from cmim.task_model import describe
@@ -57,11 +57,8 @@ def check_read_classes(datasets: Mapping[str, Any], task: Mapping[str, Any]) -> 
         Traceback (most recent call last):
         cmim.engine.config_error.ConfigError: train_dataloader names 2 classes, but ...
     """
-    found = {
-        place: [str(name) for name in dataset.metainfo["classes"]]
-        for place, dataset in datasets.items()
-        if (getattr(dataset, "metainfo", None) or {}).get("classes")
-    }
+    named = {place: classes_read(dataset) for place, dataset in datasets.items()}
+    found = {place: classes for place, classes in named.items() if classes}
     _check_named(found, task)
 
 

@@ -78,12 +78,23 @@ def output_file(text: str) -> str:
         raise argparse.ArgumentTypeError("an empty name; name a file")
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is a folder; name a file in it")
-    if path.exists() and not path.is_file():
+    if (path.exists() and not path.is_file()) or _is_stream(path):
         raise argparse.ArgumentTypeError(f"{text!r} is no file; name a file")
     if path.exists() and not os.access(path, os.W_OK):
         raise argparse.ArgumentTypeError(f"{text!r} must not be written; name another")
     _check_folder(path.absolute().parent, text)
     return text
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether it is an open file's name (``/dev/stdout``), not to be replaced by one.
+
+    Where that file is a plain one (``> out.txt``) it looks like one itself.
+    """
+    places = [os.path.realpath(path.parent)]
+    if path.is_symlink():
+        places.append(os.readlink(path))
+    return any(place.startswith("/proc/") for place in places)
 
 
 def picture_file(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from mmengine.dataset import ConcatDataset
 from mmseg.registry import DATASETS
 
@@ -48,7 +49,7 @@ class JoinedDataset(ConcatDataset):
                     "be replayed; choose a data set of this project"
                 )
             for key, value in _said(part).items():
-                if metainfo.setdefault(key, value) != value:
+                if _plain(metainfo.setdefault(key, value)) != _plain(value):
                     raise ValueError(
                         f"datasets[{place}] has other {key} than the ones before it: "
                         f"{value} and {metainfo[key]}; give all the same, in the same "
@@ -79,4 +80,14 @@ def _said(part: Any) -> dict[str, Any]:
     if reads_labels(steps):
         return said
     own = getattr(part, "METAINFO", {})
-    return {key: value for key, value in said.items() if own.get(key) != value}
+    return {
+        key: value
+        for key, value in said.items()
+        if key not in own or _plain(own[key]) != _plain(value)
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Lists for tuples and arrays: a config may write the one or the other."""
+    value = value.tolist() if isinstance(value, np.ndarray) else value
+    return list(map(_plain, value)) if isinstance(value, (list, tuple)) else value

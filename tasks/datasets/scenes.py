@@ -29,7 +29,7 @@ def read_scenes(path: Path, names: list[str]) -> list[str]:
     """
     if not path.is_file():
         return [_block(name, path) for name in names]
-    lines = [line.split(maxsplit=1) for line in read_lines(path) if line.strip()]
+    lines = [line.strip().split(maxsplit=1) for line in read_lines(path)]
     known = {fields[0]: fields[1] for fields in lines if len(fields) > 1}
     missing = [name for name in names if name not in known]
     if missing:

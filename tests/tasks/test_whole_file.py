@@ -198,6 +198,26 @@ def test_reading_works_without_a_standard_error_stream(tmp_path):
     assert ran.stdout.strip() == str(PICTURE.shape)
 
 
+def test_a_note_of_the_decoder_that_nobody_can_read_ends_nothing(tmp_path):
+    """No stream and a broken pipe: what is no damage is passed on where that works."""
+    data = encoded("jpg")
+    assert data[6:11] == b"JFIF\0"
+    noted = written(tmp_path / "a.jpg", data[:11] + b"\x07" + data[12:])
+    code = (
+        "import os, sys; from tasks.picture_files import read_picture\n"
+        "{}\nprint(read_picture(sys.argv[1]).shape)"
+    )
+    gone = "source, target = os.pipe(); os.close(source); os.dup2(target, 2)"
+    for without in ("os.close(2)", gone):
+        ran = subprocess.run(
+            [sys.executable, "-c", code.format(without), str(noted)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert ran.stdout.strip() == str(PICTURE.shape)
+
+
 @pytest.mark.real_data
 def test_holes_in_real_photographs_are_seen(nyuv2, tmp_path):
     """Of 400 zeros anywhere and of a missing third; whole ones are read as they are."""

@@ -240,6 +240,19 @@ def test_labels_of_one_set_and_depth_of_another(tmp_path):
         ReplayableSampler(RepeatDataset(labels, 2))
 
 
+def test_the_same_classes_may_be_a_list_in_one_part_and_a_tuple_in_another(tmp_path):
+    plain(tmp_path, 3)
+    names = tuple(CLASSES["classes"])
+    palettes = np.zeros((len(names), 3), np.uint8), [(0, 0, 0)] * len(names)
+    pairs = zip((list(names), names), palettes, strict=True)
+    said = [dict(classes=c, palette=p) for c, p in pairs]
+    joined = JoinedDataset([build(tmp_path, metainfo=part) for part in said])
+    assert list(joined.metainfo["classes"]) == list(names)
+    said[1]["palette"] = [(0, 0, 1)] * len(names)
+    with pytest.raises(ValueError, match="has other palette"):
+        JoinedDataset([build(tmp_path, metainfo=part) for part in said])
+
+
 def test_depth_of_a_kind_with_classes_is_joined_with_labels_of_others(rooms, tmp_path):
     plain(tmp_path, 3)
     room = dict(type=NYUv2Dataset, data_root=str(rooms), split="train")

@@ -13,6 +13,7 @@ from cmim.models.read_labels import read_labels
 from tasks.datasets.errors import DataError
 from tasks.datasets.nyud import NYUv2Dataset
 from tasks.datasets.sampler import ReplayableSampler
+from tasks.datasets.scenes import read_scenes
 from tasks.transforms import AugmentFrame, LoadFrame
 
 
@@ -27,6 +28,13 @@ def test_validation_is_carved_from_whole_training_scenes(rooms):
     assert not set(val) & set(names(rooms, "test"))
     scenes = dict(x.split() for x in (rooms / "scenes.txt").read_text().splitlines())
     assert not {scenes[n] for n in train} & {scenes[n] for n in val}
+
+
+def test_blanks_around_the_name_of_a_scene_make_no_other_scene(tmp_path):
+    path = tmp_path / "scenes.txt"
+    path.write_text("1 living room\n 2\tliving room \t\n\n3 kitchen\r\n")
+    scenes = read_scenes(path, ["1", "2", "3"])
+    assert scenes == ["living room", "living room", "kitchen"]
 
 
 @pytest.mark.parametrize(
