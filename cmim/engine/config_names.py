@@ -31,7 +31,7 @@ def find_config(name: str | Path) -> Path:
         'mine.py'
     """
     path = Path(name)
-    if path.exists() or path.suffix not in ("", ".py"):
+    if path.is_file() or path.suffix not in ("", ".py"):
         return path
     within = path.parts[1:] if path.parts[:1] == ("configs",) else path.parts
     ours = configs_folder() / Path(*within).with_suffix(".py")
