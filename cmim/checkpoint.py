@@ -130,9 +130,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             "save model.state_dict()"
         )
     averages = checkpoint.get("ema_state_dict")
-    for part in (state, averages if isinstance(averages, dict) else {}):
-        for key in [k for k in part if k != current_key(k)]:
-            part[current_key(key)] = part.pop(key)
+    for weights in (state, averages if isinstance(averages, dict) else {}):
+        for key in [k for k in weights if k != current_key(k)]:
+            weights[current_key(key)] = weights.pop(key)
     for name in ("structure", "identity"):
         part = checkpoint.get(name)
         if not isinstance(part, (dict, type(None))):
