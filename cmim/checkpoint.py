@@ -129,8 +129,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"checkpoint '{path}' has no state dict, a dictionary of named tensors; "
             "save model.state_dict()"
         )
-    for key in [k for k in state if k != current_key(k)]:
-        state[current_key(key)] = state.pop(key)
+    averages = checkpoint.get("ema_state_dict")
+    for weights in (state, averages if isinstance(averages, dict) else {}):
+        for key in [k for k in weights if k != current_key(k)]:
+            weights[current_key(key)] = weights.pop(key)
     for name in ("structure", "identity"):
         part = checkpoint.get(name)
         if not isinstance(part, (dict, type(None))):

@@ -16,9 +16,13 @@ def current_key(key: str) -> str:
     Examples:
         >>> current_key("regularizers.lipschitz.scale")
         'added_losses.lipschitz.scale'
+        >>> current_key("module.regularizers.lipschitz.scale")
+        'module.added_losses.lipschitz.scale'
     """
-    first, dot, rest = key.partition(".")
-    return FORMER.get(first, first) + dot + rest
+    # Averages of weights are those of a module of this name.
+    outer = "module." if key.startswith("module.") else ""
+    first, dot, rest = key[len(outer) :].partition(".")
+    return outer + FORMER.get(first, first) + dot + rest
 
 
 def with_current_options(model: Any) -> Any:

@@ -179,8 +179,12 @@ def _seen_once(encoder: nn.Module) -> tuple[dict[str, Tensor], Sequence[Tensor]]
     ]
     training = {module: module.training for module in encoder.modules()}
     encoder.eval()
+    # Noise, since many modules give equal values for zeros; drawn apart, so that a
+    # run's other random numbers stay what they are.
+    picture = probe_image(encoder)
+    noise = torch.rand(picture.shape, generator=torch.Generator().manual_seed(0))
     try:
-        features = encoder(probe_image(encoder))
+        features = encoder(noise.to(picture))
     finally:
         for handle in handles:
             handle.remove()
@@ -198,14 +202,35 @@ def _returned(
     names = []
     for feature in features:
         makers = [name for name in seen if seen[name] is feature]
+        makers = makers or [name for name in seen if _as_tokens(seen[name], feature)]
         names += sorted(makers, key=lambda n: (n.count("."), order.index(n)))[:1]
     return names
+
+
+def _as_tokens(output: Tensor, feature: Tensor) -> bool:
+    """Whether an output has the values of a feature map as tokens.
+
+    A class token in front of them, which the map has not, is left out.
+    """
+    if output.dim() != 3 or feature.dim() != 4:
+        return False
+    tokens = feature.flatten(2).mT
+    places = output.shape[1] - tokens.shape[1]
+    return (
+        places in (0, 1)
+        and output.shape[2] == tokens.shape[2]
+        and torch.equal(output[:, places:], tokens)
+    )
 
 
 def _measured(output: Tensor, pixels: int) -> Stage:
     """A stage as its output for a picture of so many pixels shows it."""
     maps = output.dim() == 4
     places = output[0, 0].numel() if maps else output.shape[1]
-    stride = round(math.sqrt(pixels / places))
+    strides = [math.sqrt(pixels / places)]
+    if not maps and places > 1:
+        # The first token may belong to no place.
+        strides.append(math.sqrt(pixels / (places - 1)))
+    whole = min(strides, key=lambda side: abs(math.remainder(side, 1.0)))
     channels = output.shape[1 if maps else -1]
-    return Stage("", channels, stride, "maps" if maps else "tokens")
+    return Stage("", channels, round(whole), "maps" if maps else "tokens")

@@ -7,6 +7,7 @@ standard library only, so that a missing package is one sentence.
 
 from __future__ import annotations
 
+import argparse
 import ast
 import importlib
 import pkgutil
@@ -47,12 +48,25 @@ def run_command(name: str, words: Sequence[str] | None = None) -> None:
     def main() -> int | None:
         command = load_command(name)
         parser = command.build_parser()
-        if sys.argv[0].startswith("cmim "):
-            parser.description = as_verbs(parser.description or "")
-            parser.epilog = as_verbs(parser.epilog or "")
+        if installed:
+            _say_verbs(parser)
         return command.run(parser.parse_args(words))
 
-    run_tool(main)
+    installed = sys.argv[0].startswith("cmim ")
+    run_tool(main, _tools_as_verbs if installed else str)
+
+
+def _say_verbs(parser: argparse.ArgumentParser) -> None:
+    """Have all of a parser's help name verbs, that of its options included."""
+    parser.description = as_verbs(parser.description or "")
+    parser.epilog = as_verbs(parser.epilog or "")
+    for action in parser._actions:
+        action.help = as_verbs(action.help or "")
+        if isinstance(action, argparse._SubParsersAction):
+            for listed in action._choices_actions:
+                listed.help = as_verbs(listed.help or "")
+            for part in action.choices.values():
+                _say_verbs(part)
 
 
 def as_verbs(text: str) -> str:
@@ -62,12 +76,16 @@ def as_verbs(text: str) -> str:
         >>> as_verbs("python tools/check_data.py configs/nyud_seg_bireal.py")
         'cmim check-data nyud_seg_bireal'
     """
-    text = re.sub(
+    return re.sub(r"configs/(\w+)\.py", r"\1", _tools_as_verbs(text))
+
+
+def _tools_as_verbs(text: str) -> str:
+    """The same for what names the user's files, too, which stay as they are."""
+    return re.sub(
         r"(?:python )?tools/(\w+)\.py",
         lambda match: f"cmim {match[1].replace('_', '-')}",
         text,
     )
-    return re.sub(r"configs/(\w+)\.py", r"\1", text)
 
 
 def main() -> None:

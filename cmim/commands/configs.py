@@ -12,9 +12,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser = cli.make_parser(
         "List the configs that come with the project, by name and with the first line "
         "of their description. Every command takes a name in place of a file; --path "
-        "says where a config lies, to copy it.",
+        "says where a config lies. To change one, copy the whole folder: a config "
+        "reads its bases beside it.",
         "python tools/configs.py nyud_seg\n"
-        "  cp $(python tools/configs.py nyud_seg_bireal_small --path) mine.py",
+        "  cp -r $(dirname $(python tools/configs.py nyud_seg_bireal --path)) mine",
     )
     parser.add_argument(
         "part", nargs="?", default="", help="only names that contain this"

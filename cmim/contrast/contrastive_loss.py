@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from dataclasses import fields
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from cmim.contrast.layer_loss import LayerLoss
@@ -35,7 +37,8 @@ class ContrastiveLoss(nn.Module):
 
     Its subclasses are the losses of configs under their own names. An optimizer needs
     the parameters, so give it the loss after a first call, or give the loss its
-    ``channels``.
+    ``channels``; a first call in training that comes too late for an optimizer is
+    warned of.
 
     Args:
         channels: Channels of the binary activations; those of the first call when None.
@@ -76,12 +79,13 @@ class ContrastiveLoss(nn.Module):
         # A config reads labels by it; here they are given or not.
         chosen.pop("negatives", None)
         self.options = ContrastOptions(**chosen)
-        self._build = get_loss(dict(name=name, **options))
+        # The entry and not what builds the loss, so that the module can be pickled.
+        self._entry = dict(name=name, **options)
         self.loss: LayerLoss | None = None
+        # Says what is unknown or out of range now, not in the first call.
+        build = get_loss(self._entry)
         if channels is not None:
-            self.loss = self._build(
-                channels, partner_channels or channels, self.options
-            )
+            self.loss = build(channels, partner_channels or channels, self.options)
 
     def forward(
         self, binary: Tensor, partner: Tensor, labels: BatchLabels | None = None
@@ -94,6 +98,21 @@ class ContrastiveLoss(nn.Module):
             labels: What is known of the images; some losses need it.
         """
         if self.loss is None:
-            channels = channels_of(binary), channels_of(partner)
-            self.loss = self._build(*channels, self.options).to(binary.device)
+            self.loss = self._made_for(binary, partner)
         return self.loss(binary, partner, labels)
+
+    def _made_for(self, binary: Tensor, partner: Tensor) -> LayerLoss:
+        """The loss of a first call: where, how precise and in the mode that it is."""
+        name, channels = type(self).__name__, channels_of(binary)
+        if torch.is_grad_enabled() and binary.requires_grad:
+            warnings.warn(
+                f"{name} makes its parameters in this first call, and an optimizer "
+                f"from before does not train them: give channels={channels}, or make "
+                "the optimizer after the call",
+                stacklevel=5,
+            )
+        build = get_loss(self._entry)
+        with torch.inference_mode(False):
+            made = build(channels, channels_of(partner), self.options)
+        dtype = torch.promote_types(binary.dtype, torch.float32)
+        return made.to(binary.device, dtype).train(self.training)

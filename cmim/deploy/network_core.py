@@ -5,6 +5,7 @@ from __future__ import annotations
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from cmim.deploy.binary_layer import ExportError
 from cmim.task_model import describe
 
 # In front of a task in the name of its output.
@@ -17,6 +18,9 @@ class NetworkCore(nn.Module):
     Args:
         model: A task model.
 
+    Raises:
+        ExportError: A cascade of heads.
+
     Shape:
         ``(N, 3, H, W)`` to the head's output, before any resize to the image; of a
         joint model to a tuple, in the order of its heads.
@@ -25,6 +29,13 @@ class NetworkCore(nn.Module):
     def __init__(self, model: BaseModel) -> None:
         super().__init__()
         found = describe(model)
+        for head in found.heads.values():
+            if head.place.rpartition(".")[2].isdigit():
+                raise ExportError(
+                    f"{head.place} is the last of a cascade, whose heads read one "
+                    "another's answers, and cannot be exported: export a model with "
+                    "one decode_head"
+                )
         self.backbone = found.encoder
         self.bottleneck = found.bottleneck
         if found.joint:

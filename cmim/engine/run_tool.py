@@ -29,7 +29,9 @@ REFUSED, UNFORESEEN = 2, 1
 _INTERRUPTED, _NO_READER = 130, 141
 
 
-def run_tool(main: Callable[[], int | None]) -> None:
+def run_tool(
+    main: Callable[[], int | None], reword: Callable[[str], str] = str
+) -> None:
     """Run a tool; an error is one sentence on stderr, ``error: ...``.
 
     What the user can mend ends with status 2. Anything else ends with status 1, and the
@@ -39,6 +41,7 @@ def run_tool(main: Callable[[], int | None]) -> None:
 
     Args:
         main: The tool; may return an exit status.
+        reword: What is done to the sentence of an error.
     """
     warnings.filterwarnings("ignore", message="Fail to import ``MultiScaleDeformable")
     status: int | None = None
@@ -62,7 +65,7 @@ def run_tool(main: Callable[[], int | None]) -> None:
             _say(f"{shlex.join(map(str, error.cmd))} was ended by signal {-status}")
             status = 128 - status
     except Exception as error:
-        status = report(error)
+        status = report(error, reword)
     if status:
         sys.exit(status)
 
@@ -78,18 +81,19 @@ def _check_words(words: list[str]) -> None:
             ) from None
 
 
-def report(error: Exception) -> int:
+def report(error: Exception, reword: Callable[[str], str] = str) -> int:
     """Say an error, and keep its traceback in a file where nobody foresaw it.
 
     Args:
         error: Any.
+        reword: What is done to its sentence.
 
     Returns:
         The exit status.
     """
     if os.environ.get("CMIM_TRACEBACK"):
         print(whole_traceback(error), file=sys.stderr)
-    said = sentence_of(error)
+    said = reword(sentence_of(error))
     if can_be_mended(error):
         _say(said)
         return REFUSED

@@ -96,9 +96,12 @@ def full_precision_twin(model: dict) -> dict:
     """
     twin = copy.deepcopy(model)
     twin["backbone"]["method"] = "fp"
-    for head in describe(twin).heads.values():
-        if "method" in head.part:
-            head.part["method"] = "fp"
+    # Those too that answer nothing: auxiliary ones, and the first of a cascade.
+    alone = (twin.get(name) for name in ("decode_head", "head", "auxiliary_head"))
+    for heads in (*alone, [*(twin.get("heads") or {}).values()]):
+        for head in heads if isinstance(heads, (list, tuple)) else [heads]:
+            if head and "method" in head:
+                head["method"] = "fp"
     return twin
 
 

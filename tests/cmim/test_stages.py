@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from mmseg.models.backbones import ResNet
+from mmseg.models.backbones import (
+    MixVisionTransformer,
+    ResNet,
+    SwinTransformer,
+    VisionTransformer,
+)
 from torch import Tensor, nn
 
 from cmim.encoders import BinaryMobileNet, BinaryResNet, BinaryVGGSmall
@@ -110,6 +115,45 @@ def test_an_encoder_that_declares_nothing_is_run_once_and_left_as_it_was():
 
 def test_tokens_are_a_layout():
     assert stages_of(around(Tokens())) == [Stage("backbone.norm2", 4, 4, "tokens")]
+
+
+@pytest.mark.parametrize(
+    ("encoder", "names", "strides"),
+    [
+        (
+            lambda: MixVisionTransformer(
+                embed_dims=8, num_heads=[1] * 4, num_layers=[1] * 4
+            ),
+            [f"layers.{k}.2" for k in range(4)],
+            [4, 8, 16, 32],
+        ),
+        (
+            lambda: SwinTransformer(embed_dims=8, depths=[1] * 4, num_heads=[1] * 4),
+            [f"norm{k}" for k in range(4)],
+            [4, 8, 16, 32],
+        ),
+        (
+            lambda: VisionTransformer(
+                img_size=(32, 64),
+                embed_dims=16,
+                num_layers=3,
+                num_heads=2,
+                out_indices=(0, 2),
+            ),
+            ["layers.0", "layers.2"],
+            [16, 16],
+        ),
+    ],
+    ids=["mit", "swin", "vit"],
+)
+def test_stages_of_transformers_that_return_maps_are_their_tokens(
+    encoder, names, strides
+):
+    """Their modules give tokens; the maps that they return are made of them."""
+    found = stages_of(around(encoder()))
+    assert [stage.name for stage in found] == [f"backbone.{name}" for name in names]
+    assert [stage.stride for stage in found] == strides
+    assert {stage.layout for stage in found} == {"tokens"}
 
 
 def test_a_model_without_an_encoder_has_no_stages():

@@ -12,6 +12,9 @@ import tasks.classification
 import tasks.depth
 import tasks.multitask
 import tasks.segmentation  # noqa: F401
+from cmim.deploy.binary_layer import ExportError
+from cmim.deploy.network_core import NetworkCore
+from cmim.models import full_precision_twin
 from cmim.task_model import TaskModel, describe
 
 PICTURES = dict(mean=[1.0, 2.0, 3.0], std=[4.0, 5.0, 6.0])
@@ -74,3 +77,24 @@ def test_of_a_cascade_the_last_head_answers():
     assert places(found) == {"seg": "decode_head.1"}
     assert found.heads["seg"].answer == "decode_head.1.conv_seg"
     assert found.segmentor
+
+
+def test_a_cascade_is_no_network_to_export():
+    heads = [FCN, dict(FCN, type="OCRHead", ocr_channels=4)]
+    kind = "CascadeEncoderDecoder"
+    cascade = MODELS.build(model(kind, decode_head=heads, num_stages=2))
+    with pytest.raises(ExportError, match=r"decode_head\.1 is the last of a cascade"):
+        NetworkCore(cascade)
+
+
+@pytest.mark.parametrize("place", ["decode_head", "auxiliary_head", "head", "heads"])
+def test_the_twin_has_every_head_in_full_precision(place):
+    def head() -> dict:
+        return dict(method="bireal")
+
+    both = dict(a=head(), b=head()) if place == "heads" else [head(), head()]
+    twin = full_precision_twin({"backbone": head(), place: both})
+    found = twin[place].values() if place == "heads" else twin[place]
+    assert [part["method"] for part in found] == ["fp", "fp"]
+    one = full_precision_twin({"backbone": head(), "auxiliary_head": head()})
+    assert one["auxiliary_head"]["method"] == "fp"

@@ -36,7 +36,47 @@ def test_help_of_the_verb_names_no_file_of_a_checkout(name, monkeypatch, capsys)
     assert ended.value.code == 0
     assert said.startswith(f"usage: cmim {verb}")
     assert f"cmim {verb}" in said.lower().partition("example:")[2]
-    assert "python tools/" not in said
+    assert "tools/" not in said
+    assert "configs/" not in said
+
+
+@pytest.mark.parametrize("name", ["step", "latency"])
+def test_help_of_a_benchmark_names_none_either(name, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["cmim", "bench", name, "--help"])
+    with pytest.raises(SystemExit):
+        commands.main()
+    said = capsys.readouterr().out
+    assert said.startswith(f"usage: cmim bench {name}")
+    assert "tools/" not in said
+    assert "configs/" not in said
+
+
+def test_errors_of_a_verb_name_verbs_and_the_users_files(monkeypatch, capsys):
+    def fail(*_):
+        raise ValueError("'configs/mine.py': make it with tools/make_rooms.py")
+
+    monkeypatch.setattr(commands.load_command("summary"), "run", fail)
+    for called, made in (
+        ("cmim", "cmim make-rooms"),
+        ("tools/summary.py", "tools/make_rooms.py"),
+    ):
+        monkeypatch.setattr(sys, "argv", [called, "summary", "x"])
+        with pytest.raises(SystemExit):
+            commands.main() if called == "cmim" else commands.run_command(
+                "summary", ["x"]
+            )
+        said = capsys.readouterr().err
+        assert said.startswith(f"error: 'configs/mine.py': make it with {made}")
+
+
+def test_the_copy_that_the_help_advises_can_be_read(tmp_path, monkeypatch):
+    command = commands.load_command("configs")
+    line = command.build_parser().epilog.splitlines()[-1]
+    tool = f"{sys.executable} {ROOT}/tools/configs.py"
+    line = line.replace("python tools/configs.py", tool)
+    subprocess.run(line, shell=True, check=True, cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert read_config_file("mine/nyud_seg_bireal.py").model.type
 
 
 def test_no_verb_lists_all_and_an_unknown_one_is_refused(monkeypatch, capsys):

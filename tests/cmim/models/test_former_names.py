@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.hooks import EMAHook
 from mmseg.registry import MODELS
 
+import cmim.added_losses
 from cmim.added_losses import LipschitzLoss
 from cmim.checkpoint import load_strictly, load_task_weights, read_checkpoint
 from cmim.engine.config import load_config
@@ -55,3 +57,33 @@ def test_a_run_started_with_the_former_option_is_continued(config):
 def test_both_names_at_once_are_refused(config):
     with pytest.raises(ValueError, match="regularizers is the former name"):
         CMIM(config.model.model, added_losses="lckd", regularizers="lckd")
+
+
+def test_the_averages_of_before_are_continued(config, tmp_path):
+    """EMA exchanges them with the weights of the same names when it goes on."""
+    state = torch.load(BEFORE / "last.pth", weights_only=True)["state_dict"]
+    averages = {f"module.{key}": value.clone() for key, value in state.items()}
+    averages["module.regularizers.lipschitz.scale"] += 1
+    saved = dict(state_dict=state, ema_state_dict=averages, message_hub={})
+    torch.save(saved, tmp_path / "averaged.pth")
+    read = read_checkpoint(tmp_path / "averaged.pth")
+    hook = EMAHook()
+    hook._swap_ema_state_dict(read)
+    scale = read["state_dict"]["added_losses.lipschitz.scale"]
+    assert scale.tolist() == [1.25, 1.75]
+    model = MODELS.build(config.model)
+    load_strictly(model, read["state_dict"], "averaged.pth")
+
+
+@pytest.mark.parametrize(
+    ("former", "today"),
+    [
+        ("cmim.regularizers.LipschitzLoss", "LipschitzLoss"),
+        ("cmim.regularizers.lipschitz.LipschitzLoss", "LipschitzLoss"),
+        ("cmim.regularizers.distributional.DistributionalLoss", "DistributionalLoss"),
+        ("cmim.regularizers.Regularizer", "AddedLoss"),
+        ("cmim.regularizers.regularizer.Regularizer", "AddedLoss"),
+    ],
+)
+def test_former_places_of_the_losses_are_found(former, today):
+    assert MODELS.get(former) is getattr(cmim.added_losses, today)
