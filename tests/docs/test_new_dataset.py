@@ -88,7 +88,7 @@ def test_the_page_uses_every_tool_on_its_configs():
     ]
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_segmentation(followed):
     home, said = followed
     assert "train: 6 pictures of 72x72 to 97x64 (rows x columns)" in said
@@ -107,7 +107,7 @@ def test_segmentation(followed):
         assert set(np.unique(guess)) <= {1, 2, 3}
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_depth(followed):
     home, said = followed
     assert "depth 2.00 to 3.00 m" in said
@@ -117,7 +117,7 @@ def test_depth(followed):
     assert 0 < figures["test"]["rmse"] < 80
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_both_at_once(followed):
     home, _ = followed
     record = home / "work_dirs/streets_joint_bireal/metrics.json"
@@ -127,7 +127,7 @@ def test_both_at_once(followed):
     assert not any(name.startswith("normals") for name in figures)
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_pictures_with_one_label(followed):
     home, said = followed
     assert "train: 12 pictures of 120x130" in said
@@ -137,7 +137,7 @@ def test_pictures_with_one_label(followed):
     assert figures["test"]["images"] == 12
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_labels_of_one_and_depth_of_another(followed):
     home, said = followed
     labels, depth = said.split("train part 0: ")[1].split("train part 1: ")
@@ -150,7 +150,7 @@ def test_labels_of_one_and_depth_of_another(followed):
     assert {"seg/mIoU", "depth/rmse"} <= set(figures)
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [SEG, DEPTH])
 def test_other_places_and_parts_that_the_page_names(followed, name):
     home, _ = followed

@@ -7,7 +7,7 @@ from in_process import run_in_process
 
 
 # Sizes are measured in processes of their own, since memory is.
-@pytest.mark.full
+@pytest.mark.slow
 def test_a_small_run_writes_picture_and_figures(tmp_path):
     json_file = tmp_path / "loss.json"
     options = "--batch 4 --negatives 20 --rows 200 --features 8 --rounds 1 --threads 1"

@@ -16,7 +16,7 @@ from test_train_and_resume import assert_same
 
 from cmim.checkpoint import read_checkpoint
 
-pytestmark = pytest.mark.full  # Whole runs of tools.
+pytestmark = pytest.mark.slow  # Whole runs of tools.
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 CHANGES = {

@@ -55,7 +55,7 @@ def test_a_size_says_what_it_took_either_way():
 
 
 # Each size is measured in a process of its own.
-@pytest.mark.full
+@pytest.mark.slow
 def test_table_and_picture_of_two_sizes(tmp_path):
     figures = bench_negatives((64, 5000), batch=4)
     assert [row["negatives"] for row in figures["rows"]] == [64, 5000]

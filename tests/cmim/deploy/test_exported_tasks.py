@@ -129,6 +129,7 @@ def test_an_exported_classifier_classifies_alike(encoder, count, tmp_path):
 
 
 @torch.no_grad()
+@pytest.mark.slow
 def test_an_exported_joint_model_predicts_every_task_alike(tmp_path):
     config, path = joint(bottleneck=0.1), tmp_path / "model.xml"
     model = build(config)
@@ -176,6 +177,7 @@ def write_and_check(name: str, config: dict, folder: Path) -> Checked:
     return form.check(network, folder / f"m{form.suffix}")
 
 
+@pytest.mark.slow
 def test_other_formats_have_all_outputs_in_order(tmp_path):
     found = write_and_check(
         "npz", joint("depth", "scene", "seg", bottleneck=0.1), tmp_path
