@@ -68,7 +68,13 @@ def whole_output(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = part_of(path)
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(exist_ok=True)
+    # What a killed process has left of a single file.
+    if folder.is_file():
+        folder.unlink()
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from None
     try:
         yield folder / path.name
         beside = [file for file in sorted(folder.iterdir()) if file.name != path.name]

@@ -15,6 +15,9 @@ from pathlib import Path
 from unittest import mock
 
 import torch
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -52,4 +55,7 @@ def run_in_process(tool: str, *words: object) -> subprocess.CompletedProcess[str
         finally:
             os.chdir(before)
             torch.set_num_threads(threads)
+            # mmengine's are named by the second: the next run would get this one's.
+            for kind in (Visualizer, MMLogger, MessageHub, DefaultScope):
+                kind._instance_dict.clear()
     return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())

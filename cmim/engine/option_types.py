@@ -80,7 +80,7 @@ def output_file(text: str) -> str:
         raise argparse.ArgumentTypeError(f"{text!r} is a folder; name a file in it")
     if (path.exists() and not path.is_file()) or _is_stream(path):
         raise argparse.ArgumentTypeError(f"{text!r} is no file; name a file")
-    if path.exists() and not os.access(path, os.W_OK):
+    if path.exists() and not _may(path, os.W_OK):
         raise argparse.ArgumentTypeError(f"{text!r} must not be written; name another")
     _check_folder(path.absolute().parent, text)
     return text
@@ -124,6 +124,12 @@ def output_folder(text: str) -> str:
     return text
 
 
+def _may(path: Path, mode: int) -> bool:
+    """Whether this process may do that, by the rights that are in effect."""
+    effective = os.access in os.supports_effective_ids
+    return os.access(path, mode, effective_ids=effective)
+
+
 def _check_folder(folder: Path, text: str) -> None:
     there = folder
     while not os.path.lexists(there) and there != there.parent:
@@ -132,7 +138,7 @@ def _check_folder(folder: Path, text: str) -> None:
         raise argparse.ArgumentTypeError(
             f"{text!r} cannot be made: '{there}' is no folder; name another place"
         )
-    if not os.access(there, os.W_OK | os.X_OK):
+    if not _may(there, os.W_OK | os.X_OK):
         raise argparse.ArgumentTypeError(
             f"{text!r} cannot be made: '{there}' must not be written; name another "
             "place"

@@ -97,7 +97,7 @@ def _listed(content: bytes):
 # Kind of config, changes of it, what is done, words of every tool that reads the data.
 REFUSED: dict[str, tuple[str, dict[str, Any], Any, str]] = {
     "labels gone": ("seg", {}, f.each("labels", f.gone), "1 of 4 frames|labels/"),
-    "labels empty": ("seg", {}, f.each("labels", f.holds(b"")), "1.png|decoded"),
+    "labels empty": ("seg", {}, f.each("labels", f.holds(b"")), "1.png|is empty"),
     "labels text": ("seg", {}, f.each("labels", f.holds(b"0 1 2")), "1.png|decoded"),
     "labels lossy": ("seg", {}, f.each("labels", f.lossy), "1.png|JPEG|PNG"),
     "labels small": (

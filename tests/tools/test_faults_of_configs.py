@@ -54,7 +54,7 @@ REFUSED = [
     ("model.temperature", 0, "model|temperature|0"),
     ("model.temperature", "hot", "model|temperature|'hot'"),
     ("model.preset", "foo", "model|preset 'foo'|cmim"),
-    ("model.model.data_preprocessor.mean", "(1,2)", "data_preprocessor|mean|2 values"),
+    ("model.model.data_preprocessor.mean", "(1,2)", "data_preprocessor.mean|2 numbers"),
     ("model.model.data_preprocessor.std", "(0,0,0)", "data_preprocessor.std|more than"),
     ("train_cfg.max_iters", 0, "train_cfg.max_iters|at least 1"),
     ("train_cfg.max_iters", -5, "train_cfg.max_iters|-5"),
@@ -142,7 +142,6 @@ REFUSED = [
 # What shows itself in a step only; in brackets the class of the part that was running.
 IN_A_STEP = [
     (f"{HEAD}.in_channels", 63, f"{HEAD} (DeepLabHead)|63 channels", 1),
-    (f"{HEAD}.num_classes", 39, f"{HEAD} (DeepLabHead)", 1),
     ("model.model.data_preprocessor", None, f"{NET} (BinaryResNet)", 1),
     (f"{AUGMENT}.crop_size", "(3000000,4000000)", f"{AUGMENT}|memory is full", 1),
     ("default_hooks.checkpoint.best", "foo", "checkpoint (SaveCheckpoint)|'foo'", 2),

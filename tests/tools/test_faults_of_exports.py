@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from fault_run import CONFIG, ROOT, assert_said, options, rights_of_a_user, run
 
+from cmim.deploy.numpy_reference import load_network
+
 pytestmark = pytest.mark.full  # Whole runs of tools.
 
 pytest.importorskip("openvino")
@@ -73,6 +75,7 @@ def test_an_exported_file_with_a_fault_is_refused(name, place, rooms):
 @pytest.mark.parametrize("name", faults.RAW)
 def test_a_raw_file_with_a_fault_is_refused(name, place):
     """As it is used elsewhere: one file, NumPy alone."""
+    whole = load_network(place / "seg.npz")
     faults.RAW[name](place / "seg.npz")
     np.save(place / "photo.npy", np.zeros((48, 64, 3), np.uint8))
     script = ROOT / "cmim/deploy/numpy_reference.py"
@@ -82,6 +85,13 @@ def test_a_raw_file_with_a_fault_is_refused(name, place):
         text=True,
         timeout=120,
     )
+    if name.startswith("bit") and done.returncode == 0:
+        # Some bits of a zip file (dates, rights) say nothing about what is in it.
+        read = load_network(place / "seg.npz")
+        assert read.document == whole.document
+        for key, values in whole.arrays.items():
+            np.testing.assert_array_equal(read.arrays[key], values)
+        return
     assert done.returncode == 2, done
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
@@ -141,6 +151,8 @@ def test_what_cannot_be_done_with_exports_is_said(tool, words, expected, place, 
     shutil.copy(place / "last.pth", place / "renamed.xml")
     (place / "renamed.bin").write_bytes(b"")
     (place / "closed").mkdir(mode=0o555)
+    (place / "old.xml").write_text("kept")
+    (place / "old.xml").chmod(0o444)
     before = {p.name: p.read_bytes() for p in place.iterdir() if p.is_file()}
     given = words.format(config=CONFIG, depth=DEPTH, place=place).split()
     more = [word for word in given if word.startswith("load_from=")]
@@ -197,7 +209,12 @@ def _methods() -> list[str]:
 @pytest.mark.parametrize("suffix", ["xml", "npz"])
 def test_every_method_is_exported_or_refused_by_name(suffix, rooms, tmp_path):
     for method in _methods():
-        changes = {"model.model.backbone.method": method, "train_cfg.max_iters": 1}
+        # Not every method has what the contrastive loss would tap.
+        changes = {
+            "model.model.backbone.method": method,
+            "model.partner": "none",
+            "train_cfg.max_iters": 1,
+        }
         chosen = options(data_root=rooms, **changes)
         folder = tmp_path / method
         done = run("train", CONFIG, "--work-dir", folder, *chosen)
