@@ -34,8 +34,10 @@ def find_config(name: str | Path) -> Path:
     if path.is_file() or path.suffix not in ("", ".py"):
         return path
     within = path.parts[1:] if path.parts[:1] == ("configs",) else path.parts
+    if len(within) != 1:
+        return path
     ours = configs_folder() / Path(*within).with_suffix(".py")
-    return ours if len(within) == 1 and ours.is_file() else path
+    return ours if ours.is_file() else path
 
 
 def described_configs() -> dict[Path, str]:

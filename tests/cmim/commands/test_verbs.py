@@ -117,6 +117,9 @@ def test_configs_are_found_by_name_and_files_come_first(tmp_path, monkeypatch):
     assert find_config("other/rooms_seg_bireal.py") != ours
     config = read_config_file("rooms_seg_bireal")
     assert config.model.type
+    (tmp_path / "rooms_seg_bireal").mkdir()
+    assert find_config("rooms_seg_bireal") == ours
+    assert find_config("configs") == Path("configs")
     mine = tmp_path / "rooms_seg_bireal.py"
     mine.write_text("x = 1\n")
     assert find_config("rooms_seg_bireal.py") == Path("rooms_seg_bireal.py")
