@@ -12,10 +12,11 @@ from cmim.data_parts import data_parts
 from cmim.engine.config_error import ConfigError
 from cmim.engine.loader_options import LOADERS
 
-# mmengine's own take one number or three.
+# mmengine's own take one number or three. Dotted: a short name is found only in the
+# default scope, which no tool but a runner sets.
 ANY_BANDS = {
-    "SegDataPreProcessor": "BandSegPreprocessor",
-    "ImgDataPreprocessor": "BandImgPreprocessor",
+    "SegDataPreProcessor": "cmim.models.band_preprocessor.BandSegPreprocessor",
+    "ImgDataPreprocessor": "cmim.models.band_preprocessor.BandImgPreprocessor",
 }
 COLOURS = ("colour", "hue")
 
