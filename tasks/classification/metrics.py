@@ -82,6 +82,10 @@ class ClassificationMetric(BaseMetric):
         True
     """
 
+    # Not None: mmengine then warns that figures of two metrics may collide, which
+    # evaluators with several metrics settle by their prefix.
+    default_prefix = ""
+
     def __init__(
         self,
         topk: Sequence[int] = (1, 5),

@@ -227,6 +227,10 @@ class DepthMetric(BaseMetric):
         (0.5, 0.25, 0.0)
     """
 
+    # Not None: mmengine then warns that figures of two metrics may collide, which
+    # evaluators with several metrics settle by their prefix.
+    default_prefix = ""
+
     def __init__(
         self,
         depth_range: tuple[float, float] = (0.1, 10.0),

@@ -195,6 +195,10 @@ class EdgeMetric(BaseMetric):
         100.0
     """
 
+    # Not None: mmengine then warns that figures of two metrics may collide, which
+    # evaluators with several metrics settle by their prefix.
+    default_prefix = ""
+
     def __init__(
         self,
         tolerance: float = 0.0075,

@@ -169,6 +169,10 @@ class NormalMetric(BaseMetric):
         100.0
     """
 
+    # Not None: mmengine then warns that figures of two metrics may collide, which
+    # evaluators with several metrics settle by their prefix.
+    default_prefix = ""
+
     def __init__(self, collect_device: str = "cpu", prefix: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
 

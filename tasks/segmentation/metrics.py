@@ -190,6 +190,10 @@ class SegmentationMetric(BaseMetric):
         50.0
     """
 
+    # Not None: mmengine then warns that figures of two metrics may collide, which
+    # evaluators with several metrics settle by their prefix.
+    default_prefix = ""
+
     def __init__(
         self,
         num_classes: int | None = None,

@@ -39,6 +39,7 @@ def tiny_config():
     return load_config(ROOT / CONFIG, TINY)
 
 
+@pytest.mark.full
 def test_a_checkpoint_becomes_a_raw_network_that_is_checked(checkpoint, tmp_path):
     out, figures = tmp_path / "new" / "seg.npz", tmp_path / "figures.json"
     done = run_in_process(

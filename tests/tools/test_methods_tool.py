@@ -58,6 +58,7 @@ def pixels_of(picture: np.ndarray, color: str) -> int:
     return int((np.abs(picture[..., :3] - to_rgb(color)).max(-1) < 0.02).sum())
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("name", "curves", "others"),
     [

@@ -23,6 +23,7 @@ def correlated(
     return x, rho * x + math.sqrt(1 - rho**2) * noise, truth
 
 
+@pytest.mark.full
 def test_it_rises_with_dependence_and_stays_below_the_truth():
     found = []
     for rho in (0.0, 0.6, 0.9, 0.99):

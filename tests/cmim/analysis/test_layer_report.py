@@ -29,6 +29,7 @@ def statistics_of(latent: torch.Tensor) -> CodeStatistics:
     return statistics
 
 
+@pytest.mark.full
 def test_all_figures_of_a_layer():
     latent = draw(ROWS, 8)
     latent[:, 0] = 5.0  # never changes

@@ -69,6 +69,7 @@ def test_errors_of_a_verb_name_verbs_and_the_users_files(monkeypatch, capsys):
         assert said.startswith(f"error: 'configs/mine.py': make it with {made}")
 
 
+@pytest.mark.full
 def test_the_copy_that_the_help_advises_can_be_read(tmp_path, monkeypatch):
     command = commands.load_command("configs")
     line = command.build_parser().epilog.splitlines()[-1]

@@ -107,6 +107,7 @@ def test_every_method_in_every_encoder_as_onnx(name, method, tmp_path):
     check_network(name, method, tmp_path / "network.onnx")
 
 
+@pytest.mark.full
 def test_the_file_is_whole_and_says_how_images_are_normalised(tmp_path):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")

@@ -41,6 +41,7 @@ def kinds(model) -> list[str]:
     return [op.get_type_name() for op in model.get_ops()]
 
 
+@pytest.mark.full
 def test_binary_convolutions_stay_and_the_others_get_8_bits():
     model, names, _ = packed_encoder()
     images = [torch.randn(1, 3, 24, 24) for _ in range(4)]

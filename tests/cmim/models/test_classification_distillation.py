@@ -163,6 +163,7 @@ def test_wrong_options_are_said(config, said):
         CMIM(task_model(), "none", added_losses=config)
 
 
+@pytest.mark.full
 def test_a_deeper_teacher_in_torchvisions_names(tmp_path):
     torch.manual_seed(0)
     theirs = torchvision.models.resnet34(weights=None, num_classes=3).eval()

@@ -47,6 +47,7 @@ def test_option_type_and_state_of_before_are_read(config, way):
     load_task_weights(MODELS.build(config.model.model), BEFORE / "last.pth")
 
 
+@pytest.mark.full
 def test_a_run_started_with_the_former_option_is_continued(config):
     before = config.pretty_text
     config.model.added_losses = config.model.pop("regularizers")

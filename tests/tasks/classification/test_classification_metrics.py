@@ -2,6 +2,7 @@
 
 import math
 import random
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -100,3 +101,11 @@ def test_wrong_input_is_said(data):
         ClassificationMetric().compute_metrics([])
     with pytest.raises(ValueError, match="expected"):
         label_ranks(torch.zeros(2, 3), torch.zeros(3, dtype=torch.long))
+
+
+@pytest.mark.parametrize("task", ["classification", "depth", "edges", "normals"])
+def test_a_metric_without_a_prefix_warns_of_nothing(task):
+    """mmengine warns on the screen where a metric leaves its prefix open."""
+    name = {"edges": "Edge", "normals": "Normal"}.get(task, task.capitalize())
+    metric = getattr(import_module(f"tasks.{task}.metrics"), f"{name}Metric")()
+    assert metric.prefix == ""

@@ -240,6 +240,7 @@ def test_labels_of_one_set_and_depth_of_another(tmp_path):
         ReplayableSampler(RepeatDataset(labels, 2))
 
 
+@pytest.mark.full
 def test_the_same_classes_may_be_a_list_in_one_part_and_a_tuple_in_another(tmp_path):
     plain(tmp_path, 3)
     names = tuple(CLASSES["classes"])
@@ -253,6 +254,7 @@ def test_the_same_classes_may_be_a_list_in_one_part_and_a_tuple_in_another(tmp_p
         JoinedDataset([build(tmp_path, metainfo=part) for part in said])
 
 
+@pytest.mark.full
 def test_depth_of_a_kind_with_classes_is_joined_with_labels_of_others(rooms, tmp_path):
     plain(tmp_path, 3)
     room = dict(type=NYUv2Dataset, data_root=str(rooms), split="train")

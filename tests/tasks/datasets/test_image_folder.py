@@ -154,6 +154,7 @@ def test_loader_gives_stacked_batches_that_replay(pictures):
     assert [s.gt_label for s in first["data_samples"]] == [0] * 8
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("method", ["irnet", "bireal"])
 def test_imagenet_configs_read_synset_folders_in_their_usual_order(method, tmp_path):
     random = np.random.default_rng(0)

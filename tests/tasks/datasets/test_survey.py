@@ -59,6 +59,7 @@ def test_depth_that_is_nowhere_known_is_said(tmp_path):
     assert "depth unknown at 100.0 % of the pixels" in as_text("train", found)
 
 
+@pytest.mark.full
 def test_every_loader_of_a_config_is_surveyed(tmp_path):
     plain(tmp_path, 2)
     plain(tmp_path, 3, split="val")

@@ -178,6 +178,7 @@ def test_turned_solids_keep_their_distance() -> None:
     assert hits.depth[hits.surface == 6].min() == pytest.approx(1.5)
 
 
+@pytest.mark.full
 def test_many_classes_occur() -> None:
     seen: set[int] = set()
     for index in range(0, 400, 4):
