@@ -24,7 +24,7 @@ setup: $(VENV)/ready
 
 $(VENV)/ready: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev,analysis,deploy,int8]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,analysis,deploy,int8,encoders]'
 	touch $@
 
 demo: setup

@@ -11,6 +11,7 @@ EXTRAS = {
     "sklearn": "analysis",
     "tensorboard": "analysis",
     "submitit": "cluster",
+    "timm": "encoders",
 }
 # Where the package index has another name than the import.
 _INDEX_NAMES = {"sklearn": "scikit-learn"}

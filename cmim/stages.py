@@ -24,7 +24,8 @@ class Stage:
         name: Of the module, in the encoder or in the task model.
         channels: Channels of its output.
         stride: Input pixels per feature pixel, along one side.
-        layout: ``'maps'`` for outputs ``(N, C, H, W)``, ``'tokens'`` for ``(N, L, C)``.
+        layout: ``'maps'`` for outputs ``(N, C, H, W)``, ``'tokens'`` for ``(N, L, C)``,
+            ``'channels_last'`` for ``(N, H, W, C)``.
     """
 
     name: str

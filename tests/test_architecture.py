@@ -15,6 +15,7 @@ FILES = [p for room in ("cmim", "tasks", "tools") for p in (ROOT / room).rglob("
 
 # Room -> rooms of cmim it may import, besides itself.
 LOWER = {"functional", "methods", "layers", "encoders", "contrast", "models"}
+LOWER |= {"convert"}
 LOWER |= {"added_losses", "checkpoint", "naming", "analysis", "deploy"}
 LOWER |= {"safe_loading", "digest", "json_file", "finite", "identity"}
 LOWER |= {"data_parts", "whole_output", "stages", "former_names"}
@@ -44,7 +45,11 @@ ALLOWED: dict[str, set[str]] = {
     "identity": {"data_parts", "task_model"},
     "methods": {"functional", "naming"},
     "layers": {"functional", "methods"},
+    "convert": {"layers", "methods", "stages"},
     "encoders": {
+        "convert",
+        "optional_packages",
+        "naming",
         "functional",
         "methods",
         "layers",

@@ -22,6 +22,7 @@ from cmim.methods import (
 FULL = 32
 # Counted as one thing, whatever modules it is made of.
 WHOLE = (ActivationBinarizer, OutputScale)
+MULTIPLYING = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def _recording(model: nn.Module, rows: list[LayerCost]) -> Iterator[None]:
             # An encoder that holds values of its own gives a level after another.
             out = given if isinstance(given, Tensor) else given[-1]
             seen = codes[id(args[0])][1] if id(args[0]) in codes else None
-            row = _row(name, module, out, seen, id(module) not in stored)
+            row = _row(name, module, args[0], out, seen, id(module) not in stored)
             stored.add(id(module))
             rows.append(row)
 
@@ -195,7 +196,12 @@ def _held(module: nn.Module) -> int:
 
 
 def _row(
-    name: str, module: nn.Module, out: Tensor, codes: Codes | None, first: bool
+    name: str,
+    module: nn.Module,
+    source: Tensor,
+    out: Tensor,
+    codes: Codes | None,
+    first: bool,
 ) -> LayerCost:
     own = _held(module)
     memory = FULL * own
@@ -207,8 +213,10 @@ def _row(
         weight_bits = len(terms)
         memory = FULL * scales + weight_bits * own
         own += scales
-    if isinstance(module, (BinaryWeightLayer, nn.Conv2d, nn.Linear)):
-        macs = out[0].numel() * module.weight[0].numel()
+    if isinstance(module, (BinaryWeightLayer, *MULTIPLYING)):
+        # A transposed convolution spreads each input value instead of gathering.
+        places = source if isinstance(module, nn.ConvTranspose2d) else out
+        macs = places[0].numel() * module.weight[0].numel()
         if isinstance(module, BinaryWeightLayer) and codes:
             bops = macs * weight_bits * codes.planes
         else:

@@ -11,7 +11,7 @@ signs, with zeros outside of the image, so all sums are integers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from cmim.functional.rotation import sample_mean
 from cmim.layers.conv import BinaryConv2d
 from cmim.methods import ActivationBinarizer
 
+# Narrower groups would be mostly the channels that fill the engine's blocks.
+LEAST_GROUP = 8
 # Beyond this many binary convolutions for one layer, integers are faster.
 MOST_PRODUCTS = 16
 
@@ -123,10 +125,16 @@ def read_layer(
         (1, 1.0, 0.0)
     """
     kind = type(binarizer).__name__
-    if conv.groups != 1 or conv.bias is not None or conv.padding_mode != "zeros":
+    if conv.bias is not None or conv.padding_mode != "zeros":
         raise ExportError(
-            f"{name}: only convolutions without groups, bias and padding modes other "
-            "than zeros are exported"
+            f"{name}: only convolutions without bias and padding modes other than "
+            "zeros are exported"
+        )
+    if conv.groups != 1 and conv.in_channels // conv.groups < LEAST_GROUP:
+        raise ExportError(
+            f"{name}: its groups have {conv.in_channels // conv.groups} channels; "
+            f"groups of {LEAST_GROUP} and more are exported, since narrower ones are "
+            "faster in full precision: keep this layer"
         )
     stride, padding, dilation = (
         _pair(name, x) for x in (conv.stride, conv.padding, conv.dilation)
@@ -159,6 +167,38 @@ def read_layer(
             f"{MOST_PRODUCTS}: an integer network is faster than that"
         )
     return layer
+
+
+def split_groups(layer: BinaryLayer, groups: int) -> list[BinaryLayer]:
+    """The groups of a grouped convolution as layers of their own.
+
+    Args:
+        layer: Of all groups: filters see the channels of one group.
+        groups: How many there are.
+
+    Raises:
+        ExportError: Its thresholds follow the mean of all channels.
+    """
+    if layer.centred:
+        raise ExportError(
+            f"{layer.name}: its activation is centred over all channels, which groups "
+            "do not see: keep this layer in full precision"
+        )
+    outputs, inputs = layer.shape[0] // groups, layer.shape[1]
+    parts = []
+    for group in range(groups):
+        out = slice(group * outputs, (group + 1) * outputs)
+        read = slice(group * inputs, (group + 1) * inputs)
+        steps = tuple(
+            step
+            if len(step.threshold) == 1
+            else replace(step, threshold=step.threshold[read])
+            for step in layer.steps
+        )
+        terms = tuple(SignTerm(t.scale[out], t.signs[out]) for t in layer.terms)
+        name = f"{layer.name}.{group}"
+        parts.append(replace(layer, name=name, steps=steps, terms=terms))
+    return parts
 
 
 def _pair(name: str, value: object) -> tuple[int, int]:

@@ -9,9 +9,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cmim.deploy.binary_layer import BinaryLayer, ExportError, read_layer
+from cmim.deploy.binary_layer import (
+    BinaryLayer,
+    ExportError,
+    read_layer,
+    split_groups,
+)
 from cmim.functional.rotation import sample_mean
-from cmim.layers import BinaryConv2d, BinaryWeightLayer
+from cmim.layers import (
+    BinaryConv2d,
+    BinaryLinear,
+    BinaryWeightLayer,
+    TokenActivation,
+)
 from cmim.methods import ActivationBinarizer, outermost
 
 
@@ -66,6 +76,79 @@ class PackedConv(nn.Module):
         return F.conv2d(x, weight, None, layer.stride, layer.padding, layer.dilation)
 
 
+class PackedGroups(nn.Module):
+    """A grouped convolution as one :class:`PackedConv` a group, side by side.
+
+    Args:
+        layers: Of the groups, in order.
+
+    Shape:
+        ``(N, G I, H, W)`` to ``(N, G O, H', W')``, float32.
+    """
+
+    def __init__(self, layers: list[BinaryLayer]) -> None:
+        super().__init__()
+        self.groups = nn.ModuleList(PackedConv(layer) for layer in layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = x.chunk(len(self.groups), dim=1)
+        outputs = [group(p) for group, p in zip(self.groups, parts, strict=True)]
+        return torch.cat(outputs, dim=1)
+
+
+class PackedLinear(nn.Module):
+    """A linear layer as a 1x1 :class:`PackedConv` over a row of tokens.
+
+    Args:
+        layer: The layer to compute.
+
+    Shape:
+        ``(N, *, I)`` to ``(N, *, O)``, float32.
+    """
+
+    def __init__(self, layer: BinaryLayer) -> None:
+        super().__init__()
+        self.conv = PackedConv(layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        row = x.reshape(x.shape[0], -1, x.shape[-1]).transpose(1, 2).unsqueeze(2)
+        out = self.conv(row).squeeze(2).transpose(1, 2)
+        return out.reshape(*x.shape[:-1], out.shape[-1])
+
+
+def pack_layer(
+    name: str, layer: BinaryWeightLayer, binarizer: ActivationBinarizer
+) -> nn.Module:
+    """What computes a binary layer and the binarizer in front of it.
+
+    Args:
+        name: Of the layer, for messages.
+        layer: In evaluation mode.
+        binarizer: In evaluation mode.
+
+    Raises:
+        ExportError: The layer has no exact form of this kind, by name.
+    """
+    if isinstance(layer, BinaryLinear):
+        conv = BinaryConv2d(
+            layer.in_features, layer.out_features, 1, layer.weight_binarizer
+        )
+        conv.weight = nn.Parameter(layer.filters().detach(), requires_grad=False)
+        if isinstance(binarizer, TokenActivation):
+            binarizer = binarizer.inner
+        return PackedLinear(read_layer(name, conv.eval(), binarizer))
+    if not isinstance(layer, BinaryConv2d):
+        raise ExportError(
+            f"{name}: a {type(layer).__name__} on binary activations has no exported "
+            "form; convolutions and linear layers have one: keep this layer in full "
+            "precision"
+        )
+    found = read_layer(name, layer, binarizer)
+    if layer.groups == 1:
+        return PackedConv(found)
+    return PackedGroups(split_groups(found, layer.groups))
+
+
 def pack_network(model: nn.Module, example: Tensor) -> tuple[nn.Module, list[str]]:
     """A copy of a network with a :class:`PackedConv` for every binary convolution.
 
@@ -87,14 +170,14 @@ def pack_network(model: nn.Module, example: Tensor) -> tuple[nn.Module, list[str
     pairs = _pairs(model, example)
     packed = []
     for name, (layer, binarizer) in pairs.items():
-        new: nn.Module | None = layer.plain_conv()
+        new = layer.plain_layer()
         if new is None:
             raise ExportError(
                 f"{name}: a {type(layer).__name__} has no exported form; convolutions "
-                "have one"
+                "and linear layers have one"
             )
         if binarizer is not None:
-            new = PackedConv(read_layer(name, cast(BinaryConv2d, layer), binarizer))
+            new = pack_layer(name, layer, binarizer)
             packed.append(name)
         _replace(model, name, new)
     for name, module in list(model.named_modules()):

@@ -1,8 +1,9 @@
 """Encoders: one architecture family per file, mmseg's backbone contract."""
 
 import cmim.safe_loading  # noqa: F401
+from cmim.encoders.binarized import BinarizedEncoder
 from cmim.encoders.mobilenet import BinaryMobileNet
 from cmim.encoders.resnet import BinaryResNet
 from cmim.encoders.vgg import BinaryVGGSmall
 
-__all__ = ["BinaryMobileNet", "BinaryResNet", "BinaryVGGSmall"]
+__all__ = ["BinarizedEncoder", "BinaryMobileNet", "BinaryResNet", "BinaryVGGSmall"]

@@ -3,13 +3,19 @@
 from cmim.layers.binary_weights import BinaryWeightLayer
 from cmim.layers.block import BasicBlock
 from cmim.layers.conv import BinaryConv2d, make_conv
+from cmim.layers.linear import BinaryLinear
+from cmim.layers.tokens import TokenActivation
+from cmim.layers.transposed import BinaryConvTranspose2d
 from cmim.layers.unit import BinaryUnit, ConvUnit
 
 __all__ = [
     "BasicBlock",
     "BinaryConv2d",
+    "BinaryConvTranspose2d",
+    "BinaryLinear",
     "BinaryUnit",
     "BinaryWeightLayer",
     "ConvUnit",
+    "TokenActivation",
     "make_conv",
 ]

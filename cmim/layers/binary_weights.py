@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cmim.methods import WeightBinarizer
+from cmim.methods import Method, WeightBinarizer, get_method
 
 
 class BinaryWeightLayer(nn.Module):
@@ -72,10 +72,18 @@ class BinaryWeightLayer(nn.Module):
         binary = self.weight_binarizer(self.filters())
         return binary if self.weight.dim() == 4 else binary.view_as(self.weight)
 
-    def plain_conv(self) -> nn.Conv2d | None:
-        """The convolution that computes the same on real inputs, for export.
+    def latent_forward(self, x: Tensor) -> Tensor:
+        """What the layer computes with its latent weights: torch's own forward pass.
 
-        None for a layer that is no convolution, which export refuses by its name.
+        Raises:
+            NotImplementedError: The layer does not say.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no latent_forward")
+
+    def plain_layer(self) -> nn.Module | None:
+        """The layer of torch that computes the same on real inputs, for export.
+
+        None for a layer that has none, which export refuses by its name.
         """
         return None
 
@@ -85,3 +93,43 @@ class BinaryWeightLayer(nn.Module):
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_cached": None}
+
+
+def as_method(method: str | dict | Method) -> Method:
+    """A method, or the one of that name.
+
+    Args:
+        method: As for :func:`cmim.methods.get_method`, or a method itself.
+    """
+    return method if isinstance(method, Method) else get_method(method)
+
+
+def choose_binarizer(
+    layer: BinaryWeightLayer,
+    weight_binarizer: WeightBinarizer | None,
+    method: str | dict | Method | None,
+) -> WeightBinarizer:
+    """The binarizer that a layer was given, or its method's.
+
+    Args:
+        layer: Gives the shape of the weights.
+        weight_binarizer: Given itself.
+        method: A method or its name, in its place.
+
+    Raises:
+        ValueError: Neither or both, or a method that keeps its weights in full
+            precision.
+    """
+    if (weight_binarizer is None) == (method is None):
+        raise ValueError("give either weight_binarizer or method")
+    if weight_binarizer is not None:
+        return weight_binarizer
+    assert method is not None
+    chosen = as_method(method)
+    if chosen.weight is None:
+        raise ValueError(
+            f"method {chosen.name!r} keeps its weights in full precision: use torch's "
+            f"layer in place of {type(layer).__name__}"
+        )
+    o, i, kh, kw = layer.filters().shape
+    return chosen.weight((o, i, kh, kw))

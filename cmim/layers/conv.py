@@ -8,13 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from cmim.functional.code_conv import code_conv2d
-from cmim.layers.binary_weights import BinaryWeightLayer
+from cmim.layers.binary_weights import BinaryWeightLayer, choose_binarizer
 from cmim.methods import (
     Method,
     OutputScale,
     TwoLevelActivation,
     WeightBinarizer,
-    get_method,
 )
 
 
@@ -35,12 +34,14 @@ class BinaryConv2d(BinaryWeightLayer, nn.Conv2d):
     Args:
         in_channels: Input channels.
         out_channels: Output channels.
-        kernel_size: Side of the square kernel in pixels.
+        kernel_size: Side of the square kernel in pixels, or its height and width.
         weight_binarizer: Gives the binary weights and their surrogate gradient; that of
             ``method`` when None.
         stride: Stride in pixels.
         padding: Zero padding in pixels.
         dilation: Dilation in pixels.
+        groups: Groups of channels that are convolved apart; as many as channels is a
+            depth-wise convolution.
         levels: The two integers that the input holds, of which one bit each is then
             kept for the backward pass; None (any input) keeps the input.
         method: A method or its name, in place of ``weight_binarizer``.
@@ -69,16 +70,15 @@ class BinaryConv2d(BinaryWeightLayer, nn.Conv2d):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int,
+        kernel_size: int | tuple[int, int],
         weight_binarizer: WeightBinarizer | None = None,
-        stride: int = 1,
-        padding: int = 0,
-        dilation: int = 1,
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
         levels: tuple[int, int] | None = None,
         method: str | dict | Method | None = None,
+        groups: int = 1,
     ) -> None:
-        if (weight_binarizer is None) == (method is None):
-            raise ValueError("give either weight_binarizer or method")
         super().__init__(
             in_channels,
             out_channels,
@@ -86,46 +86,32 @@ class BinaryConv2d(BinaryWeightLayer, nn.Conv2d):
             stride=stride,
             padding=padding,
             dilation=dilation,
+            groups=groups,
             bias=False,
         )
-        if method is not None:
-            chosen = as_method(method)
-            if chosen.weight is None:
-                raise ValueError(
-                    f"method {chosen.name!r} keeps its weights in full precision: use "
-                    "nn.Conv2d"
-                )
-            shape = (out_channels, in_channels, kernel_size, kernel_size)
-            weight_binarizer = chosen.weight(shape)
-        self.weight_binarizer = cast(WeightBinarizer, weight_binarizer)
+        self.weight_binarizer = choose_binarizer(self, weight_binarizer, method)
         self.levels = levels
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.binary_weight()
-        if self.levels is not None and weight.requires_grad:
+        if self.levels is not None and weight.requires_grad and self.groups == 1:
             padding = cast(tuple[int, ...], self.padding)
             return code_conv2d(
                 x, weight, self.levels, self.stride, padding, self.dilation
             )
         return self._conv_forward(x, weight, None)
 
-    def plain_conv(self) -> nn.Conv2d:
+    def latent_forward(self, x: Tensor) -> Tensor:
+        return self._conv_forward(x, self.weight, None)
+
+    def plain_layer(self) -> nn.Conv2d:
         with torch.no_grad():
             weight = self.binary_weight()
         plain = nn.Conv2d(self.in_channels, self.out_channels, 1, bias=False)
-        for name in ("kernel_size", "stride", "padding", "dilation"):
+        for name in ("kernel_size", "stride", "padding", "dilation", "groups"):
             setattr(plain, name, getattr(self, name))
         plain.weight = nn.Parameter(weight, requires_grad=False)
         return plain.eval()
-
-
-def as_method(method: str | dict | Method) -> Method:
-    """A method, or the one of that name.
-
-    Args:
-        method: As for :func:`cmim.methods.get_method`, or a method itself.
-    """
-    return method if isinstance(method, Method) else get_method(method)
 
 
 def make_conv(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from cmim.layers.binary_weights import as_method
 from cmim.layers.conv import (
-    as_method,
     integer_levels,
     make_activation,
     make_conv,

@@ -83,7 +83,7 @@ def test_a_convolution_takes_a_method_or_its_name():
     other = BinaryConv2d(4, 2, 3, method="bnn", padding=1)
     x = torch.randn(1, 4, 5, 5).sign()
     assert torch.equal(one(x), other(x))
-    assert torch.equal(one(x), one.plain_conv()(x))
+    assert torch.equal(one(x), one.plain_layer()(x))
     for options in ({}, dict(method="bnn", weight_binarizer=one.weight_binarizer)):
         with pytest.raises(ValueError, match="either weight_binarizer or method"):
             BinaryConv2d(4, 2, 3, **options)

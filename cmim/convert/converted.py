@@ -1,0 +1,184 @@
+"""A binary layer in the place of one of a network that someone else wrote."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from cmim.convert.placed import PlacedActivation, placed
+from cmim.layers import (
+    BinaryConv2d,
+    BinaryConvTranspose2d,
+    BinaryLinear,
+    BinaryWeightLayer,
+    TokenActivation,
+)
+from cmim.layers.conv import Unscaled, integer_levels
+from cmim.methods import Method, OutputScale
+
+
+class TokenScale(OutputScale):
+    """A method's output scale behind a linear layer, whose channels come last.
+
+    Args:
+        inner: The scale of a 1x1 convolution.
+
+    Shape:
+        ``(N, *, O)`` and the activation ``(N, *, I)`` to ``(N, *, O)``.
+    """
+
+    def __init__(self, inner: OutputScale) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, out: Tensor, activation: Tensor) -> Tensor:
+        scaled = self.inner(_as_row(out), _as_row(activation))
+        return scaled.squeeze(2).transpose(1, 2).reshape(out.shape)
+
+
+def _as_row(x: Tensor) -> Tensor:
+    return x.reshape(x.shape[0], -1, x.shape[-1]).transpose(1, 2).unsqueeze(2)
+
+
+class ConvertedLayer(nn.Module):
+    r"""Binarize, multiply, scale, and bring each channel to its place and spread.
+
+    .. math:: y_o = g_o \, s(w * b(x), x)_o + c_o
+
+    with the method's binarizers b and w and output scale s. Gain g and bias c are
+    learned; :func:`cmim.convert.place_converted` starts them so that mean and deviation
+    of each output channel are those of the full-precision layer, and the thresholds of
+    b at the medians of its input. The latent weights are the former layer's. Its state
+    dict loads: ``weight`` is taken for ``conv.weight``.
+
+    Args:
+        layer: The full-precision layer.
+        method: Binarizers and output scale.
+        former: The non-linearity that stood in front of the layer and was left out;
+            the full-precision layer is computed with it.
+
+    Shape:
+        As the layer's.
+
+    Examples:
+        >>> from cmim.methods import get_method
+        >>> layer = ConvertedLayer(nn.Conv2d(4, 2, 1), get_method("bireal"))
+        >>> layer(torch.randn(1, 4, 3, 3)).shape
+        torch.Size([1, 2, 3, 3])
+    """
+
+    placed: Tensor
+
+    def __init__(
+        self,
+        layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear,
+        method: Method,
+        former: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.former = former
+        self.tokens = isinstance(layer, nn.Linear)
+        channels, outputs = _channels(layer)
+        self.binarize: nn.Module = nn.Identity()
+        if method.activation is not None:
+            inner = placed(method.activation(channels), channels)
+            self.binarize = TokenActivation(inner) if self.tokens else inner
+        self.conv = make_binary(layer, method, self.binarize)
+        self.scale = _output_scale(layer, method)
+        self.gain = nn.Parameter(torch.ones(outputs))
+        bias = torch.zeros(outputs) if layer.bias is None else layer.bias.detach()
+        self.bias = nn.Parameter(bias.clone())
+        self.register_buffer("placed", torch.zeros((), dtype=torch.bool))
+        self.to(layer.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.multiply(x)
+        gain, bias = (self.per_channel(v).to(out.dtype) for v in (self.gain, self.bias))
+        return out * gain + bias
+
+    def multiply(self, x: Tensor) -> Tensor:
+        """The output without gain and bias."""
+        return self.scale(self.conv(self.binarize(x)), x)
+
+    def latent_forward(self, x: Tensor) -> Tensor:
+        """What the full-precision layer gave, as long as this one is not placed."""
+        conv = self.conv
+        if self.former is not None:
+            x = self.former(x)
+        out = conv.latent_forward(x) if isinstance(conv, BinaryWeightLayer) else conv(x)
+        return out + self.per_channel(self.bias).to(out.dtype)
+
+    def activation(self) -> PlacedActivation | None:
+        """The binarizer whose thresholds can be placed."""
+        binarize = self.binarize
+        if isinstance(binarize, TokenActivation):
+            binarize = binarize.inner
+        return binarize if isinstance(binarize, PlacedActivation) else None
+
+    def per_channel(self, values: Tensor) -> Tensor:
+        """A value an output channel, in the shape that multiplies the output."""
+        return values if self.tokens else values.view(-1, 1, 1)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs) -> None:
+        former, own = f"{prefix}weight", f"{prefix}conv.weight"
+        if former in state_dict and own not in state_dict:
+            state_dict[own] = state_dict.pop(former)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def _channels(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> tuple[int, int]:
+    if isinstance(layer, nn.Linear):
+        return layer.in_features, layer.out_features
+    return layer.in_channels, layer.out_channels
+
+
+def make_binary(layer: nn.Module, method: Method, binarize: nn.Module) -> nn.Module:
+    """The binary layer of a method with a layer's geometry and weights, without bias.
+
+    Args:
+        layer: A convolution, transposed convolution or linear layer.
+        method: Its weight binarizer; a plain layer where it keeps weights real.
+        binarize: What stands in front of it.
+    """
+    if method.weight is None:
+        plain = copy.deepcopy(layer)
+        plain.register_parameter("bias", None)
+        return plain
+    names = ["kernel_size", "stride", "padding", "dilation"]
+    made: BinaryWeightLayer
+    if isinstance(layer, nn.Linear):
+        made = BinaryLinear(layer.in_features, layer.out_features, method=method)
+    elif isinstance(layer, nn.ConvTranspose2d):
+        geometry = {name: getattr(layer, name) for name in [*names, "output_padding"]}
+        made = BinaryConvTranspose2d(
+            layer.in_channels, layer.out_channels, **geometry, method=method
+        )
+    else:
+        assert isinstance(layer, nn.Conv2d)
+        geometry = {name: getattr(layer, name) for name in [*names, "groups"]}
+        levels = integer_levels(binarize)
+        made = BinaryConv2d(
+            layer.in_channels,
+            layer.out_channels,
+            **geometry,
+            levels=levels,
+            method=method,
+        )
+    made.weight = nn.Parameter(layer.weight.detach().clone())
+    return made
+
+
+def _output_scale(layer: nn.Module, method: Method) -> OutputScale:
+    if method.output_scale is None:
+        return Unscaled()
+    if isinstance(layer, nn.Linear):
+        point = nn.Conv2d(layer.in_features, layer.out_features, 1, device="meta")
+        return TokenScale(method.output_scale(point))
+    if not isinstance(layer, nn.Conv2d) or layer.groups != 1:
+        raise ValueError(
+            f"method {method.name!r} scales outputs of plain convolutions only: keep "
+            "grouped and transposed ones in full precision (keep=)"
+        )
+    return method.output_scale(layer)

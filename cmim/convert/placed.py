@@ -1,0 +1,128 @@
+"""Activation binarizers whose thresholds lie where the activations do."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from cmim.methods import ActivationBinarizer
+from cmim.methods.binarizer import Step, TwoLevelActivation
+
+
+class PlacedActivation(ActivationBinarizer):
+    r"""A method's binarizer on activations that were brought to its range.
+
+    .. math:: b\Big(\frac{x - \mu_c}{\sigma_c}\Big)
+
+    A method expects activations around its threshold that mostly lie where its
+    surrogate gradient is not 0. In a network that was trained in full precision they
+    may all be positive, so that every sign is +1. The shift is fixed once by
+    :meth:`place`; what the method learns, it learns on top of it. A binarizer that
+    centres its input by itself is left as it is.
+
+    Args:
+        inner: The method's binarizer.
+        channels: C.
+
+    Shape:
+        ``(N, C, *)`` to the same shape.
+
+    Examples:
+        >>> from cmim.methods import get_method
+        >>> binarize = placed(get_method("bireal").activation(1), 1)
+        >>> binarize.place(torch.tensor([2.0]), torch.tensor([0.5]))
+        >>> binarize(torch.tensor([[1.9], [2.0]])).flatten().tolist()
+        [-1.0, 1.0]
+    """
+
+    shift: Tensor
+    spread: Tensor
+
+    def __init__(self, inner: ActivationBinarizer, channels: int) -> None:
+        super().__init__()
+        self.inner = inner
+        self.static = inner.static
+        self.even = inner.even
+        self.register_buffer("shift", torch.zeros(channels))
+        self.register_buffer("spread", torch.ones(channels))
+
+    @torch.no_grad()
+    def place(self, median: Tensor, spread: Tensor) -> None:
+        """Put the middle threshold at the medians, and give each channel unit spread.
+
+        Args:
+            median: Of each channel's activations, ``(C,)``.
+            spread: Mean distance from it, ``(C,)``; channels of 0 keep theirs.
+        """
+        if not self.static:
+            return
+        self.spread.copy_(torch.where(spread > 0, spread, torch.ones_like(spread)))
+        self.shift.copy_(median - self.spread * self._middle())
+
+    def _middle(self) -> Tensor:
+        """The middle one of the thresholds, of each channel or of all."""
+        like = self.shift.view(1, -1, 1, 1)
+        steps = self.inner.steps(torch.zeros_like(like))
+        found = sorted(
+            (step.threshold.flatten() for step in steps), key=lambda t: float(t.mean())
+        )
+        return found[(len(found) - 1) // 2].to(self.shift)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled() or not self.static:
+            return self.inner(self._moved(x))
+        # As exported networks compare: with thresholds in the units of x.
+        total = None
+        for threshold, low, high in self.steps(x):
+            low, high = (torch.as_tensor(v).to(x) for v in (low, high))
+            part = torch.where(x >= threshold.to(x.dtype), high, low)
+            total = part if total is None else total + part
+        assert total is not None
+        return total
+
+    def steps(self, x: Tensor) -> list[Step]:
+        shift, spread = (self._shaped(v, x) for v in (self.shift, self.spread))
+        return [
+            Step(step.threshold * spread + shift, step.low, step.high)
+            for step in self.inner.steps(self._moved(x))
+        ]
+
+    def _moved(self, x: Tensor) -> Tensor:
+        shift, spread = (self._shaped(v, x).to(x) for v in (self.shift, self.spread))
+        return (x - shift) / spread
+
+    @staticmethod
+    def _shaped(values: Tensor, x: Tensor) -> Tensor:
+        return values.view(-1, *[1] * (x.dim() - 2))
+
+
+class PlacedTwoLevel(PlacedActivation, TwoLevelActivation):
+    """:class:`PlacedActivation` of a binarizer with one threshold.
+
+    Examples:
+        >>> from cmim.methods import get_method
+        >>> binarize = placed(get_method("bireal").activation(1), 1)
+        >>> binarize.place(torch.tensor([2.0]), torch.tensor([0.5]))
+        >>> binarize.threshold().tolist()
+        [2.0]
+    """
+
+    def __init__(self, inner: TwoLevelActivation, channels: int) -> None:
+        super().__init__(inner, channels)
+        self.levels = inner.levels
+
+    def threshold(self) -> Tensor:
+        assert isinstance(self.inner, TwoLevelActivation)
+        return self.inner.threshold() * self.spread + self.shift
+
+
+def placed(inner: ActivationBinarizer, channels: int) -> PlacedActivation:
+    """The binarizer with thresholds that can be placed; two levels stay two levels.
+
+    Args:
+        inner: The method's binarizer.
+        channels: C.
+    """
+    if isinstance(inner, TwoLevelActivation) and not inner.soft_training:
+        return PlacedTwoLevel(inner, channels)
+    return PlacedActivation(inner, channels)

@@ -1,0 +1,57 @@
+"""Activation binarizers on tokens, whose channels come last."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from cmim.methods import ActivationBinarizer
+from cmim.methods.binarizer import Step
+
+
+class TokenActivation(ActivationBinarizer):
+    """A method's binarizer on tokens ``(N, L, C)`` in place of maps ``(N, C, L)``.
+
+    Args:
+        inner: The binarizer, for ``C`` channels.
+
+    Shape:
+        ``(N, *, C)`` to the same shape.
+
+    Examples:
+        >>> import torch
+        >>> from cmim.methods import get_method
+        >>> inner = get_method("reactnet").activation(2)
+        >>> _ = inner.shift.data.copy_(torch.tensor([0.5, 0.0]))
+        >>> TokenActivation(inner)(torch.full((1, 1, 2), -0.3)).tolist()
+        [[[1.0, -1.0]]]
+    """
+
+    def __init__(self, inner: ActivationBinarizer) -> None:
+        super().__init__()
+        self.inner = inner
+        self.static = inner.static
+        self.even = inner.even
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x.movedim(-1, 1)).movedim(1, -1)
+
+    def steps(self, x: Tensor) -> list[Step]:
+        # From the right, the channels of a map lie so far in front.
+        place = 1 - x.dim()
+        return [
+            Step(
+                _moved(step.threshold, place),
+                _level_moved(step.low, place),
+                _level_moved(step.high, place),
+            )
+            for step in self.inner.steps(x.movedim(-1, 1))
+        ]
+
+
+def _moved(value: Tensor, place: int) -> Tensor:
+    """A threshold or level that belongs to channels, with the channels last."""
+    return value.movedim(place, -1) if value.dim() >= -place > 1 else value
+
+
+def _level_moved(value: Tensor | float, place: int) -> Tensor | float:
+    return _moved(value, place) if isinstance(value, Tensor) else value
