@@ -10,7 +10,7 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from tasks.heads import ASPP
+from tasks.heads import ASPP, fusion
 from tasks.heads.aspp import upsample
 from tasks.heads.losses import head_losses
 
@@ -25,7 +25,7 @@ class DepthHead(BaseDecodeHead):
     typical depth, so that training starts from a sensible constant map.
 
     Args:
-        in_channels: Channels of the encoder's last feature map.
+        in_channels: Channels of the feature map that is read, or of each of them.
         channels: Channels of the ASPP.
         dilations: Dilations of the atrous branches in feature pixels.
         method: Binarization of the atrous branches, ``'fp'`` for none.
@@ -33,7 +33,8 @@ class DepthHead(BaseDecodeHead):
         depth_range: Smallest and largest prediction in metres.
         typical_depth: Initial prediction in metres.
         dropout_ratio: Dropout before the last convolution.
-        in_index: Which feature map of the encoder is read.
+        in_index: Which feature map of the encoder is read. Of several the deeper ones
+            are resized to the first one's size, and all are joined in the channels.
         loss_decode: Config, or list of configs, of depth losses.
 
     Shape:
@@ -51,7 +52,7 @@ class DepthHead(BaseDecodeHead):
 
     def __init__(
         self,
-        in_channels: int,
+        in_channels: int | Sequence[int],
         channels: int,
         dilations: Sequence[int] = (6, 12, 18),
         method: str | dict = "fp",
@@ -59,7 +60,7 @@ class DepthHead(BaseDecodeHead):
         depth_range: tuple[float, float] = (0.1, 10.0),
         typical_depth: float = 2.5,
         dropout_ratio: float = 0.1,
-        in_index: int = -1,
+        in_index: int | Sequence[int] = -1,
         loss_decode: dict | list | None = None,
     ) -> None:
         if not 0 < depth_range[0] < depth_range[1]:
@@ -73,11 +74,14 @@ class DepthHead(BaseDecodeHead):
             threshold=0.0,  # unused by depth; mmseg warns when it is not set
             dropout_ratio=dropout_ratio,
             in_index=in_index,
+            input_transform=fusion(in_index),
             loss_decode=loss_decode or dict(type="DepthL1Loss"),
         )
         self.log_range = (math.log(depth_range[0]), math.log(depth_range[1]))
         self.typical_depth = typical_depth
-        self.aspp = ASPP(in_channels, channels, dilations, method, binary_projection)
+        self.aspp = ASPP(
+            self.in_channels, channels, dilations, method, binary_projection
+        )
 
     def init_weights(self) -> None:
         super().init_weights()

@@ -9,7 +9,7 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from tasks.heads import ASPP
+from tasks.heads import ASPP, fusion
 from tasks.heads.aspp import upsample
 from tasks.heads.losses import head_losses
 
@@ -25,7 +25,8 @@ class EdgeHead(BaseDecodeHead):
         method: Binarization of the atrous branches, ``'fp'`` for none.
         binary_projection: Binarize the projection behind them too.
         dropout_ratio: Dropout before the last convolution.
-        in_index: Which feature map of the encoder is read.
+        in_index: Which feature map of the encoder is read. Of several the deeper ones
+            are resized to the first one's size, and all are joined in the channels.
         loss_decode: Config, or list of configs, of edge losses; the balanced
             cross-entropy when None.
 
@@ -41,13 +42,13 @@ class EdgeHead(BaseDecodeHead):
 
     def __init__(
         self,
-        in_channels: int,
+        in_channels: int | Sequence[int],
         channels: int,
         dilations: Sequence[int] = (6, 12, 18),
         method: str | dict = "fp",
         binary_projection: bool = False,
         dropout_ratio: float = 0.1,
-        in_index: int = -1,
+        in_index: int | Sequence[int] = -1,
         loss_decode: dict | list | None = None,
     ) -> None:
         super().__init__(
@@ -57,9 +58,12 @@ class EdgeHead(BaseDecodeHead):
             threshold=0.5,  # unused: the metric has its own; mmseg warns without
             dropout_ratio=dropout_ratio,
             in_index=in_index,
+            input_transform=fusion(in_index),
             loss_decode=loss_decode or dict(type="BalancedEdgeLoss"),
         )
-        self.aspp = ASPP(in_channels, channels, dilations, method, binary_projection)
+        self.aspp = ASPP(
+            self.in_channels, channels, dilations, method, binary_projection
+        )
 
     def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
         logits = self.cls_seg(self.aspp(self._transform_inputs(inputs)))

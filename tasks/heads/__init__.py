@@ -2,5 +2,6 @@
 
 import cmim.safe_loading  # noqa: F401
 from tasks.heads.aspp import ASPP
+from tasks.heads.fusion import fusion
 
-__all__ = ["ASPP"]
+__all__ = ["ASPP", "fusion"]

@@ -10,7 +10,7 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from tasks.heads import ASPP
+from tasks.heads import ASPP, fusion
 from tasks.heads.aspp import upsample
 from tasks.heads.losses import head_losses
 
@@ -23,13 +23,14 @@ class NormalHead(BaseDecodeHead):
     sensible constant map. Vectors are resized and then made unit length again.
 
     Args:
-        in_channels: Channels of the encoder's last feature map.
+        in_channels: Channels of the feature map that is read, or of each of them.
         channels: Channels of the ASPP.
         dilations: Dilations of the atrous branches in feature pixels.
         method: Binarization of the atrous branches, ``'fp'`` for none.
         binary_projection: Binarize the projection behind them too.
         dropout_ratio: Dropout before the last convolution.
-        in_index: Which feature map of the encoder is read.
+        in_index: Which feature map of the encoder is read. Of several the deeper ones
+            are resized to the first one's size, and all are joined in the channels.
         loss_decode: Config, or list of configs, of losses on vectors; the cosine
             distance when None.
 
@@ -46,13 +47,13 @@ class NormalHead(BaseDecodeHead):
 
     def __init__(
         self,
-        in_channels: int,
+        in_channels: int | Sequence[int],
         channels: int,
         dilations: Sequence[int] = (6, 12, 18),
         method: str | dict = "fp",
         binary_projection: bool = False,
         dropout_ratio: float = 0.1,
-        in_index: int = -1,
+        in_index: int | Sequence[int] = -1,
         loss_decode: dict | list | None = None,
     ) -> None:
         super().__init__(
@@ -61,9 +62,12 @@ class NormalHead(BaseDecodeHead):
             num_classes=3,
             dropout_ratio=dropout_ratio,
             in_index=in_index,
+            input_transform=fusion(in_index),
             loss_decode=loss_decode or dict(type="NormalCosineLoss"),
         )
-        self.aspp = ASPP(in_channels, channels, dilations, method, binary_projection)
+        self.aspp = ASPP(
+            self.in_channels, channels, dilations, method, binary_projection
+        )
 
     def init_weights(self) -> None:
         super().init_weights()

@@ -9,7 +9,7 @@ from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from tasks.heads import ASPP
+from tasks.heads import ASPP, fusion
 from tasks.heads.losses import head_losses
 from tasks.segmentation.losses import own_losses
 
@@ -19,14 +19,15 @@ class DeepLabHead(BaseDecodeHead):
     """ASPP and a 1x1 classifier, as an mmseg decode head.
 
     Args:
-        in_channels: Channels of the encoder's last feature map.
+        in_channels: Channels of the feature map that is read, or of each of them.
         channels: Channels of the ASPP.
         num_classes: Number of classes.
         dilations: Dilations of the atrous branches in feature pixels.
         method: Binarization of the atrous branches, ``'fp'`` for none.
         binary_projection: Binarize the projection behind them too.
         dropout_ratio: Dropout before the classifier.
-        in_index: Which feature map of the encoder is read.
+        in_index: Which feature map of the encoder is read. Of several the deeper ones
+            are resized to the first one's size, and all are joined in the channels.
         loss_decode: mmseg loss config, or a list of them; labels 255 are ignored.
         align_corners: Passed to mmseg's resizing.
 
@@ -36,14 +37,14 @@ class DeepLabHead(BaseDecodeHead):
 
     def __init__(
         self,
-        in_channels: int,
+        in_channels: int | Sequence[int],
         channels: int,
         num_classes: int,
         dilations: Sequence[int] = (6, 12, 18),
         method: str | dict = "fp",
         binary_projection: bool = False,
         dropout_ratio: float = 0.1,
-        in_index: int = -1,
+        in_index: int | Sequence[int] = -1,
         loss_decode: dict | list | None = None,
         align_corners: bool = False,
     ) -> None:
@@ -53,13 +54,16 @@ class DeepLabHead(BaseDecodeHead):
             num_classes=num_classes,
             dropout_ratio=dropout_ratio,
             in_index=in_index,
+            input_transform=fusion(in_index),
             # mmseg's default divides by all pixels, the ignored ones included.
             loss_decode=own_losses(
                 loss_decode or dict(type="CrossEntropyLoss", avg_non_ignore=True)
             ),
             align_corners=align_corners,
         )
-        self.aspp = ASPP(in_channels, channels, dilations, method, binary_projection)
+        self.aspp = ASPP(
+            self.in_channels, channels, dilations, method, binary_projection
+        )
 
     def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
         return self.cls_seg(self.aspp(self._transform_inputs(inputs)))
