@@ -80,6 +80,14 @@ def test_full_precision_part_is_named(method):
 
 
 @every_method
+def test_published_accuracy_is_a_percentage_of_a_binary_network(method):
+    """The full-precision ResNet-18 has 69.76 %: one bit each has less."""
+    if method.published is not None:
+        assert method.is_binary
+        assert 40 < method.published < 69.76
+
+
+@every_method
 def test_every_call_makes_new_modules(method):
     """Layers must not share learned thresholds."""
     makers = [lambda: method.nonlinearity(4)]
