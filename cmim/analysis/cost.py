@@ -208,9 +208,8 @@ def _row(
     bops = flops = 0
     weight_bits = FULL
     if isinstance(module, BinaryWeightLayer):
-        terms = module.terms()
-        scales = sum(_stored_scales(scale) for scale, _ in terms)
-        weight_bits = len(terms)
+        scales = sum(_stored_scales(scale) for scale, _ in module.terms())
+        weight_bits = len(module.code_terms())
         memory = FULL * scales + weight_bits * own
         own += scales
     if isinstance(module, (BinaryWeightLayer, *MULTIPLYING)):
@@ -219,6 +218,9 @@ def _row(
         macs = places[0].numel() * module.weight[0].numel()
         if isinstance(module, BinaryWeightLayer) and codes:
             bops = macs * weight_bits * codes.planes
+            if module.weight_binarizer.offset:
+                # One filter of ones, which all output channels share.
+                bops += macs // len(module.weight) * codes.planes
         else:
             flops = macs
     return LayerCost(

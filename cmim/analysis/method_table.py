@@ -14,13 +14,14 @@ from cmim.methods import available_methods, get_method
 # Heading, share of the width that the name leaves.
 COLUMNS = {
     "paper": ("paper", 8),
+    "published": ("top-1 %", 2),
     "full_precision": ("stays full precision", 5),
     "options": ("options", 5),
     "checked": ("checked against", 6),
 }
 GAP = 2
 # Below it the columns are too narrow to read.
-LEAST_TABLE_WIDTH = 120
+LEAST_TABLE_WIDTH = 130
 
 
 def describe_methods(names: Sequence[str] | None = None) -> list[dict[str, Any]]:
@@ -31,8 +32,9 @@ def describe_methods(names: Sequence[str] | None = None) -> list[dict[str, Any]]
 
     Returns:
         Dictionaries with ``name``, ``paper``, ``binary_weights``,
-        ``binary_activations``, ``full_precision``, ``options`` (name to default) and
-        ``checked``.
+        ``binary_activations``, ``published`` (ImageNet top-1 in percent of the paper's
+        ResNet-18 with one bit, or None), ``full_precision``, ``options`` (name to
+        default) and ``checked``.
 
     Raises:
         ValueError: Unknown name.
@@ -53,6 +55,7 @@ def describe_methods(names: Sequence[str] | None = None) -> list[dict[str, Any]]
                 "paper": method.paper,
                 "binary_weights": method.weight is not None,
                 "binary_activations": method.activation is not None,
+                "published": method.published,
                 "full_precision": method.full_precision,
                 "options": {option.name: option.default for option in options},
                 "checked": method.checked,
@@ -65,7 +68,7 @@ def _cell(value: Any, width: int) -> list[str]:
     if isinstance(value, dict):
         lines = [f"{name}={default!r}" for name, default in value.items()] or ["-"]
     else:
-        lines = [str(value)]
+        lines = ["-" if value is None else str(value)]
     return [part for line in lines for part in textwrap.wrap(line, width)]
 
 
@@ -109,13 +112,14 @@ def format_methods(rows: Sequence[dict[str, Any]], width: int = 140) -> str:
 
     Args:
         rows: From :func:`describe_methods`, at least one.
-        width: Characters in a line; a table from 120 on.
+        width: Characters in a line; a table from 130 on.
 
     Examples:
         >>> print(format_methods(describe_methods(["irnet"]), 80))
         irnet
         paper                 Qin et al., IR-Net, CVPR 2020.
                               https://arxiv.org/abs/1909.10788
+        top-1 %               58.1
         stays full precision  stem, down-sampling shortcuts, batch-norm, classifier
         options               t_min=0.1
                               t_max=10.0

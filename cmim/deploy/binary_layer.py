@@ -6,7 +6,8 @@ r"""One binary convolution as numbers: bits, thresholds, levels, scales.
     h = \tfrac{high - low}{2}, \quad m = \tfrac{high + low}{2}
 
 over the steps k of the activation and the terms t of the weight. Convolutions are of
-signs, with zeros outside of the image, so all sums are integers.
+signs, with zeros outside of the image, so all sums are integers. An offset of the
+weights is a term of signs +1: its convolution is the same for all o, computed once.
 """
 
 from __future__ import annotations
@@ -67,6 +68,16 @@ class SignTerm:
     scale: np.ndarray
     signs: np.ndarray
 
+    @property
+    def is_shared(self) -> bool:
+        """All filters have the same signs, as those of an offset: +1 everywhere."""
+        return len(self.signs) > 1 and bool((self.signs == self.signs[:1]).all())
+
+    @property
+    def filters(self) -> np.ndarray:
+        """``(O, I, kh, kw)``, or ``(1, I, kh, kw)`` where one gives what all give."""
+        return self.signs[:1] if self.is_shared else self.signs
+
 
 @dataclass(frozen=True)
 class BinaryLayer:
@@ -98,8 +109,13 @@ class BinaryLayer:
 
     @property
     def products(self) -> int:
-        """How many binary convolutions it takes."""
-        return len(self.steps) * len(self.terms)
+        """How many binary convolutions it takes.
+
+        A term whose filters share their signs is one filter of a convolution, and is
+        not counted beside others.
+        """
+        own = sum(not term.is_shared for term in self.terms)
+        return len(self.steps) * max(own, 1)
 
 
 @torch.no_grad()

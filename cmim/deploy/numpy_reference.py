@@ -74,9 +74,9 @@ def convolve(x: np.ndarray, weight: np.ndarray, step: dict) -> np.ndarray:
 def binary_conv(step: dict, arrays: dict, x: np.ndarray) -> np.ndarray:
     """Sum over steps and terms: ``scale * (half * W * s + middle * W * 1)``."""
     if step["centred"]:
-        mean = x.mean(axis=(1, 2, 3), keepdims=True, dtype=np.float64)
-        x = x - mean.astype(np.float32)
-    weights = [unpack_signs(b, step["in_channels"]) for b in arrays["bits"]]
+        x = x - x.mean((1, 2, 3), np.float64, keepdims=True).astype(np.float32)
+    stored = (b[:1] if (b == b[:1]).all() else b for b in arrays["bits"])  # offsets
+    weights = [unpack_signs(b, step["in_channels"]) for b in stored]
     one = np.ones((1, 1, *x.shape[2:]), np.float32)
     total: Any = None
     for cut, (low, high) in zip(arrays["thresholds"], step["levels"], strict=True):

@@ -57,7 +57,7 @@ class FloatConv(nn.Module):
                 f"threshold{k}", torch.from_numpy(step.threshold).view(-1, 1, 1)
             )
         for k, term in enumerate(layer.terms):
-            self.register_buffer(f"signs{k}", torch.from_numpy(term.signs).float())
+            self.register_buffer(f"signs{k}", torch.from_numpy(term.filters).float())
             self.register_buffer(
                 f"scale{k}", torch.from_numpy(term.scale).double().view(-1, 1, 1)
             )

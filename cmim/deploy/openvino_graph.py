@@ -127,12 +127,13 @@ def _product(
     explicit: bool,
 ) -> Output:
     """``scale * (half * W * s + middle * W * 1)`` with zeros outside of the image."""
-    o, _, kh, kw = layer.shape
+    filters = term.filters
+    o, _, kh, kw = filters.shape
     missing = -layer.shape[1] % CHANNEL_BLOCK
     # Bit 0 is multiplied by +1, -1, +1, ...: pairs cancel, and a single one is left.
     extra = np.ones((o, missing, kh, kw), np.int8)
     extra[:, 1::2] = -1
-    signs = np.concatenate([term.signs, extra], axis=1)
+    signs = np.concatenate([filters, extra], axis=1)
     pads = [0, 0] if explicit else list(layer.padding)
     product = opset1.binary_convolution(
         bits, _packed(signs), list(layer.stride), pads, pads, list(layer.dilation),
@@ -140,7 +141,7 @@ def _product(
     )  # fmt: skip
     product.set_friendly_name(layer.name)
     scale = term.scale.astype(np.float64)
-    weights = term.signs.astype(np.float64)
+    weights = filters.astype(np.float64)
     out = ops.multiply(product, _per_channel(scale * step.half))
     constant = -outside * step.half * weights.sum(axis=(1, 2, 3))
     inside = step.half * outside + step.middle

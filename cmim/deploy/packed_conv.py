@@ -62,7 +62,7 @@ class PackedConv(nn.Module):
             threshold = torch.from_numpy(step.threshold).view(-1, 1, 1)
             signs = torch.where(x >= threshold, 1.0, -1.0).double()
             for term in layer.terms:
-                weight = torch.from_numpy(term.signs).double()
+                weight = torch.from_numpy(term.filters).double()
                 part = step.half * self._convolve(signs, weight)
                 if step.middle:
                     ones = signs.new_ones(1, *signs.shape[1:])

@@ -77,7 +77,7 @@ class RecordFlips(Hook):
     def _now(self) -> list[Tensor]:
         """Signs of every layer, ``(terms, O, I, kh, kw)`` boolean."""
         return [
-            torch.stack([codes >= 0 for _, codes in layer.terms()])
+            torch.stack([codes >= 0 for _, codes in layer.code_terms()])
             for layer in self._layers.values()
         ]
 

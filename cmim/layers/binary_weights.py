@@ -52,6 +52,10 @@ class BinaryWeightLayer(nn.Module):
         """Pairs (scale, codes in {-1, +1}) whose products add up to the weights."""
         return self.weight_binarizer.terms(self.filters())
 
+    def code_terms(self) -> list[tuple[Tensor, Tensor]]:
+        """The terms that are codes of the latent weights: all but an offset."""
+        return self.weight_binarizer.code_terms(self.filters())
+
     def binary_weight(self) -> Tensor:
         """What the input is multiplied with, in the shape of the weights."""
         weight = self.weight

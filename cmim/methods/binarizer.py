@@ -117,12 +117,16 @@ class WeightBinarizer(nn.Module, ABC):
     Attributes:
         clip_latent: The method keeps its latent weights in [-1, 1]:
             :class:`cmim.hooks.ClipLatentWeights` clamps them after each step.
+        offset: The last term is an offset, a number for each filter that is added to
+            all its weights: its codes are +1 everywhere. All filters then share the sum
+            of what lies under the kernel, so that it is no further binary convolution.
 
     Shape:
         weights ``(O, I, kh, kw)`` to the same shape.
     """
 
     clip_latent: bool = False
+    offset: bool = False
 
     @abstractmethod
     def forward(self, weight: Tensor) -> Tensor:
@@ -135,6 +139,11 @@ class WeightBinarizer(nn.Module, ABC):
     @abstractmethod
     def terms(self, weight: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Pairs (scale ``(O, 1, 1, 1)``, codes in {-1, +1}), no gradient."""
+
+    def code_terms(self, weight: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """The terms that are codes of the weights: all but an :attr:`offset`."""
+        terms = self.terms(weight)
+        return terms[:-1] if self.offset else terms
 
 
 class ScaledSignWeight(WeightBinarizer):

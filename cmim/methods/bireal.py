@@ -15,6 +15,8 @@ Checked: one 3x3 layer, not magnitude-aware, against ``BinaryActivation`` and
 commit f58aa4d: weight gradient equal; output and input gradient at most 2.1e-14 apart
 in float64 (of values up to 104), 1.1e-5 in float32 (of 93): order of summation. At
 exact zeros it gives 0, here +1.
+
+Published: 56.4 % top-1 on ImageNet with ResNet-18 (README of the released code).
 """
 
 from __future__ import annotations
@@ -96,4 +98,5 @@ def METHOD(magnitude_aware: bool = False) -> Method:
         nonlinearity=lambda channels: nn.Identity(),
         full_precision="stem, down-sampling shortcuts, batch-norm, classifier",
         checked="Bi-Real-net (PyTorch), output and gradients: 2.1e-14",
+        published=56.4,
     )

@@ -22,6 +22,8 @@ commit f63a590, at progress 0, 0.5, 0.8 and 1 and both values of t_min: output e
 gradients of input and weights at most 6.8e-12 apart in float64 (of values up to
 11,226), 3.2e-3 in float32 (of 11,726): order of operations. At exact zeros it gives 0,
 here +1.
+
+Published: 58.1 % top-1 on ImageNet with ResNet-18 (README of the released code).
 """
 
 from __future__ import annotations
@@ -131,4 +133,5 @@ def METHOD(t_min: float = 0.1, t_max: float = 10.0) -> Method:
         nonlinearity=lambda channels: HardTanh(),
         full_precision="stem, down-sampling shortcuts, batch-norm, classifier",
         checked="IR-Net (ResNet20/1w1a), output equal, gradients: 6.8e-12 of 1.1e4",
+        published=58.1,
     )

@@ -34,6 +34,10 @@ class Method:
         bypass: Makes the shortcut where resolution or channels change, given input
             channels, output channels and stride in pixels; None leaves the block its
             own.
+        published: Top-1 in percent that the paper or its authors' code states for
+            ImageNet and ResNet-18 with one bit for weights and activations, trained
+            in one step if both are stated; None where no such figure was found. It
+            is no result of this package.
     """
 
     name: str
@@ -45,6 +49,7 @@ class Method:
     output_scale: Callable[[nn.Conv2d], OutputScale] | None = None
     checked: str = "not compared with published code"
     bypass: Callable[[int, int, int], nn.Module] | None = None
+    published: float | None = None
 
     @property
     def is_binary(self) -> bool:

@@ -37,6 +37,8 @@ the rotation, in training and evaluation: output equal; R1 and R2 at most 2.4e-1
 in float64; gradients of input, weights, beta and scale at most 1.6e-12 apart (of values
 up to 458), in float32 9.5e-4 (of 571): order of summation. At exact zeros it gives 0,
 here +1.
+
+Published: 59.9 % top-1 on ImageNet with ResNet-18 (README of the released code).
 """
 
 from __future__ import annotations
@@ -251,4 +253,5 @@ def METHOD(
         output_scale=_output_scale,
         checked="RBNN (cifar, imagenet) with rotation_gradient=False, which is not the "
         "default: output and gradients 1.6e-12",
+        published=59.9,
     )

@@ -21,6 +21,9 @@ and ``imagenet``), commit 9a73bed, at progress 0, 0.5 and 1, in training and eva
 output and gradient of the learned scale equal; input and weight gradients at most
 2.8e-14 apart in float64 (of values up to 155), 1.5e-5 in float32 (of 110): order of
 summation. At exact zeros it gives 0, here +1.
+
+Published: 61.0 % top-1 on ImageNet with ResNet-18 (README of the
+released code; 61.2 there after fine-tuning).
 """
 
 from __future__ import annotations
@@ -127,4 +130,5 @@ def METHOD(tau_min: float = 0.85, tau_max: float = 0.99) -> Method:
         "classifier",
         output_scale=lambda conv: ChannelScale(conv.out_channels),
         checked="ReCU (cifar, imagenet), output and gradients: 2.8e-14",
+        published=61.0,
     )

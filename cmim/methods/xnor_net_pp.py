@@ -26,6 +26,9 @@ most 7.1e-14 apart in float64 (of values up to 385), 1.3e-4 in float32 (of 646):
 of summation. That code cuts the gradient at ``|a| = 1`` and ``|w| = 1`` and gives 0 at
 exact zeros; here they are 1 and +1. It has a learned scale of any fixed shape, no
 interpolation, and starts it at 1 as here; the paper's own start was not read.
+
+Published: 57.1 % top-1 on ImageNet with ResNet-18 (paperswithcode.com's entry of the
+paper's results).
 """
 
 from __future__ import annotations
@@ -142,4 +145,5 @@ def METHOD(variant: str = "o_h_w", grid: int = 8) -> Method:
         output_scale=lambda conv: GammaScale(conv.out_channels, variant, grid),
         checked="binary-networks-pytorch at the grid's size, output and gradients: "
         "7.1e-14",
+        published=57.1,
     )

@@ -27,6 +27,7 @@ def test_json_holds_the_registry(tmp_path):
         assert row["paper"] == method.paper
         assert row["full_precision"] == method.full_precision
         assert row["checked"] == method.checked
+        assert row["published"] == method.published
         assert row["binary_weights"] == (method.weight is not None)
         assert row["binary_activations"] == (method.activation is not None)
         # The options shown are accepted, and mean the same method.
@@ -76,10 +77,20 @@ def test_picture_has_the_curves_of_the_method(tmp_path, name, curves, others):
         assert pixels_of(drawn, color) == pixels_of(blank, color)
 
 
-@pytest.mark.parametrize("width", [80, 119, 120, 200])
+@pytest.mark.parametrize("width", [80, 129, 130, 200])
 def test_table_fits_its_width(width):
     rows = describe_methods()
     lines = format_methods(rows, width).splitlines()
     assert max(map(len, lines)) <= width
     squeezed = "".join("".join(lines).split())
     assert "tau_min=0.85" in squeezed
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_published_accuracy_is_a_column_and_a_dash_where_there_is_none(width):
+    rows = describe_methods(["irnet", "fp"])
+    assert [row["published"] for row in rows] == [58.1, None]
+    text = format_methods(rows, width)
+    assert "top-1 %" in text
+    assert " 58.1" in text
+    assert " - " in text or " -\n" in text

@@ -47,6 +47,11 @@ def unit_totals(method: str | dict) -> dict[str, float]:
         # Even levels of k bits are k binary tensors, others one for each.
         ({"name": "dorefa", "activation_bits": 8}, 8 * 8640, 0, 288 + 32),
         ({"name": "dorefa", "weight_bits": 2}, 2 * 8640, 0, 2 * (288 + 32)),
+        # Levels of 4 filters and of the activations; the offset is one filter of 4.
+        ("adabin", 8640 + 8640 // 4, 0, 288 + (2 * 4 + 2) * 32),
+        # Two signs of one bit a weight, and half of one scale for each.
+        ("twn", 0, 8640, 2 * 288 + 2 * 32),
+        ({"name": "twn", "activations": "sign"}, 2 * 8640, 0, 2 * (288 + 32)),
         ("hwgq", 2 * 8640, 0, 288 + 4 * 32 + 2 * 8 * 32),
         (
             {"name": "hwgq", "uniform": False, "normalize": False},

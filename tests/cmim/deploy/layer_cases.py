@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from cmim.deploy.binary_layer import BinaryLayer, SignStep, SignTerm
@@ -38,6 +40,14 @@ def random_layer(rng: np.random.Generator, **chosen) -> BinaryLayer:
     )
     pad = d * (k // 2)
     return BinaryLayer("layer", steps, terms, (s, s), (pad, pad), (d, d))
+
+
+def with_offset(rng: np.random.Generator, layer: BinaryLayer) -> BinaryLayer:
+    """The layer with a number added to all weights of each filter: signs +1."""
+    scale = np.float32(2.0) ** rng.integers(-2, 3, layer.shape[0]).astype(np.float32)
+    scale *= rng.choice(np.float32([-1, 1]), layer.shape[0])
+    offset = SignTerm(scale, np.ones_like(layer.terms[0].signs))
+    return replace(layer, terms=(*layer.terms, offset))
 
 
 def at_thresholds(rng: np.random.Generator, layer: BinaryLayer) -> np.ndarray:

@@ -20,7 +20,7 @@ ENCODERS = {
     "reactnet_a": (BinaryMobileNet, dict(base_channels=8), 31),
 }
 # Weights that are binary with real activations, and no binary layer at all.
-REAL_ACTIVATIONS = ("binary_connect", "fp")
+REAL_ACTIVATIONS = ("binary_connect", "fp", "twn")
 ADDITIONS = ("bireal+unbalanced", "bireal+bidense_bypass")
 
 

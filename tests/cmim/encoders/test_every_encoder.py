@@ -193,12 +193,12 @@ def train(encoder: BinaryEncoder, optimizer: torch.optim.Optimizer, steps: range
 @every_pair
 def test_a_resumed_schedule_ends_in_the_same_bits(name, method):
     through = make(name, method)
-    optimizer = torch.optim.SGD(through.parameters(), lr=0.1, momentum=0.9)
+    optimizer = torch.optim.SGD(through.parameters(), lr=0.01, momentum=0.9)
     train(through, optimizer, range(3))
     saved = copy.deepcopy((through.state_dict(), optimizer.state_dict()))
     train(through, optimizer, range(3, 6))
     resumed = make(name, method, seed=1)
-    optimizer = torch.optim.SGD(resumed.parameters(), lr=0.1, momentum=0.9)
+    optimizer = torch.optim.SGD(resumed.parameters(), lr=0.01, momentum=0.9)
     resumed.load_state_dict(saved[0])
     optimizer.load_state_dict(saved[1])
     train(resumed, optimizer, range(3, 6))

@@ -44,7 +44,7 @@ def test_a_constant_sample_has_no_gradient(value, dtype):
     assert not x.grad.any()
 
 
-@pytest.mark.parametrize("name", ["irnet", "rbnn", "recu", "abc_net"])
+@pytest.mark.parametrize("name", ["irnet", "rbnn", "recu", "abc_net", "adabin"])
 @pytest.mark.parametrize("value", [-0.99, 0.1, 1 / 3])
 def test_codes_of_a_constant_filter_are_plus_one(name, value):
     shape = (2, 6, 3, 3)

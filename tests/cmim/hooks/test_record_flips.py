@@ -123,6 +123,20 @@ def test_all_bases_of_a_method_count(tmp_path):
     assert expected > 0
 
 
+def test_an_offset_has_no_codes_to_flip(tmp_path):
+    runner, hook = make_runner(tmp_path, method="adabin"), RecordFlips(interval=1)
+    weight = runner.model[1].weight
+    with torch.no_grad():
+        weight.copy_(torch.linspace(-1, 1, weight.numel()).view_as(weight))
+    hook.before_train(runner)
+    with torch.no_grad():
+        weight.neg_()
+    hook.after_train_iter(runner, 0)
+    # Every code but those of the filters' means, which a sign of 0 leaves at +1.
+    flips = read(tmp_path)["records"][0]["flips"]
+    assert flips == [pytest.approx(1.0, abs=0.1)]
+
+
 def test_names_are_those_of_the_task_model(tmp_path):
     runner, hook = make_runner(tmp_path), RecordFlips(interval=1)
     wrapper = torch.nn.Module()

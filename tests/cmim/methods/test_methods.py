@@ -80,6 +80,14 @@ def test_full_precision_part_is_named(method):
 
 
 @every_method
+def test_published_accuracy_is_a_percentage_of_a_binary_network(method):
+    """The full-precision ResNet-18 has 69.76 %: one bit each has less."""
+    if method.published is not None:
+        assert method.is_binary
+        assert 40 < method.published < 69.76
+
+
+@every_method
 def test_every_call_makes_new_modules(method):
     """Layers must not share learned thresholds."""
     makers = [lambda: method.nonlinearity(4)]
@@ -160,13 +168,15 @@ def test_weight_is_exactly_the_sum_of_scale_times_sign(method, dtype):
     assert isinstance(binarizer, WeightBinarizer)
     assert binary.shape == weight.shape
     assert binary.dtype == dtype
-    for scale, codes in terms:
+    for k, (scale, codes) in enumerate(terms, start=1):
         assert codes.shape == weight.shape
         assert scale.shape == (5, 1, 1, 1)
         assert codes.dtype == scale.dtype == dtype
-        assert codes.unique().tolist() == [-1.0, 1.0]
+        is_offset = binarizer.offset and k == len(terms)
+        assert codes.unique().tolist() == ([1.0] if is_offset else [-1.0, 1.0])
         assert not codes.requires_grad
         assert not scale.requires_grad
+    assert len(binarizer.code_terms(weight)) == len(terms) - binarizer.offset
     total = sum(scale * codes for scale, codes in terms)
     if isinstance(binarizer, ScaledSignWeight):
         assert len(terms) == 1
