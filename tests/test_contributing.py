@@ -31,6 +31,22 @@ value.backward()
 assert value > 0 and x.grad.abs().sum() > 0
 """
 
+CHECK_ADDED_LOSS = """
+import torch
+from torch import nn
+
+from cmim.added_losses import AddedLosses, available_added_losses
+from cmim.contrast.taps import Tap
+from cmim.encoders import BinaryResNet
+
+assert "decay" in available_added_losses()
+model = nn.ModuleDict(dict(backbone=BinaryResNet(base_channels=4)))
+losses = AddedLosses(dict(type="decay", weight=0.5), model)
+assert losses.names() == ["backbone.layer4"]
+x = torch.full((1, 2, 3, 3), 2.0)
+assert losses({"backbone.layer4": Tap(x, x)}, {})["cmim.loss_decay"] == 2
+"""
+
 CHECK_FORMAT_AND_BENCHMARK = """
 import json
 import torch
@@ -82,7 +98,7 @@ def followed(tmp_path_factory) -> Path:
     for room in ("cmim", "tasks", "configs"):
         shutil.copytree(ROOT / room, home / room, ignore=ignore)
     blocks = BLOCK.findall((ROOT / "CONTRIBUTING.md").read_text())
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     for name, text in blocks:
         (home / name).parent.mkdir(exist_ok=True)
         (home / name).write_text(text)
@@ -104,6 +120,11 @@ def run(home: Path, code: str) -> None:
 @pytest.mark.full
 def test_method_and_loss_recipes(followed):
     run(followed, CHECK_METHOD_AND_LOSS)
+
+
+@pytest.mark.full
+def test_added_loss_recipe(followed):
+    run(followed, CHECK_ADDED_LOSS)
 
 
 @pytest.mark.full

@@ -1,7 +1,14 @@
-"""Losses of other papers that pile up on any binary task model, one per file."""
+"""Losses of other papers that pile up on any binary task model, one per file.
+
+A module with ``ADDED_LOSS``, an :class:`AddedLoss`, is one, and its name is the loss's.
+"""
 
 from cmim.added_losses.activation_spread import ActivationSpreadLoss
-from cmim.added_losses.added_loss import AddedLoss, AddedLosses
+from cmim.added_losses.added_loss import (
+    AddedLoss,
+    AddedLosses,
+    available_added_losses,
+)
 from cmim.added_losses.distributional import DistributionalLoss
 from cmim.added_losses.feature_distillation import FeatureDistillationLoss
 from cmim.added_losses.lipschitz import LipschitzLoss
@@ -17,4 +24,5 @@ __all__ = [
     "LipschitzDistillationLoss",
     "LipschitzLoss",
     "LogitDistillationLoss",
+    "available_added_losses",
 ]

@@ -82,3 +82,6 @@ class ActivationSpreadLoss(AddedLoss):
         with torch.autocast(seen[0].device.type, enabled=False):
             losses = [activation_spread(x) for x in seen]
             return self.weight * torch.stack(losses).mean()
+
+
+ADDED_LOSS = ActivationSpreadLoss

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cmim.contrast import ActivationTaps
 from cmim.contrast.taps import Tap
+from cmim.naming import factories, make_named
 
 
 class AddedLoss(nn.Module, ABC):
@@ -92,20 +93,64 @@ class AddedLoss(nn.Module, ABC):
         """
 
 
+def available_added_losses() -> list[str]:
+    """Names of all added losses, sorted.
+
+    Examples:
+        >>> {"activation_spread", "lipschitz"} <= set(available_added_losses())
+        True
+    """
+    return sorted(factories("cmim.added_losses", "ADDED_LOSS"))
+
+
+def make_added_loss(config: str | dict) -> AddedLoss:
+    """The added loss that a config names, attached to nothing yet.
+
+    Args:
+        config: A name, or ``dict(type=NAME, **options)``. A class that mmseg's registry
+            knows, and its name, are accepted as well.
+
+    Raises:
+        ValueError: Unknown name or option; the message lists what exists.
+
+    Examples:
+        >>> make_added_loss(dict(type="activation_spread", weight=1.0)).weight
+        1.0
+        >>> type(make_added_loss("ActivationSpreadLoss")).__name__
+        'ActivationSpreadLoss'
+    """
+    # Looking them up imports them, which registers their classes.
+    known = factories("cmim.added_losses", "ADDED_LOSS")
+    entry = dict(config) if isinstance(config, dict) else {"type": config}
+    kind = entry.get("type")
+    if isinstance(kind, str) and kind in known:
+        entry["name"] = entry.pop("type")
+    if "name" in entry:
+        loss: AddedLoss = make_named("added loss", known, entry)
+        return loss
+    cls = MODELS.get(kind) if isinstance(kind, str) else kind
+    if not (isinstance(cls, type) and issubclass(cls, AddedLoss)):
+        raise ValueError(
+            f"added loss {kind!r} is unknown; choose from {', '.join(sorted(known))}"
+        )
+    built: AddedLoss = MODELS.build(entry)
+    return built
+
+
 class AddedLosses(nn.ModuleDict):
     """The losses of one wrapper, by name, attached to its task model.
 
     Args:
-        configs: One config or several: a name or ``dict(type=..., **options)``.
+        configs: One config or several, see :func:`make_added_loss`.
         model: The task model.
 
     Raises:
         ValueError: Something that is no added loss, or one of them twice.
 
     Examples:
-        >>> AddedLosses(dict(type="SpreadLoss"), nn.Identity())
+        >>> AddedLosses("spread", nn.Identity())
         Traceback (most recent call last):
-        ValueError: added loss 'SpreadLoss' is unknown; choose from ...
+        ValueError: added loss 'spread' is unknown; choose from activation_spread, ...
     """
 
     def __init__(
@@ -113,26 +158,14 @@ class AddedLosses(nn.ModuleDict):
     ) -> None:
         super().__init__()
         for entry in [configs] if isinstance(configs, (str, dict)) else configs:
-            config = dict(type=entry) if isinstance(entry, str) else entry
-            kind = config.get("type")
-            cls = MODELS.get(kind) if isinstance(kind, str) else kind
-            if not (isinstance(cls, type) and issubclass(cls, AddedLoss)):
-                known = sorted(
-                    name
-                    for name, c in MODELS.module_dict.items()
-                    if isinstance(c, type) and issubclass(c, AddedLoss)
-                )
+            loss = make_added_loss(entry)
+            if loss.name in self:
                 raise ValueError(
-                    f"added loss {kind!r} is unknown; choose from {', '.join(known)}"
+                    f"added loss '{type(loss).__name__}' is listed twice; list it "
+                    "once, with all its taps"
                 )
-            if cls.name in self:
-                raise ValueError(
-                    f"added loss '{cls.__name__}' is listed twice; list it once, with "
-                    "all its taps"
-                )
-            loss = MODELS.build(config)
             loss.attach(model)
-            self[cls.name] = loss
+            self[loss.name] = loss
 
     def _each(self) -> list[AddedLoss]:
         return [v for v in self.values() if isinstance(v, AddedLoss)]

@@ -54,3 +54,6 @@ class DistributionalLoss(ClassLogits):
         logits = student[name].binary
         with torch.autocast(logits.device.type, enabled=False):
             return self.weight * soft_cross_entropy(logits, teacher[name])
+
+
+ADDED_LOSS = DistributionalLoss

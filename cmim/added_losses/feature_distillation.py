@@ -85,3 +85,6 @@ class FeatureDistillationLoss(AddedLoss):
         with torch.autocast(student[names[0]].binary.device.type, enabled=False):
             losses = [distance(student[n].binary, teacher[n]) for n in names]
             return self.weight * torch.stack(losses).sum()
+
+
+ADDED_LOSS = FeatureDistillationLoss

@@ -103,3 +103,6 @@ class LipschitzLoss(AddedLoss):
     def _prepared(self, x: Tensor) -> Tensor:
         x = x.to(torch.promote_types(x.dtype, torch.float32))
         return x if self.clip is None else x.clamp(-self.clip, self.clip)
+
+
+ADDED_LOSS = LipschitzLoss

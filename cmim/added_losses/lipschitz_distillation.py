@@ -57,3 +57,6 @@ class LipschitzDistillationLoss(LipschitzLoss):
         iterations: int = 10,
     ) -> None:
         super().__init__(weight, taps, iterations, clip=None, learned_scale=False)
+
+
+ADDED_LOSS = LipschitzDistillationLoss

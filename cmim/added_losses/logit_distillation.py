@@ -63,3 +63,6 @@ class LogitDistillationLoss(ClassLogits):
         with torch.autocast(logits.device.type, enabled=False):
             loss = softened_divergence(logits, teacher[name], self.temperature)
             return self.weight * loss
+
+
+ADDED_LOSS = LogitDistillationLoss

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 import cmim.encoders  # noqa: F401 - registers the encoder
 import tasks.depth
 import tasks.segmentation  # noqa: F401
+from cmim.added_losses import ActivationSpreadLoss
 from cmim.bench.step import synthetic_batch
 from cmim.checkpoint import load_task_weights
 from cmim.hooks import SetProgress
@@ -216,7 +217,10 @@ def test_depth_takes_the_losses_without_classes_and_refuses_the_other(
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        (dict(type="SpreadLoss"), "'SpreadLoss' is unknown; choose from ActivationSp"),
+        (dict(type="SpreadLoss"), "'SpreadLoss' is unknown; choose from activation_s"),
+        (dict(name="spread"), "'spread' is unknown; choose from activation_s"),
+        (dict(name="lipschitz", weigth=1), "has no option 'weigth'; it accepts clip"),
+        (dict(type="lipschitz", weight="1"), "needs weight to be a number, got '1'"),
         (dict(type="CMIM"), "'CMIM' is unknown"),
         # What the command line makes of an entry with options.
         (["dict(type=SpreadLoss)"], "'dict.type=SpreadLoss.' is unknown; choose from"),
@@ -238,7 +242,18 @@ def test_wrong_options_are_said(config, said):
         CMIM(task_model(), "none", added_losses=config)
 
 
-@pytest.mark.parametrize("name", ["ActivationSpreadLoss", ["ActivationSpreadLoss"]])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "activation_spread",
+        "ActivationSpreadLoss",
+        ["ActivationSpreadLoss"],
+        [dict(name="activation_spread")],
+        dict(type="activation_spread"),
+        ConfigDict(type=ActivationSpreadLoss),
+    ],
+    ids=str,
+)
 def test_a_name_stands_for_a_loss_with_its_defaults(name):
     model = CMIM(task_model(), "none", added_losses=name)
     assert added(losses_of(model)) == ENTRIES[:1]
