@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -107,7 +108,11 @@ def part_of(name: str, stages: Sequence[str]) -> str:
 
 
 def input_bands(model: nn.Module) -> int:
-    """Bands of the pictures that a task model reads: those of its first convolution.
+    """Bands of the pictures that a task model reads.
+
+    They are the encoder's ``in_channels`` where that is an argument of its constructor:
+    in other encoders the name may be a counter of what builds them, as in mmseg's
+    MobileNetV2. Otherwise those of the first convolution, in the order of the modules.
 
     Args:
         model: A task model, or its encoder.
@@ -117,6 +122,10 @@ def input_bands(model: nn.Module) -> int:
         4
     """
     encoder = getattr(model, ENCODER, model)
+    declared = getattr(encoder, "in_channels", None)
+    arguments = inspect.signature(type(encoder).__init__).parameters
+    if isinstance(declared, int) and "in_channels" in arguments:
+        return declared
     first = next((m for m in encoder.modules() if isinstance(m, nn.Conv2d)), None)
     return 3 if first is None else first.in_channels
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,10 @@ class Labels:
 class Task:
     """A question that is asked of every pixel, or of every image.
 
-    Declaring a task makes it known by its name, so importing its folder is enough.
-    A head says which task it solves by a class attribute ``task``, a joint model by
-    the names of its heads.
+    Declaring a task makes it known by its name, so importing its folder is enough. A
+    module that is run again (``importlib.reload``, a notebook's cell) replaces what it
+    declared. A head says which task it solves by a class attribute ``task``, a joint
+    model by the names of its heads.
 
     Args:
         name: What a joint model calls its head.
@@ -61,6 +63,9 @@ class Task:
         write: ``(sample, path without ending, class names, palette)`` writes a
             prediction and gives the path of the picture to look at; None for none.
         files: What the names of written files end with.
+
+    Attributes:
+        home: Name of the module whose own lines declare it; None within a function.
 
     Raises:
         ValueError: Another task has this name.
@@ -85,10 +90,16 @@ class Task:
     synthesize: Callable[[Generator, Size, Mapping[str, Any]], Tensor] | None = None
     write: Callable[[Any, Path, Sequence[str], Sequence], Path] | None = None
     files: tuple[str, ...] = ()
+    home: str | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if _declared.setdefault(self.name, self) != self:
+        object.__setattr__(self, "home", _running_module())
+        known = _declared.get(self.name)
+        if known == self:
+            return
+        if known and (self.home is None or self.home != known.home):
             raise ValueError(f"there are two tasks '{self.name}': rename one of them")
+        _declared[self.name] = self
 
     @property
     def of_data_classes(self) -> bool:
@@ -147,6 +158,14 @@ class Task:
             metas = [sample.metainfo for sample in samples]
             output = head.predict_by_feat(output, metas)
         self.fill(output, samples)
+
+
+def _running_module() -> str | None:
+    """Name of the module whose own lines make a task, not those of a function."""
+    # Of the frames in front: __post_init__ and the __init__ of the dataclass.
+    caller = sys._getframe(3)
+    at_the_top = caller.f_code.co_name == "<module>"
+    return caller.f_globals.get("__name__") if at_the_top else None
 
 
 def known_tasks() -> dict[str, Task]:

@@ -83,6 +83,9 @@ def describe(model: Any) -> TaskModel:
         model: A module or config: one of mmseg's (``decode_head``), a classifier
             (``head``) or a joint model (``heads``), without the CMIM wrapper.
 
+    Raises:
+        ValueError: A list of heads that is empty.
+
     Examples:
         >>> model = dict(backbone={}, heads=dict(seg={}, depth={}))
         >>> [head.place for head in describe(model).heads.values()]
@@ -134,6 +137,11 @@ def _heads(model: Any) -> Iterator[Head]:
     for place, task in _SINGLE.items():
         part = _part(model, place)
         if isinstance(part, (list, tuple, nn.ModuleList)):
+            if not len(part):
+                raise ValueError(
+                    f"{place} of the model is an empty list: give it a head, or in a "
+                    "cascade one head a stage, of which the last answers"
+                )
             # Of mmseg's cascades the last head answers.
             place, part = f"{place}.{len(part) - 1}", part[-1]
         if part is not None:

@@ -77,8 +77,9 @@ class BankLoss(LayerLoss):
         super().__init__(channels, partner_channels, options, name)
         if options.level != "image":
             raise ValueError(
-                f"loss {name!r} keeps one row an image: set model.level=image (it is "
-                f"{options.level!r}), or choose a loss of pixels such as 'info_nce'"
+                f"loss {name!r} keeps one row an image: its level is 'image' and not "
+                f"{options.level!r} (model.level in a config); or choose a loss of "
+                "pixels such as 'info_nce'"
             )
         if negatives < 1:
             raise ValueError(f"negatives must be at least 1, got {negatives}")
@@ -145,7 +146,8 @@ class BankLoss(LayerLoss):
                 raise ValueError(
                     f"sample_idx {int(outside[0])} is outside the bank of loss "
                     f"{self.name!r}, which has rows 0 to {self.size - 1}: set "
-                    "model.loss.rows to the number of training images"
+                    "rows (model.loss.rows in a config) to the number of training "
+                    "images"
                 )
         return indices
 

@@ -28,8 +28,18 @@ Shape:
     ``(N, C)``. Gives a scalar.
 
 Raises:
-    ValueError: An unknown option, or a value out of range.
+    ValueError: An unknown option, or a value out of range. In a call: labels that the
+        loss needs are missing. In loading a state: there is nothing yet to load it
+        into.
 """
+
+# What losses need of the labels, in the words of someone without a config.
+_NEEDED = {
+    "indices": "(N,) int64, the place of each image in the training set",
+    "classes": "(N,) int64, the class of each image",
+    "exclude": "(N, H, W) int64, the label of each place, -1 for unknown, or (N, 1, 1) "
+    "for one an image",
+}
 
 
 class ContrastiveLoss(nn.Module):
@@ -96,10 +106,41 @@ class ContrastiveLoss(nn.Module):
             binary: ``a_B``: ``(N, C, H, W)``, ``(N, L, C)`` or ``(N, C)``.
             partner: ``a_F``, of as many places; its channels may differ.
             labels: What is known of the images; some losses need it.
+
+        Raises:
+            ValueError: Labels that this loss needs are missing.
         """
         if self.loss is None:
             self.loss = self._made_for(binary, partner)
+        self._require_labels(self.loss, labels or BatchLabels())
         return self.loss(binary, partner, labels)
+
+    def _load_from_state_dict(self, state: dict, prefix: str, *others: Any) -> None:
+        if self.loss is None and any(key.startswith(f"{prefix}loss.") for key in state):
+            name = type(self).__name__
+            raise ValueError(
+                f"{name} makes its parameters in its first call, and there is none yet "
+                f"that a state could be loaded into: give {name}(channels=...) the "
+                "channels of the activations, or call it once before"
+            )
+        super()._load_from_state_dict(state, prefix, *others)
+
+    def _require_labels(self, loss: LayerLoss, labels: BatchLabels) -> None:
+        by_class = self.options.level == "image" and labels.classes is not None
+        needed = dict(
+            indices=loss.needs_indices,
+            classes=loss.needs_classes,
+            exclude=loss.needs_labels and not by_class,
+        )
+        lacking = [n for n in needed if needed[n] and getattr(labels, n) is None]
+        if lacking:
+            name, gaps = type(self).__name__, " and no ".join(lacking)
+            given = ", ".join(f"{n}=..." for n in needed if needed[n])
+            meaning = "; ".join(f"{n} is {_NEEDED[n]}" for n in lacking)
+            raise ValueError(
+                f"{name} is given no {gaps}: call it as "
+                f"loss(binary, partner, BatchLabels({given})), where {meaning}"
+            )
 
     def _made_for(self, binary: Tensor, partner: Tensor) -> LayerLoss:
         """The loss of a first call: where, how precise and in the mode that it is."""

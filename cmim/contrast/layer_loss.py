@@ -28,6 +28,13 @@ class LayerLoss(nn.Module):
         options: Shared options.
         name: Name of the loss in configs; that of its module when None.
 
+    Attributes:
+        used: Names of the shared options that the loss uses.
+        needs_classes: Whether it needs ``BatchLabels.classes``.
+        needs_indices: Whether it needs ``BatchLabels.indices``.
+        needs_labels: Whether it needs ``BatchLabels.exclude``, or at image level
+            ``classes`` instead.
+
     Shape:
         ``binary`` ``(N, C, H, W)``, ``partner`` ``(N, C', H', W')`` with the same
         aspect; or both tokens ``(N, L, C)`` or vectors ``(N, C)``. Returns a scalar in
@@ -37,6 +44,7 @@ class LayerLoss(nn.Module):
     used: frozenset[str] = frozenset()
     needs_classes = False
     needs_indices = False
+    needs_labels = False
 
     def __init__(
         self,

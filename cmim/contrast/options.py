@@ -75,14 +75,15 @@ class ContrastOptions:
         Examples:
             >>> ContrastOptions(queue=9).refuse_unused("simsiam", {"pixels"})
             Traceback (most recent call last):
-            ValueError: loss 'simsiam' does not use queue, which is 9: set ...
+            ValueError: loss 'simsiam' does not use queue, which is 9: leave ...
         """
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name not in used and value != field.default:
                 raise ValueError(
-                    f"loss {loss!r} does not use {field.name}, which is {value!r}: set "
-                    f"model.{field.name}=None, or choose another loss"
+                    f"loss {loss!r} does not use {field.name}, which is {value!r}: "
+                    f"leave it out (model.{field.name}=None in a config), or choose "
+                    "another loss"
                 )
 
 

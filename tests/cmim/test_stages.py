@@ -6,6 +6,7 @@ import pytest
 import torch
 from mmseg.models.backbones import (
     MixVisionTransformer,
+    MobileNetV2,
     ResNet,
     SwinTransformer,
     VisionTransformer,
@@ -13,7 +14,14 @@ from mmseg.models.backbones import (
 from torch import Tensor, nn
 
 from cmim.encoders import BinaryMobileNet, BinaryResNet, BinaryVGGSmall
-from cmim.stages import Stage, idle_stages, probe_image, stage_names, stages_of
+from cmim.stages import (
+    Stage,
+    idle_stages,
+    input_bands,
+    probe_image,
+    stage_names,
+    stages_of,
+)
 
 ENCODERS = {
     "resnet": lambda **o: BinaryResNet(base_channels=4, **o),
@@ -154,6 +162,25 @@ def test_stages_of_transformers_that_return_maps_are_their_tokens(
     assert [stage.name for stage in found] == [f"backbone.{name}" for name in names]
     assert [stage.stride for stage in found] == strides
     assert {stage.layout for stage in found} == {"tokens"}
+
+
+class TwoStems(nn.Module):
+    """A second branch, of one band, stands in front of the first."""
+
+    def __init__(self, in_channels: object = 3) -> None:
+        super().__init__()
+        self.depth_stem = nn.Conv2d(1, 8, 3)
+        self.stem = nn.Conv2d(4, 8, 3)
+        self.in_channels = in_channels
+
+
+def test_bands_are_those_that_an_encoder_declares():
+    assert input_bands(around(TwoStems(in_channels=4))) == 4
+    assert input_bands(around(TwoStems(in_channels=(4, 1)))) == 1
+    # Its in_channels is no option: it counts on while the layers are made.
+    counting = MobileNetV2(out_indices=(1, 2, 4, 6))
+    assert counting.in_channels == 320
+    assert input_bands(around(counting)) == 3
 
 
 def test_a_model_without_an_encoder_has_no_stages():

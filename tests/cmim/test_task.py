@@ -1,5 +1,9 @@
 """Every task declares the same things, also one of a user's own."""
 
+import importlib
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -87,6 +91,28 @@ def test_two_tasks_of_one_name_are_refused(height):
     assert get_task("height").complete([SegDataSample()], (2, 2), CPU) is False
     with pytest.raises(ValueError, match="two tasks 'height'"):
         Task("height", "gt_other", "pred_other", height.fill, "error")
+
+
+def test_a_module_that_is_run_again_replaces_its_task(height, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    source = tmp_path / "own_task_of_a_user.py"
+    text = """
+from cmim.task import Task
+TASK = Task("pose", "gt_pose", "pred_pose", lambda output, samples: None, "error")
+"""
+    source.write_text(text)
+    module = importlib.import_module("own_task_of_a_user")
+    source.write_text(text.replace('"error"', '"share"'))
+    importlib.reload(module)
+    assert get_task("pose") is module.TASK
+    assert get_task("pose").figure == "share"
+    (tmp_path / "another_task_of_a_user.py").write_text(text)
+    with pytest.raises(ValueError, match="two tasks 'pose'"):
+        importlib.import_module("another_task_of_a_user")
+    with pytest.raises(ValueError, match="two tasks 'pose'"):
+        replace(module.TASK, figure="f1")
+    del sys.modules["own_task_of_a_user"]
 
 
 def test_an_unknown_task_is_named():

@@ -79,6 +79,12 @@ def test_of_a_cascade_the_last_head_answers():
     assert found.segmentor
 
 
+@pytest.mark.parametrize("place", ["decode_head", "head"])
+def test_a_list_without_heads_is_refused(place):
+    with pytest.raises(ValueError, match=f"{place} of the model is an empty list"):
+        describe({"backbone": {}, place: []})
+
+
 def test_a_cascade_is_no_network_to_export():
     heads = [FCN, dict(FCN, type="OCRHead", ocr_channels=4)]
     kind = "CascadeEncoderDecoder"

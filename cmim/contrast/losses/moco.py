@@ -58,8 +58,8 @@ class MocoLoss(LayerLoss):
         super().__init__(channels, partner_channels, options)
         if not options.queue:
             raise ValueError(
-                "loss 'moco' has its negatives from a queue: set model.queue=65536, "
-                "or less for less memory"
+                "loss 'moco' has its negatives from a queue: give queue=65536 "
+                "(model.queue in a config), or less for less memory"
             )
         if channels != partner_channels:
             raise ValueError(

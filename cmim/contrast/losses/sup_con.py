@@ -67,6 +67,7 @@ class SupConLoss(LayerLoss):
     """
 
     used = frozenset(ContrastOptions.__dataclass_fields__)
+    needs_labels = True
 
     def __init__(
         self,

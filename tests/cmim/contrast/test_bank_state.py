@@ -171,7 +171,7 @@ def test_missing_labels_say_how_to_get_them():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (dict(level="pixel"), "set model.level=image"),
+        (dict(level="pixel"), "its level is 'image' and not 'pixel' .model.level"),
         (dict(level="image", queue=5), "does not use queue"),
         (dict(level="image", gather=False), "does not use gather"),
     ],

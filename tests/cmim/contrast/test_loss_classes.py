@@ -120,6 +120,42 @@ def test_parameters_that_an_optimizer_has_missed_are_warned_of():
         InfoNCE(6)(model["net"](torch.randn(4, 6)), torch.randn(4, 6))
 
 
+@pytest.mark.parametrize(
+    ("name", "labels", "said"),
+    [
+        ("crd", None, r"CRD is given no indices and no classes: .*classes=\.\.\.\)"),
+        ("crd", BatchLabels(indices=LABELS.indices), "CRD is given no classes: call"),
+        ("npid", BatchLabels(), "NPID is given no indices: .* where indices is .N,. "),
+        ("sup_con", None, r"SupCon is given no exclude: .* or \(N, 1, 1\)"),
+        ("sup_con", LABELS, "SupCon is given no exclude"),
+    ],
+)
+def test_labels_that_are_missing_are_named_as_they_are_given(name, labels, said):
+    with pytest.raises(ValueError, match=said) as error:
+        CLASSES[name](6)(torch.randn(4, 6), torch.randn(4, 6), labels)
+    assert "model." not in str(error.value)
+    assert "sample_idx" not in str(error.value)
+
+
+def test_at_image_level_classes_do_for_labels():
+    loss = cmim.contrast.SupCon(6, level="image")
+    by_class = BatchLabels(classes=LABELS.classes)
+    assert loss(torch.randn(4, 6), torch.randn(4, 6), by_class).isfinite()
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_state_finds_parameters_or_is_refused_in_a_sentence(inside):
+    saved, fresh = torch.nn.Sequential(InfoNCE(6)), torch.nn.Sequential(InfoNCE())
+    if not inside:
+        saved, fresh = saved[0], fresh[0]
+    with pytest.raises(ValueError, match=r"first call.*InfoNCE\(channels=...\)"):
+        fresh.load_state_dict(saved.state_dict())
+    untouched = InfoNCE()
+    untouched.load_state_dict(InfoNCE().state_dict())
+    untouched(torch.randn(4, 6), torch.randn(4, 6))
+    untouched.load_state_dict(InfoNCE(6).state_dict())
+
+
 def test_options_are_checked():
     with pytest.raises(ValueError, match="no option 'heat'"):
         InfoNCE(heat=1)

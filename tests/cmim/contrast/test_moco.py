@@ -199,7 +199,7 @@ def test_evaluation_changes_nothing():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (dict(queue=0), "set model.queue"),
+        (dict(queue=0), "give queue=65536 .model.queue in a config"),
         (dict(momentum=1.5), r"momentum must be in \[0, 1\], got 1.5"),
         (dict(gather=False), "does not use gather"),
         (dict(stop_gradient=False), "does not use stop_gradient"),
