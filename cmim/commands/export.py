@@ -62,8 +62,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--sample",
         metavar="FILE.npz",
         type=cli.output_file,
-        help="also write a test image and the network's output, to check other "
-        "machines with (docs/deploy.md)",
+        help="also write a test image (image: uint8 RGB) and what the network makes of "
+        "it (output, float32; of a joint model output_TASK), to check other machines "
+        "with",
     )
     cli.add_json_option(parser)
     return parser

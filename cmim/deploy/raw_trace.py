@@ -143,8 +143,7 @@ def _call(node: fx.Node, values: dict[fx.Node, Any], recorder: Recorder) -> Any:
     where = _module_of(node)
     if name not in HANDLERS:
         raise ExportError(
-            f"{where}: the raw format has no {name}; docs/raw_format.md lists what it "
-            "has; export to .xml or .onnx"
+            f"{where}: the raw format has no {name}: export to .xml or .onnx"
         )
     shown = node.meta["val"]
     shape = (shown[0] if isinstance(shown, (list, tuple)) else shown).shape

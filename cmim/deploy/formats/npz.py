@@ -121,8 +121,9 @@ def compare_layers(
 
 FORMAT = Format(
     suffix=".npz",
-    about="raw bits and steps (docs/raw_format.md) for hardware and other engines, "
-    "with a reference in NumPy (cmim/deploy/numpy_reference.py)",
+    about="raw bits and steps for hardware and other engines, with a reader in NumPy, "
+    "one file that can be copied (python -m pydoc cmim.deploy.numpy_reference says "
+    "where it lies)",
     checks="binary layers with integers and the output with torch's, in NumPy",
     write=write_npz,
     check=check_in_numpy,

@@ -38,6 +38,7 @@ def test_help_of_the_verb_names_no_file_of_a_checkout(name, monkeypatch, capsys)
     assert f"cmim {verb}" in said.lower().partition("example:")[2]
     assert "tools/" not in said
     assert "configs/" not in said
+    assert ".md" not in said, "the wheel has no pages"
 
 
 @pytest.mark.parametrize("name", ["step", "latency"])

@@ -218,7 +218,7 @@ def test_binary_layers_keep_their_scales():
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (nn.Sigmoid(), r"^1: the raw format has no aten\.sigmoid"),
+        (nn.Sigmoid(), r"^1: the raw format has no aten\.sigmoid: export to .xml"),
         (nn.Conv2d(3, 3, 1, groups=3), "1: the raw format has no convolution with gr"),
         (nn.AdaptiveAvgPool2d(2), r"1: the raw format has no adaptive pooling to \[2"),
         (nn.AvgPool2d(3, 1, 1), "1: the raw format has no mean that counts padding"),
