@@ -5,7 +5,9 @@ activations whose ranges are measured on calibration images. Binary convolutions
 additions of shortcuts, which their thresholds depend on, are left as they are.
 
 A max pooling behind the first convolution gets 8-bit values, too: at a quarter of the
-memory traffic both take less time, and this is where the feature maps are largest.
+memory traffic both take less time, and this is where the feature maps are largest. Not
+where the engine must add channels behind it (to a multiple of 8): it would have to write
+the number that lies below every threshold in 8 bits, and refuses to.
 """
 
 from __future__ import annotations
@@ -65,7 +67,7 @@ def quantize_rest(
 def _round_pooled(model: ov.Model, images: list[np.ndarray]) -> None:
     """Round what max poolings take to 8 bits; no value changes its sign."""
     for node in model.get_ordered_ops():
-        if node.get_type_name() != "MaxPool":
+        if node.get_type_name() != "MaxPool" or _is_padded(node):
             continue
         source = node.input_value(0)
         result = ops.result(ops.reduce_max(ops.absolute(source), ops.constant(AXES)))
@@ -79,3 +81,9 @@ def _round_pooled(model: ov.Model, images: list[np.ndarray]) -> None:
         rounded = ops.fake_quantize(source, low, high, low, high, levels=256)
         node.input(0).replace_source_output(rounded.output(0))
     model.validate_nodes_and_infer_types()
+
+
+def _is_padded(node: ov.Node) -> bool:
+    """Whether a layer that reads the output adds channels or a border to it."""
+    readers = node.output(0).get_target_inputs()
+    return any(reader.get_node().get_type_name() == "Pad" for reader in readers)

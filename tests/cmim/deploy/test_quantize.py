@@ -97,3 +97,21 @@ def test_pooled_values_get_8_bits_and_keep_their_signs():
     step = np.median(np.diff(np.unique(after)))
     inside = np.abs(before) < np.abs(after).max()
     assert np.abs(before - after)[inside].max() <= 0.51 * step
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("channels", "levels"), [(4, []), (8, [256])])
+def test_binary_layers_of_few_channels_behind_a_pooling(channels, levels):
+    """The engine adds channels to four, with a number that no 8 bits can hold."""
+    torch.manual_seed(0)
+    encoder = BinaryResNet(base_channels=channels, out_indices=(0,)).eval()
+    images = [torch.randn(1, 3, 32, 32) for _ in range(4)]
+    core, _ = pack_network(Last(encoder), images[0])
+    theirs = core(images[0])
+    found = quantize_rest(convert_packed(core, images[0]), images)
+    (pool,) = [n for n in found.get_ops() if n.get_type_name() == "MaxPool"]
+    given = pool.input_value(0).get_node()
+    assert ([given.get_attributes()["levels"]] if levels else []) == levels
+    ours = shared_core().compile_model(found, "CPU")(images[0].numpy())[0]
+    # Stems of 8 bits move some values over the thresholds of the layers behind.
+    assert np.corrcoef(ours.ravel(), theirs.numpy().ravel())[0, 1] > 0.9
