@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -58,7 +59,14 @@ ALLOWED: dict[str, set[str]] = {
         "safe_loading",
     },
     "contrast": {"functional", "methods", "naming"},
-    "added_losses": {"functional", "methods", "contrast", "stages", "task_model"},
+    "added_losses": {
+        "functional",
+        "methods",
+        "contrast",
+        "stages",
+        "task_model",
+        "naming",
+    },
     "models": {
         "methods",
         "contrast",
@@ -226,6 +234,16 @@ def test_numbers_of_bytes_say_their_order():
 def test_names_are_ideas():
     vague = [p for p in FILES if {p.stem, p.parent.name} & VAGUE_NAMES]
     assert not [name_of(path) for path in vague]
+
+
+def test_colours_of_figures_stand_in_one_file():
+    wrong = [
+        f"{name_of(path)}: {colour}"
+        for path in FILES
+        for colour in re.findall(r'"#[0-9a-f]{6}"', path.read_text(encoding="utf-8"))
+        if name_of(path) != "cmim/analysis/colours.py"
+    ]
+    assert not wrong
 
 
 def test_test_files_have_unique_base_names():

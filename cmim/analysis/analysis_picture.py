@@ -13,10 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from cmim.analysis.colours import GRID, INK, MUTED, ORANGE
+from cmim.analysis.colours import GRID, INK, LINES, MUTED
 
-# Told apart by readers with any colour vision (Okabe and Ito, 2008).
-LINES = ("#0072b2", ORANGE, "#009e73", "#cc79a7", "#56b4e9", "#8a6d00", MUTED)
 MARKERS = "osD^vPX"
 PANELS: tuple[tuple[str, str, str], ...] = (
     ("entropy", "Entropy of a channel", "bit"),

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from cmim.analysis.bounds_experiment import Setup, table_of
-from cmim.analysis.colours import GRID, INK, MUTED, ORANGE, TEAL
+from cmim.analysis.colours import GRID, INK, MUTED, ORANGE, RAW_TEAL, TEAL
 
-RAW, SMOOTH, CEILING = "#9ccfc8", TEAL, ORANGE
+RAW, SMOOTH, CEILING = RAW_TEAL, TEAL, ORANGE
 COLUMNS = 3
 TITLES = {
     "info_nce": "InfoNCE",

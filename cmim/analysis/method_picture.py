@@ -13,7 +13,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from cmim.analysis.colours import GRID, INK, MUTED, ORANGE, TEAL
+from cmim.analysis.colours import GREYS, GRID, INK, MUTED, ORANGE, TEALS
 from cmim.analysis.method_curves import (
     LIMIT,
     PROGRESS,
@@ -25,8 +25,8 @@ from cmim.methods import Method, available_methods, get_method
 
 # Pale to dark as training proceeds; None is a binarizer without a schedule.
 TIMES = (None, *PROGRESS)
-FORWARD = dict(zip(TIMES, (INK, "#c3cbd4", "#8a96a3", INK), strict=True))
-GRADIENT = dict(zip(TIMES, (ORANGE, "#9bd8d0", "#2a9d8f", TEAL), strict=True))
+FORWARD = dict(zip(TIMES, (INK, *GREYS), strict=True))
+GRADIENT = dict(zip(TIMES, (ORANGE, *TEALS), strict=True))
 LINE: dict[str, Any] = dict(linewidth=1.3)
 DOTS: dict[str, Any] = dict(linestyle="none", marker="o", markersize=1.4)
 PER_ROW = 3

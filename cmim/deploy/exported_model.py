@@ -13,9 +13,10 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from cmim.deploy.binary_layer import ExportError
-from cmim.deploy.network_core import OUTPUT, heads_of, is_joint
+from cmim.deploy.network_core import OUTPUT
 from cmim.deploy.seal import check_seal
 from cmim.identity import check_identity
+from cmim.task_model import describe
 
 
 class Engine(nn.Module):
@@ -154,26 +155,26 @@ def load_exported(
         except ValueError as error:
             raise ExportError(str(error)) from None
     model = MODELS.build(model_config).eval().requires_grad_(False)
-    heads = heads_of(model)
+    found = describe(model)
     # The output of a model with one head is exported without a name.
-    named = list(heads) if is_joint(model) else [""]
+    named = list(found.heads) if found.joint else [""]
     if engine.outputs != named:
         given, wanted = (", ".join(n) or "one task" for n in (engine.outputs, named))
         raise ExportError(
             f"{path} was exported with heads for {given}, and this config has {wanted}:"
             " use the config it was exported with"
         )
-    for head, found in zip(heads.values(), engine.channels, strict=True):
-        classes = getattr(head, "num_classes", found)
-        if found != classes:
+    for head, channels in zip(found.heads.values(), engine.channels, strict=True):
+        classes = getattr(head.part, "num_classes", channels)
+        if channels != classes:
             raise ExportError(
-                f"{path} was exported with {found} classes, and this config has "
+                f"{path} was exported with {channels} classes, and this config has "
                 f"{classes}: use the config it was exported with"
             )
     # The engine's outputs stand in for feature maps: each head passes on its own one.
     model.backbone = engine
     if hasattr(model, "bottleneck"):
         model.bottleneck = None
-    for place, head in enumerate(heads.values()):
-        head.forward = itemgetter(place)
+    for place, head in enumerate(found.heads.values()):
+        head.part.forward = itemgetter(place)
     return model

@@ -39,9 +39,10 @@ class NetworkCore(nn.Module):
         self.backbone = found.encoder
         self.bottleneck = found.bottleneck
         if found.joint:
-            self.heads = nn.ModuleDict(heads_of(model))
+            parts = {task: head.part for task, head in found.heads.items()}
+            self.heads = nn.ModuleDict(parts)
         else:
-            (self.head,) = heads_of(model).values()
+            (self.head,) = (head.part for head in found.heads.values())
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         features = self.backbone(x)
@@ -50,18 +51,3 @@ class NetworkCore(nn.Module):
         if hasattr(self, "heads"):
             return tuple(head(features) for head in self.heads.values())
         return self.head(features)
-
-
-def is_joint(model: BaseModel) -> bool:
-    """Whether a model has a head for each of several tasks, by name."""
-    return describe(model).joint
-
-
-def heads_of(model: BaseModel) -> dict[str, nn.Module]:
-    """Heads of a task model by task."""
-    return {task: head.part for task, head in describe(model).heads.items()}
-
-
-def normalisation(model: BaseModel) -> dict[str, list[float]]:
-    """How images become inputs; empty for a model that takes them as they are."""
-    return describe(model).normalisation

@@ -13,7 +13,8 @@ from mmengine.model import BaseModel
 from openvino.frontend.pytorch import ConversionExtension, ModuleExtension
 from torch import Tensor, nn
 
-from cmim.deploy.network_core import OUTPUT, heads_of, is_joint, normalisation
+from cmim import task_model
+from cmim.deploy.network_core import OUTPUT
 from cmim.deploy.openvino_graph import add_layer
 from cmim.deploy.packed_conv import PackedConv
 from cmim.deploy.seal import prepare_seal, seal
@@ -69,8 +70,9 @@ def describe(
     """
     if identity is not None:
         converted.set_rt_info(json.dumps(identity), ["cmim", "identity"])
-    for name, values in normalisation(model).items():
+    found = task_model.describe(model)
+    for name, values in found.normalisation.items():
         converted.set_rt_info(" ".join(f"{v:g}" for v in values), ["cmim", name])
-    if is_joint(model):
-        for output, task in zip(converted.outputs, heads_of(model), strict=True):
+    if found.joint:
+        for output, task in zip(converted.outputs, found.heads, strict=True):
             output.get_tensor().set_names({f"{OUTPUT}{task}"})

@@ -6,8 +6,8 @@ additions of shortcuts, which their thresholds depend on, are left as they are.
 
 A max pooling behind the first convolution gets 8-bit values, too: at a quarter of the
 memory traffic both take less time, and this is where the feature maps are largest. Not
-where the engine must add channels behind it (to a multiple of 8): it would have to write
-the number that lies below every threshold in 8 bits, and refuses to.
+where the engine must add channels behind it (to a multiple of 8): it would have to
+write the number that lies below every threshold in 8 bits, and refuses to.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""A digest in an exported file: ``.xml``, over it and its ``.bin``, or ``.onnx``.
+"""A digest in an exported file, over it and what lies beside it.
+
+Its format says where it stands (:attr:`cmim.deploy.formats.format.Format.seal`).
 
 The engine reads whatever numbers stand in these files. A copy that was cut short, a
 flipped bit or the ``.bin`` of another export would give wrong figures in silence.
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cmim.deploy.binary_layer import ExportError
+from cmim.deploy.formats import format_of
 from cmim.digest import sha256_of
 from cmim.whole_output import write_whole
 
@@ -20,11 +23,6 @@ if TYPE_CHECKING:
 KEY = "sha256"
 # The text in the digest's place while the digest is computed.
 EMPTY = "0" * 64
-# The digest behind its name; in protocol buffers its length, "@", stands between.
-_SEALS = {
-    ".xml": re.compile(rb'(?<=<sha256 value=")[0-9a-f]{64}'),
-    ".onnx": re.compile(rb"(?<=cmim\.sha256\x12@)[0-9a-f]{64}"),
-}
 
 
 def prepare_seal(model: ov.Model) -> None:
@@ -48,9 +46,9 @@ def seal(path: str | Path) -> None:
     """
     path = Path(path)
     text = path.read_bytes()
-    _place(path, text)
-    digest = sha256_of(text, *_weights(path))
-    write_whole(path, _SEALS[path.suffix].sub(digest.encode(), text))
+    _stored(path, text)
+    digest = sha256_of(text, *_beside(path))
+    write_whole(path, _place(path).sub(digest.encode(), text))
 
 
 def check_seal(path: str | Path) -> None:
@@ -63,15 +61,15 @@ def check_seal(path: str | Path) -> None:
         ExportError: There is no digest, no ``.bin``, or the digest is another one.
     """
     path = Path(path)
-    text, weights = path.read_bytes(), _weights(path)
-    stored = _place(path, text)
+    text, weights = path.read_bytes(), _beside(path)
+    stored = _stored(path, text)
     for file in weights:
         if not file.is_file():
             raise ExportError(
                 f"{path} lacks {file.name}, which holds its weights and must lie "
                 "beside it: copy both, or export it again"
             )
-    empty = _SEALS[path.suffix].sub(EMPTY.encode(), text)
+    empty = _place(path).sub(EMPTY.encode(), text)
     if sha256_of(empty, *weights) != stored:
         both = " and ".join([str(path), *(file.name for file in weights)])
         raise ExportError(
@@ -80,17 +78,26 @@ def check_seal(path: str | Path) -> None:
         )
 
 
-def _weights(path: Path) -> list[Path]:
+def _beside(path: Path) -> list[Path]:
     """Files beside it that belong to it."""
-    return [path.with_suffix(".bin")] if path.suffix == ".xml" else []
+    form = format_of(path)
+    return form.files(path)[1:] if form else []
 
 
-def _place(path: Path, text: bytes) -> str:
-    found = _SEALS[path.suffix].findall(text)
+def _place(path: Path) -> re.Pattern[bytes]:
+    """What finds the digest in files of this ending."""
+    form = format_of(path)
+    if form is None or form.seal is None:
+        raise ExportError(f"files such as {path} carry no digest of this kind")
+    return form.seal
+
+
+def _stored(path: Path, text: bytes) -> str:
+    """The digest that a file's text holds."""
+    found = _place(path).findall(text)
     if len(found) != 1:
-        kind = "OpenVINO" if path.suffix == ".xml" else "ONNX"
         raise ExportError(
-            f"{path} is no {kind} model with a digest, as tools/export.py writes it "
+            f"{path} is no exported model with a digest, as tools/export.py writes it "
             "(since this version): export it again, from its checkpoint, by python "
             f"tools/export.py CONFIG CHECKPOINT --out {path.name}"
         )

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from cmim.data_parts import data_parts, with_parts
-from cmim.deploy.network_core import heads_of, is_joint, normalisation
+from cmim.task_model import describe
 from cmim.whole_output import whole_output
 
 CALIBRATION_IMAGES = 64
@@ -51,17 +51,18 @@ def write_sample(
         core: The packed network.
         size: Height and width of its input in pixels.
     """
+    found = describe(model)
     image = _first_batch(config)["inputs"][0][None].float()
     if tuple(image.shape[2:]) != size:
         image = torch.nn.functional.interpolate(image, size, mode="bilinear")
     image = image.round()
     mean, std = (
-        torch.tensor(normalisation(model)[name]).view(-1, 1, 1)
+        torch.tensor(found.normalisation[name]).view(-1, 1, 1)
         for name in ("mean", "std")
     )
     outputs = core((image - mean) / std)
-    if is_joint(model):
-        pairs = zip(heads_of(model), outputs, strict=True)
+    if found.joint:
+        pairs = zip(found.heads, outputs, strict=True)
         named = {f"output_{task}": output.numpy() for task, output in pairs}
     else:
         named = dict(output=outputs.numpy())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,6 +91,8 @@ class Format:
         check: Compares a file that ``write`` has made with its network.
         packages: Optional packages that writing needs, as they are imported.
         check_packages: Those that checking needs as well.
+        seal: Finds the place of the file's digest behind its name, 64 hexadecimal
+            digits, see :mod:`cmim.deploy.seal`; None for files that keep it otherwise.
         beside: Endings of files that lie beside it and belong to it.
         rests: Forms that the layers beside the binary ones can have, each with the
             optional packages that it needs.
@@ -104,6 +107,7 @@ class Format:
     check: Callable[[PackedNetwork, Path], Checked]
     packages: tuple[str, ...] = ()
     check_packages: tuple[str, ...] = ()
+    seal: re.Pattern[bytes] | None = None
     beside: tuple[str, ...] = ()
     rests: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: {"float32": ()}

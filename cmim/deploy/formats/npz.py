@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 def write_npz(network: PackedNetwork, path: Path) -> list[WrittenLayer]:
     """Write the raw format; its steps are the layers."""
-    from cmim.deploy.network_core import normalisation
     from cmim.deploy.numpy_reference import load_network
     from cmim.deploy.raw_trace import build_program
     from cmim.identity import check_identity
+    from cmim.task_model import describe
 
-    mean_and_std = normalisation(network.model)
+    mean_and_std = describe(network.model).normalisation
     program = build_program(network.core, network.example, mean_and_std)
     replace(program, identity=network.identity).save(path)
     written = load_network(path)

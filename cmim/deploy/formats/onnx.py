@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from cmim.deploy.formats.format import Checked, Format, PackedNetwork, WrittenLayer
@@ -9,10 +10,10 @@ from cmim.deploy.formats.format import Checked, Format, PackedNetwork, WrittenLa
 
 def write_onnx(network: PackedNetwork, path: Path) -> list[WrittenLayer]:
     """Write ONNX. No layers are listed, since each engine chooses its own."""
-    from cmim.deploy.network_core import normalisation
     from cmim.deploy.onnx_export import check_onnx, save_onnx
+    from cmim.task_model import describe
 
-    mean_and_std = normalisation(network.model)
+    mean_and_std = describe(network.model).normalisation
     save_onnx(network.core, network.example, path, mean_and_std, network.identity)
     check_onnx(path, network.identity)
     return []
@@ -39,6 +40,8 @@ FORMAT = Format(
     checks="the output with torch's, in OpenVINO",
     packages=("onnx", "onnxscript"),
     check_packages=("openvino",),
+    # In protocol buffers the length, "@", stands between a name and its value.
+    seal=re.compile(rb"(?<=cmim\.sha256\x12@)[0-9a-f]{64}"),
     write=write_onnx,
     check=check_in_openvino,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,7 @@ def read_xml(model_config: dict, path: str, identity: dict[str, Any]) -> BaseMod
 FORMAT = Format(
     suffix=".xml",
     beside=(".bin",),
+    seal=re.compile(rb'(?<=<sha256 value=")[0-9a-f]{64}'),
     about="for OpenVINO, which runs it with one bit an activation; tools/test.py and "
     "tools/predict.py take the .xml in place of a checkpoint",
     checks="binary layers with integers, in OpenVINO",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 from pathlib import Path
 
@@ -17,8 +18,10 @@ import torch
 
 from cmim.deploy.binary_layer import ExportError
 from cmim.deploy.exported_model import Engine
+from cmim.deploy.formats import export_formats
+from cmim.deploy.formats.format import Checked, Format
 from cmim.deploy.openvino_export import save_model
-from cmim.deploy.seal import check_seal
+from cmim.deploy.seal import EMPTY, check_seal, seal
 
 
 def model(seed: int = 0) -> ov.Model:
@@ -102,3 +105,26 @@ def test_files_without_a_digest_are_refused(tmp_path):
     said = refused(tmp_path / "bare.xml")
     assert "export it again" in said
     assert "tools/export.py CONFIG CHECKPOINT --out bare.xml" in said
+
+
+def test_a_format_of_a_users_own_is_sealed_by_what_it_says(tmp_path, monkeypatch):
+    own = Format(
+        suffix=".own",
+        about="",
+        checks="",
+        write=lambda *_: [],
+        check=lambda *_: Checked(verified=[]),
+        seal=re.compile(rb"(?<=digest: )[0-9a-f]{64}"),
+        beside=(".weights",),
+    )
+    monkeypatch.setitem(export_formats(), "own", own)
+    path, weights = tmp_path / "seg.own", tmp_path / "seg.weights"
+    path.write_text(f"digest: {EMPTY}\n")
+    weights.write_bytes(b"12")
+    seal(path)
+    check_seal(path)
+    weights.write_bytes(b"13")
+    with pytest.raises(ExportError, match=r"seg.own and seg.weights are not as they"):
+        check_seal(path)
+    with pytest.raises(ExportError, match=r"seg.npz carry no digest of this kind"):
+        check_seal(shutil.copy(path, tmp_path / "seg.npz"))
