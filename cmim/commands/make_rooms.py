@@ -33,15 +33,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="pixels, default: 120 160",
     )
     parser.add_argument("--seed", type=cli.seed, default=0, help="default: 0")
-    parser.add_argument(
-        "--json", type=cli.output_file, help="write the figures to this file"
-    )
+    cli.add_json_option(parser)
     return parser
 
 
 def run(args: argparse.Namespace) -> None:
     """Do what the options say."""
-    from tasks.datasets.prepare_nyud import write_report
+    from cmim.engine.record import write_json
     from tasks.datasets.rooms.frames import write_rooms
 
     started = time.perf_counter()
@@ -58,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
         "megabytes": round(megabytes, 3),
     }
     if args.json:
-        write_report(Path(args.json), figures)
+        write_json(args.json, figures)
     print(
         f"{args.out}: {figures['frames']} frames of {size[0]} x {size[1]} pixels, "
         f"{figures['megabytes']} MB in {figures['seconds']} s"

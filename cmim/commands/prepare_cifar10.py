@@ -28,20 +28,18 @@ def build_parser() -> argparse.ArgumentParser:
         default="data/cifar10",
         help="folder to make, default: %(default)s",
     )
-    parser.add_argument(
-        "--json", type=cli.output_file, help="write the figures to this file"
-    )
+    cli.add_json_option(parser)
     return parser
 
 
 def run(args: argparse.Namespace) -> None:
     """Do what the options say."""
+    from cmim.engine.record import write_json
     from tasks.datasets.prepare_cifar10 import prepare_cifar10
-    from tasks.datasets.prepare_nyud import write_report
 
     report = prepare_cifar10(args.zip, Path(args.out))
     if args.json:
-        write_report(Path(args.json), asdict(report))
+        write_json(args.json, asdict(report))
     state = "unpacked" if report.written else "already complete, verified"
     print(
         f"{args.out}: {state}, {report.train} training and {report.test} test "

@@ -47,16 +47,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--verify", action="store_true", help="only verify the folder --out"
     )
-    parser.add_argument(
-        "--json", type=cli.output_file, help="write the figures to this file"
-    )
+    cli.add_json_option(parser)
     return parser
 
 
 def run(args: argparse.Namespace) -> None:
     """Do what the options say."""
+    from cmim.engine.record import write_json
     from tasks.datasets.download import download_nyud
-    from tasks.datasets.prepare_nyud import prepare_nyud, verify_prepared, write_report
+    from tasks.datasets.prepare_nyud import prepare_nyud, verify_prepared
 
     raw = args.mat.parent
     if args.verify:
@@ -73,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
             args.depth,
         )
     if args.json:
-        write_report(Path(args.json), asdict(report))
+        write_json(args.json, asdict(report))
     state = "prepared" if report.written else "already complete, verified"
     print(
         f"{args.out}: {state}, {report.frames} frames ({report.train} train, "

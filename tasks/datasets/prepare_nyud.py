@@ -7,7 +7,6 @@ file has them) and ``prepared.json``. The bytes depend on the source files and o
 alone.
 """
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cmim.whole_output import write_whole
 from tasks.datasets.errors import DataError
 from tasks.datasets.nyu40 import NYU40_CLASSES
 from tasks.datasets.nyud_source import DepthKind, NyudSource
@@ -282,10 +280,3 @@ def _report(
         megabytes=round(size / 1e6, 3),
         seconds=round(time.perf_counter() - started, 3),
     )
-
-
-def write_report(path: Path, report: dict[str, Any]) -> None:
-    """Write the figures of a run as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report, indent=1, sort_keys=True) + "\n"
-    write_whole(path, text.encode())

@@ -13,8 +13,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from damaged_pictures import DEEP, PICTURE, damaged, encoded, written
 from folder_cases import DEPTH, SEG, build, plain
-from PIL import Image
 
 from tasks.datasets.errors import DataError
 from tasks.datasets.frame_files import read_depth
@@ -27,22 +27,8 @@ from tasks.transforms import LoadFolderFrame, LoadFrame
 from tasks.transforms.picture import LoadImage
 
 ROOT = Path(__file__).resolve().parents[3]
-RANDOM = np.random.default_rng(0)
-# Smooth, so that a JPEG of it is like one of a photograph.
-PICTURE = cv2.resize(RANDOM.integers(0, 255, (24, 30, 3), np.uint8), (320, 256))
-DEEP = RANDOM.integers(1000, 3000, (64, 80)).astype(np.uint16)
 CLASSES = LabelFormat([str(k) for k in range(255)])
 COLOURS = LabelFormat(["a", "b"], [[1, 2, 3], [3, 2, 1]])
-
-
-def encoded(kind: str, array: np.ndarray = PICTURE, *options: int) -> bytes:
-    return cv2.imencode(f".{kind}", array, options)[1].tobytes()
-
-
-def saved(kind: str, **options: object) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(PICTURE).save(file, kind, **options)
-    return file.getvalue()
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -69,23 +55,6 @@ def hdr_claims(side: int) -> bytes:
 def flipped(data: bytes) -> bytes:
     half = len(data) // 2
     return data[:half] + bytes([data[half] ^ 1]) + data[half + 1 :]
-
-
-def damaged(data: bytes) -> dict[str, bytes]:
-    size = len(data)
-    hole = min(400, size // 4)
-    return {
-        "cut": data[: size * 7 // 10],
-        "cut at its end": data[: size * 99 // 100],
-        "without its middle": data[: size // 3] + data[2 * size // 3 :],
-        "zeros": data[: size // 2] + bytes(hole) + data[size // 2 + hole :],
-        "wrong magic": b"\0" + data[1:],
-    }
-
-
-def written(path: Path, content: bytes) -> Path:
-    path.write_bytes(content)
-    return path
 
 
 def lying_npy() -> bytes:
