@@ -110,9 +110,26 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"checkpoint '{path}' does not exist; training writes WORK_DIR/last.pth"
         )
     try:
-        checkpoint = load_torch_file(path)
+        checkpoint = _with_state(load_torch_file(path), path)
     except ArchiveError as error:
         raise CheckpointError(f"checkpoint '{path}' {error}") from error
+    states = [checkpoint["state_dict"], checkpoint.get("ema_state_dict")]
+    for weights in (state for state in states if isinstance(state, dict)):
+        for key in [k for k in weights if k != current_key(k)]:
+            weights[current_key(key)] = weights.pop(key)
+    for name in ("structure", "identity"):
+        part = checkpoint.get(name)
+        if not isinstance(part, (dict, type(None))):
+            raise CheckpointError(
+                f"checkpoint '{path}' is damaged: its '{name}' is a "
+                f"{type(part).__name__}, expected a dictionary; use another copy"
+            )
+    check_finite(checkpoint, path)
+    return checkpoint
+
+
+def _with_state(checkpoint: Any, path: Path) -> dict[str, Any]:
+    """What a file holds, as a dictionary with a ``state_dict`` of tensors."""
     if not isinstance(checkpoint, dict):
         raise CheckpointError(
             f"checkpoint '{path}' holds a {type(checkpoint).__name__}, expected a "
@@ -129,18 +146,6 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"checkpoint '{path}' has no state dict, a dictionary of named tensors; "
             "save model.state_dict()"
         )
-    averages = checkpoint.get("ema_state_dict")
-    for weights in (state, averages if isinstance(averages, dict) else {}):
-        for key in [k for k in weights if k != current_key(k)]:
-            weights[current_key(key)] = weights.pop(key)
-    for name in ("structure", "identity"):
-        part = checkpoint.get(name)
-        if not isinstance(part, (dict, type(None))):
-            raise CheckpointError(
-                f"checkpoint '{path}' is damaged: its '{name}' is a "
-                f"{type(part).__name__}, expected a dictionary; use another copy"
-            )
-    check_finite(checkpoint, path)
     return checkpoint
 
 

@@ -43,6 +43,12 @@ def build_parser() -> argparse.ArgumentParser:
         type=cli.output_folder,
         help="folder of JSON and pictures (default work_dirs/analysis/CONFIG)",
     )
+    _add_measuring_options(parser)
+    cli.add_json_option(parser)
+    return parser
+
+
+def _add_measuring_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images",
         type=cli.positive,
@@ -63,8 +69,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed", type=cli.seed, default=0, help="seed of places, critics and t-SNE"
     )
-    cli.add_json_option(parser)
-    return parser
 
 
 def run(args: argparse.Namespace) -> None:

@@ -10,11 +10,10 @@ from cmim.engine import cli
 
 def build_parser() -> argparse.ArgumentParser:
     """The command's options."""
-    from cmim.deploy.formats import export_formats, rests
+    from cmim.deploy.formats import export_formats
 
     known = export_formats()
     formats = "".join(f"  {form.suffix}: {form.about}.\n" for form in known.values())
-    checks = "; ".join(f"{form.suffix}: {form.checks}" for form in known.values())
     parser = cli.make_parser(
         "Export a trained network with real 1-bit weights and check the file.\n\n"
         f"formats:\n{formats}\n"
@@ -35,9 +34,18 @@ def build_parser() -> argparse.ArgumentParser:
         metavar=("HEIGHT", "WIDTH"),
         help="of the input in pixels (default: the config's test images)",
     )
+    _add_file_options(parser)
+    _add_checking_options(parser)
+    cli.add_json_option(parser)
+    return parser
+
+
+def _add_file_options(parser: argparse.ArgumentParser) -> None:
+    from cmim.deploy.formats import export_formats, rests
+
     parser.add_argument(
         "--format",
-        choices=tuple(known),
+        choices=tuple(export_formats()),
         help="of the file (default: by its ending)",
     )
     parser.add_argument(
@@ -53,6 +61,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="what the other layers become: int8 quantizes them after training, on "
         f"64 training images ({', '.join(rests()['int8'])} only, needs nncf)",
     )
+
+
+def _add_checking_options(parser: argparse.ArgumentParser) -> None:
+    from cmim.deploy.formats import export_formats
+
+    known = export_formats().values()
+    checks = "; ".join(f"{form.suffix}: {form.checks}" for form in known)
     parser.add_argument(
         "--verify",
         action="store_true",
@@ -66,8 +81,6 @@ def build_parser() -> argparse.ArgumentParser:
         "it (output, float32; of a joint model output_TASK), to check other machines "
         "with",
     )
-    cli.add_json_option(parser)
-    return parser
 
 
 def run(args: argparse.Namespace) -> None:

@@ -29,6 +29,24 @@ def build_parser() -> argparse.ArgumentParser:
         "--overwrite", action="store_true", help="start afresh in a folder with a run"
     )
     parser.add_argument("--seed", type=cli.seed, help="seed of the run (default 0)")
+    _add_machine_options(parser)
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="write TensorBoard scalars"
+    )
+    parser.add_argument(
+        "--record-flips",
+        type=cli.positive,
+        metavar="N",
+        help="record every N steps how many binary weights changed their sign "
+        "(flips.json in the run's folder; tools/analyze.py draws it)",
+    )
+    parser.add_argument("--no-test", action="store_true", help="skip the final test")
+    cli.add_json_option(parser)
+    return parser
+
+
+def _add_machine_options(parser: argparse.ArgumentParser) -> None:
+    """Precision and processes: how the machine is used."""
     parser.add_argument(
         "--amp",
         nargs="?",
@@ -45,19 +63,6 @@ def build_parser() -> argparse.ArgumentParser:
         choices=("none", "pytorch", "slurm", "mpi"),
         help="how several processes were started (torchrun: pytorch)",
     )
-    parser.add_argument(
-        "--tensorboard", action="store_true", help="write TensorBoard scalars"
-    )
-    parser.add_argument(
-        "--record-flips",
-        type=cli.positive,
-        metavar="N",
-        help="record every N steps how many binary weights changed their sign "
-        "(flips.json in the run's folder; tools/analyze.py draws it)",
-    )
-    parser.add_argument("--no-test", action="store_true", help="skip the final test")
-    cli.add_json_option(parser)
-    return parser
 
 
 def run(args: argparse.Namespace) -> None:

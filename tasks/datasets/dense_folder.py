@@ -10,10 +10,15 @@ import numpy as np
 from mmseg.registry import DATASETS
 
 from tasks.datasets.errors import DataError
+from tasks.datasets.folder_options import (
+    metres_a_unit,
+    named_labels,
+    positive_or_none,
+)
 from tasks.datasets.frame_files import read_frame
 from tasks.datasets.frame_names import check_there, find_labels
 from tasks.datasets.label_files import check_label_pattern
-from tasks.datasets.label_format import VOID, LabelFormat
+from tasks.datasets.label_format import VOID
 from tasks.datasets.label_values import Value
 from tasks.datasets.name_patterns import fill_split, find_files, read_names
 from tasks.datasets.replayable import ReplayableDataset
@@ -103,8 +108,8 @@ class DenseFolderDataset(ReplayableDataset):
         self.limit = limit
         self.probe = probe
         self.formats: dict[str, Any] = dict(
-            image_channels=_positive("image_channels", image_channels),
-            image_white=_positive("image_white", image_white),
+            image_channels=positive_or_none("image_channels", image_channels),
+            image_white=positive_or_none("image_white", image_white),
         )
         self._check_patterns()
         if image_extra is not None and image_channels not in (None, 4):
@@ -113,24 +118,10 @@ class DenseFolderDataset(ReplayableDataset):
                 "bands; leave image_channels out, or stack other bands into one file"
             )
         if labels is not None:
-            classes = (metainfo or {}).get("classes") or ()
-            if isinstance(classes, str) or not classes:
-                raise ValueError(
-                    "labels need class names: metainfo=dict(classes=['floor', ...])"
-                )
-            form = LabelFormat(classes, label_values, void_values, ignore_palettes)
+            form = named_labels(metainfo, label_values, void_values, ignore_palettes)
             self.formats["label_format"] = form
         if depth is not None:
-            if (
-                not isinstance(depth_scale, (int, float))
-                or depth_scale is True
-                or not depth_scale > 0
-            ):
-                raise ValueError(
-                    f"depth needs depth_scale > 0, got {depth_scale!r}: the metres per "
-                    "unit of the files, 0.001 for millimetres, 1.0 for metres"
-                )
-            self.formats["depth_scale"] = depth_scale
+            self.formats["depth_scale"] = metres_a_unit(depth_scale)
             self.formats["depth_void"] = depth_void_values
         super().__init__(
             data_root=data_root,
@@ -288,11 +279,3 @@ class DenseFolderDataset(ReplayableDataset):
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """One sample: paths, and how its files are read."""
         return {**super().get_data_info(idx), **self.formats}
-
-
-def _positive(option: str, value: int | None) -> int | None:
-    # True counts as 1 in Python.
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if value is not None and (not whole or value < 1):
-        raise ValueError(f"{option} must be a whole number from 1, got {value!r}")
-    return value

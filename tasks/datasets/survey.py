@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,73 @@ def _share_palettes(dataset: Any, palettes: dict[Any, Palettes], source: str) ->
         form.palettes = palettes.setdefault(key, form.palettes)
 
 
+@dataclass
+class _Tally:
+    """What the frames read so far hold.
+
+    Attributes:
+        values: Of label files, with a second reading of them.
+        shapes: ``(H, W)`` of each frame.
+        silent: Label files that are all void.
+        pixels: By class, ``VOID`` among them.
+        depths: Nearest and farthest of each frame, in metres.
+        unknown: Pixels without a depth.
+        total: Pixels of all frames.
+    """
+
+    values: ValueCounts
+    shapes: list[tuple[int, int]] = field(default_factory=list)
+    silent: list[str] = field(default_factory=list)
+    pixels: np.ndarray = field(default_factory=lambda: np.zeros(VOID + 1, np.int64))
+    depths: list[float] = field(default_factory=list)
+    unknown: int = 0
+    total: int = 0
+
+    def add(self, info: dict[str, Any], frame: dict[str, Any]) -> None:
+        """Count a frame that was read."""
+        self.shapes.append(frame["img"].shape[:2])
+        self.total += frame["img"][..., 0].size
+        if "gt_seg_map" in frame:
+            counts = np.bincount(frame["gt_seg_map"].ravel(), minlength=VOID + 1)
+            self.silent += [info["seg_map_path"]] * (not counts[:VOID].any())
+            self.pixels += counts
+            seen = np.flatnonzero(counts).tolist()
+            self.values.add({k: int(counts[k]) for k in seen})
+        if "gt_depth_map" in frame:
+            known = frame["gt_depth_map"][frame["gt_depth_map"] > 0]
+            self.unknown += frame["gt_depth_map"].size - known.size
+            self.depths += (
+                [float(known.min()), float(known.max())] if known.size else []
+            )
+
+    def contradictions(self, dataset: DenseFolderDataset) -> list[str]:
+        """What is wrong with the frames together: masks that are none, all void."""
+        seen = set(np.flatnonzero(self.pixels).tolist())
+        try:
+            samples = [dataset.get_data_info(k) for k in range(len(dataset))]
+            dataset.refuse_mask(seen, samples[0])
+            dataset.refuse_void(seen, bool(self.depths), samples)
+        except DataError as error:
+            return [str(error)]
+        return []
+
+    def figures(self, dataset: DenseFolderDataset) -> dict[str, Any]:
+        """Sizes, shares of classes and the reach of depth, of what there is."""
+        found: dict[str, Any] = {}
+        if self.shapes:
+            by_area = sorted(self.shapes, key=lambda shape: shape[0] * shape[1])
+            found.update(smallest=list(by_area[0]), largest=list(by_area[-1]))
+        names = (dataset.metainfo.get("classes") or []) if dataset.has_labels else []
+        if names and self.total:
+            share = 100 * self.pixels / self.total
+            found["classes"] = {n: float(s) for n, s in zip(names, share, strict=False)}
+            found["void"] = float(share[VOID])
+        if dataset.has_depth and self.total:
+            reach = [min(self.depths), max(self.depths)] if self.depths else None
+            found.update(depth=reach, unknown=100 * self.unknown / self.total)
+        return found
+
+
 def survey(
     dataset: DenseFolderDataset, equal: EqualPictures | None = None
 ) -> dict[str, Any]:
@@ -122,12 +190,8 @@ def survey(
         with depth ``depth``: nearest and farthest in metres (None when no pixel is
         known), and ``unknown``: share of the pixels in percent.
     """
-    shapes, problems = [], []
-    names = (dataset.metainfo.get("classes") or []) if dataset.has_labels else []
-    pixels = np.zeros(VOID + 1, np.int64)
-    depths, unknown, total = [], 0, 0
-    silent: list[str] = []
-    values = ValueCounts.of(dataset.formats.get("label_format"))
+    problems: list[str] = []
+    tally = _Tally(ValueCounts.of(dataset.formats.get("label_format")))
     equal = EqualPictures() if equal is None else equal
     for index in tqdm(range(len(dataset)), unit="frame", disable=None):
         try:
@@ -137,48 +201,24 @@ def survey(
                 if key in info:
                     check_whole(info[key])
         except TwoReadings as error:
-            values.add(error.pixels, error.path)
+            tally.values.add(error.pixels, error.path)
             continue
         except DataError as error:
             problems.append(str(error))
             continue
-        shapes.append(frame["img"].shape[:2])
         equal.add(info["img_path"], frame["img"])
-        total += frame["img"][..., 0].size
-        if "gt_seg_map" in frame:
-            counts = np.bincount(frame["gt_seg_map"].ravel(), minlength=VOID + 1)
-            silent += [info["seg_map_path"]] * (not counts[:VOID].any())
-            pixels += counts
-            values.add({k: int(counts[k]) for k in np.flatnonzero(counts).tolist()})
-        if "gt_depth_map" in frame:
-            known = frame["gt_depth_map"][frame["gt_depth_map"] > 0]
-            unknown += frame["gt_depth_map"].size - known.size
-            depths += [float(known.min()), float(known.max())] if known.size else []
-    if values.example is not None:
+        tally.add(info, frame)
+    if tally.values.example is not None:
         # Which reading is right is told by all files together, not by each.
-        problems.append(values.problem())
-    found: dict[str, Any] = dict(
-        pictures=len(dataset), problems=problems, silent=silent
+        problems.append(tally.values.problem())
+    if tally.shapes:
+        problems += tally.contradictions(dataset)
+    return dict(
+        pictures=len(dataset),
+        problems=problems,
+        silent=tally.silent,
+        **tally.figures(dataset),
     )
-    if shapes:
-        by_area = sorted(shapes, key=lambda shape: shape[0] * shape[1])
-        found.update(smallest=list(by_area[0]), largest=list(by_area[-1]))
-    if shapes:
-        seen = set(np.flatnonzero(pixels).tolist())
-        try:
-            samples = [dataset.get_data_info(k) for k in range(len(dataset))]
-            dataset.refuse_mask(seen, samples[0])
-            dataset.refuse_void(seen, bool(depths), samples)
-        except DataError as error:
-            problems.append(str(error))
-    if names and total:
-        share = 100 * pixels / total
-        found["classes"] = {n: float(s) for n, s in zip(names, share, strict=False)}
-        found["void"] = float(share[VOID])
-    if dataset.has_depth and total:
-        reach = [min(depths), max(depths)] if depths else None
-        found.update(depth=reach, unknown=100 * unknown / total)
-    return found
 
 
 def as_text(split: str, found: dict[str, Any]) -> str:

@@ -295,8 +295,6 @@ def lying_bomb(target: Path) -> Path:
 def test_bombs_take_no_memory(make, tmp_path):
     path = make(tmp_path / "bomb.pth")
     assert path.stat().st_size < 2**20
-    done = subprocess.run(
-        [sys.executable, "-c", PEAK, str(path)],
-        cwd=ROOT, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    line = [sys.executable, "-c", PEAK, str(path)]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert float(done.stdout) < 30, done.stdout + done.stderr

@@ -6,11 +6,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import fault_depth
 import fault_folders as f
 import numpy as np
 
-_COLOURS = np.random.default_rng(0).integers(0, 255, (*f.SIZE, 3)).astype(np.uint8)
-_GREY = np.zeros(f.SIZE, np.uint8)
 LISTED = dict(names="{split}.txt")
 
 
@@ -103,13 +102,13 @@ REFUSED: dict[str, tuple[str, dict[str, Any], Any, str]] = {
     "labels small": (
         "seg",
         {},
-        f.each("labels", f.picture(_GREY[:-1])),
+        f.each("labels", f.picture(f.GREY[:-1])),
         "1.png|23x32|24x32",
     ),
     "labels coloured": (
         "seg",
         {},
-        f.each("labels", f.picture(_COLOURS)),
+        f.each("labels", f.picture(f.COLOURS)),
         "1.png|coloured",
     ),
     "labels of a class too many": (
@@ -133,13 +132,13 @@ REFUSED: dict[str, tuple[str, dict[str, Any], Any, str]] = {
     "labels of floats": (
         "seg",
         {},
-        f.each("labels", f.picture(_GREY + np.float32(0.5), format="TIFF")),
+        f.each("labels", f.picture(f.GREY + np.float32(0.5), format="TIFF")),
         "1.png|float32",
     ),
     "labels all void": (
         "seg",
         {},
-        f.every("labels", f.picture(_GREY + np.uint8(255))),
+        f.every("labels", f.picture(f.GREY + np.uint8(255))),
         "all 4 frames|void",
     ),
     "labels transparent": (
@@ -219,142 +218,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], Any, str]] = {
     "list of paths": ("seg", LISTED, _listed(b"../val/0\n"), "1 of 1 frames"),
     "list of NUL": ("seg", LISTED, _listed(b"0\n\0\n"), "1 of 2 frames"),
     "list a folder": ("seg", {"names": "images"}, _listed(b""), "images' does not"),
-    "depth gone": (
-        "depth",
-        {},
-        f.each("depth", f.gone, "npy"),
-        "1 of 4 frames|depth/",
-    ),
-    "depth of bytes": (
-        "depth",
-        {},
-        f.each("depth", f.array(_GREY), "npy"),
-        "1.npy|uint8",
-    ),
-    "depth small": (
-        "depth",
-        {},
-        f.each("depth", f.array(np.ones((24, 31))), "npy"),
-        "1.npy|24x31",
-    ),
-    "depth of three bands": (
-        "depth",
-        {},
-        f.each("depth", f.array(np.ones((24, 32, 3))), "npy"),
-        "1.npy|one channel",
-    ),
-    "depth below zero": (
-        "depth",
-        {},
-        f.each("depth", f.metres(-1), "npy"),
-        "1.npy|negative|depth_void_values",
-    ),
-    "depth below zero, whole": (
-        "depth",
-        {},
-        f.each("depth", f.metres(-1, np.int64), "npy"),
-        "1.npy|negative",
-    ),
-    "depth far out": (
-        "depth",
-        {},
-        f.each("depth", f.metres(1e10), "npy"),
-        "1.npy|farther",
-    ),
-    "depth beyond float32": (
-        "depth",
-        {},
-        f.each("depth", f.metres(1e300, np.float64), "npy"),
-        "1.npy|farther",
-    ),
-    "depth in millimetres": (
-        "depth",
-        {},
-        f.each("depth", f.metres(3000, share=1), "npy"),
-        "1.npy|depth_scale",
-    ),
-    "depth all NaN": (
-        "depth",
-        {},
-        f.every("depth", f.metres(np.nan, share=1), "npy"),
-        "all 4 frames|no pixel is known",
-    ),
-    "depth all zero": (
-        "depth",
-        {},
-        f.every("depth", f.metres(0, share=1), "npy"),
-        "all 4 frames|no pixel is known",
-    ),
-    "depth complex": (
-        "depth",
-        {},
-        f.each("depth", f.array(np.ones(f.SIZE) + 1j), "npy"),
-        "1.npy|complex",
-    ),
-    "depth of truths": (
-        "depth",
-        {},
-        f.each("depth", f.array(np.ones(f.SIZE, bool)), "npy"),
-        "1.npy|bool",
-    ),
-    "depth of objects": (
-        "depth",
-        {},
-        f.each("depth", f.array(np.array([[{}]])), "npy"),
-        "1.npy",
-    ),
-    "depth of dates": (
-        "depth",
-        {},
-        f.each("depth", f.array(np.zeros(f.SIZE, "M8[s]")), "npy"),
-        "1.npy",
-    ),
-    "depth of nothing": (
-        "depth",
-        {},
-        f.each("depth", f.array(np.zeros((0, 0))), "npy"),
-        "1.npy",
-    ),
-    "depth cut": ("depth", {}, f.each("depth", f.cut, "npy"), "1.npy|header says"),
-    "depth empty": ("depth", {}, f.each("depth", f.holds(b""), "npy"), "1.npy"),
-    "depth text": ("depth", {}, f.each("depth", f.holds(b"3.0 3.0"), "npy"), "1.npy"),
-    "depth closed": (
-        "depth",
-        {},
-        f.each("depth", f.closed, "npy"),
-        "1.npy|ermission denied",
-    ),
-    "depth of 65535": (
-        "depth_png",
-        {},
-        f.each("depth", f.millimetres(65535)),
-        "1.png|65535|depth_void_values",
-    ),
-    "depth picture of 8 bits": (
-        "depth_png",
-        {},
-        f.each("depth", f.picture(_GREY + np.uint8(9))),
-        "1.png|uint8",
-    ),
-    "depth picture of colours": (
-        "depth_png",
-        {},
-        f.each("depth", f.picture(_COLOURS)),
-        "1.png|one channel",
-    ),
-    "depth picture empty": ("depth_png", {}, f.each("depth", f.holds(b"")), "1.png"),
-    "depth picture a folder": (
-        "depth_png",
-        {},
-        f.each("depth", f.a_folder),
-        "1 of 4 frames",
-    ),
-    "depth picture of two frames": (
-        "depth_png",
-        {},
-        f.each("depth", f.frames),
-        "1.png",
-    ),
+    **fault_depth.REFUSED,
 }
 
 

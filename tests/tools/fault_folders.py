@@ -15,6 +15,8 @@ from PIL import Image, PngImagePlugin
 
 SPLITS = ("train", "val")
 SIZE = (24, 32)
+COLOURS = np.random.default_rng(0).integers(0, 255, (*SIZE, 3)).astype(np.uint8)
+GREY = np.zeros(SIZE, np.uint8)
 _CONFIG = '''"""Streets."""
 
 from mmengine.config import read_base

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -15,12 +13,11 @@ import torch
 from in_process import run_in_process
 from mmseg.registry import MODELS
 
-from cmim.analysis import embedding
 from cmim.analysis.critic import critic_bound
 from cmim.checkpoint import structure
 from cmim.engine.config import ConfigError, load_config, task_model_config
 from cmim.inspect.analysis_table import as_tables, one_sentences
-from cmim.inspect.analyze import analyze, label_checkpoints, write_analysis
+from cmim.inspect.analyze import analyze, write_analysis
 from cmim.inspect.compare_gradients import compare_gradients
 from cmim.models import full_precision_twin
 
@@ -271,15 +268,6 @@ def test_classification(pictures, tmp_path, monkeypatch):
     assert layouts["run"]["labels"].tolist() == [i // 2 for i in range(20)]
 
 
-def test_labels_of_checkpoints():
-    paths = ["a/x/last.pth", "b/x/last.pth"]
-    with pytest.raises(ConfigError, match="two checkpoints are called 'x'"):
-        label_checkpoints(paths)
-    assert label_checkpoints(paths, ["p", "q"]) == {"p": paths[0], "q": paths[1]}
-    with pytest.raises(ConfigError, match="1 labels for 2 checkpoints"):
-        label_checkpoints(paths, ["p"])
-
-
 def test_what_cannot_be_measured_is_said(rooms, others, tmp_path):
     with pytest.raises(ValueError, match="--images 4 or more"):
         analyze(config_of(rooms), {"none": others["none"]}, images=3)
@@ -288,20 +276,3 @@ def test_what_cannot_be_measured_is_said(rooms, others, tmp_path):
     path = save(plain.model, tmp_path / "last.pth")
     with pytest.raises(ConfigError, match="binarizes no activations"):
         analyze(plain, {"fp": path}, images=4)
-
-
-def test_missing_scikit_learn_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn", None)
-    with pytest.raises(ImportError, match=r"cmim\[analysis\].*--no-tsne"):
-        embedding.check_tsne()
-
-
-def test_tsne_keeps_groups_apart():
-    pytest.importorskip("sklearn")
-    features = torch.randn(60, 5, generator=torch.Generator().manual_seed(0))
-    features[30:] += 20
-    found = embedding.tsne(features)
-    assert torch.equal(found, embedding.tsne(features))
-    near, far = found[:30].mean(0), found[30:].mean(0)
-    spread = math.sqrt(found[:30].var(0).sum())
-    assert (near - far).norm() > 2 * spread

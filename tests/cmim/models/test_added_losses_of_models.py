@@ -218,7 +218,6 @@ def test_depth_takes_the_losses_without_classes_and_refuses_the_other(
     ("config", "said"),
     [
         (dict(type="SpreadLoss"), "'SpreadLoss' is unknown; choose from activation_s"),
-        (dict(name="spread"), "'spread' is unknown; choose from activation_s"),
         (dict(name="lipschitz", weigth=1), "has no option 'weigth'; it accepts clip"),
         (dict(type="lipschitz", weight="1"), "needs weight to be a number, got '1'"),
         (dict(type="CMIM"), "'CMIM' is unknown"),
@@ -242,18 +241,12 @@ def test_wrong_options_are_said(config, said):
         CMIM(task_model(), "none", added_losses=config)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "activation_spread",
-        "ActivationSpreadLoss",
-        ["ActivationSpreadLoss"],
-        [dict(name="activation_spread")],
-        dict(type="activation_spread"),
-        ConfigDict(type=ActivationSpreadLoss),
-    ],
-    ids=str,
-)
+OWN_CLASS = ConfigDict(type=ActivationSpreadLoss)
+NAMES = ["activation_spread", "ActivationSpreadLoss", ["ActivationSpreadLoss"]]
+NAMES += [[dict(name="activation_spread")], dict(type="activation_spread"), OWN_CLASS]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=str)
 def test_a_name_stands_for_a_loss_with_its_defaults(name):
     model = CMIM(task_model(), "none", added_losses=name)
     assert added(losses_of(model)) == ENTRIES[:1]

@@ -7,22 +7,17 @@ import math
 import numpy as np
 import pytest
 import torch
-from mmseg.registry import MODELS
+from depth_cases import INVALID, depth_pair
 from torch import Tensor
 
 from tasks.depth.losses import (
-    DepthBerHuLoss,
-    DepthL1Loss,
-    DepthSILogLoss,
     berhu_loss,
     depth_l1_loss,
     silog_loss,
 )
 
 LOSSES = {"silog": silog_loss, "berhu": berhu_loss, "l1": depth_l1_loss}
-CLASSES = [DepthSILogLoss, DepthBerHuLoss, DepthL1Loss]
 every_loss = pytest.mark.parametrize("name", list(LOSSES))
-INVALID = [0.0, -1.0, math.nan, math.inf, -math.inf]
 
 
 def valid_pairs(pred: np.ndarray, target: np.ndarray) -> list[tuple[float, float]]:
@@ -53,16 +48,6 @@ def naive_berhu(pred: np.ndarray, target: np.ndarray) -> float:
 
 
 NAIVE = {"silog": naive_silog, "berhu": naive_berhu, "l1": naive_l1}
-
-
-def depth_pair(seed: int = 0, dtype: torch.dtype = torch.float64) -> tuple:
-    """Three images: mixed validity, all valid, and no valid pixel at all."""
-    generator = torch.Generator().manual_seed(seed)
-    pred = 0.5 + 9 * torch.rand(3, 4, 5, generator=generator, dtype=torch.float64)
-    target = 0.5 + 9 * torch.rand(3, 4, 5, generator=generator, dtype=torch.float64)
-    target[0, 0] = torch.tensor(INVALID)
-    target[2] = 0.0
-    return pred.to(dtype), target.to(dtype)
 
 
 def gradient(name: str, pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -261,42 +246,6 @@ def test_wrong_shapes_are_named(name, shape):
         with pytest.raises(ValueError, match="same shape") as error:
             LOSSES[name](torch.ones(shape), torch.ones(other))
         assert str(shape) in str(error.value)
-
-
-@pytest.mark.parametrize("cls", CLASSES)
-def test_classes_build_from_the_registry_and_weigh(cls):
-    pred, target = depth_pair()
-    plain = MODELS.build({"type": cls.__name__})
-    double = MODELS.build({"type": cls, "loss_weight": 2.0, "loss_name": "loss_other"})
-    assert plain.loss_name.startswith("loss_")
-    assert double.loss_name == "loss_other"
-    torch.testing.assert_close(double(pred, target), 2 * plain(pred, target))
-    with pytest.raises(TypeError):
-        cls(loss_wieght=2.0)
-
-
-def test_class_options_reach_the_formula():
-    pred, target = depth_pair()
-    silog = DepthSILogLoss(variance_focus=0.3, eps=0.01, min_depth=2.0)
-    expected = silog_loss(pred, target, 0.3, 0.01, 2.0)
-    assert silog(pred, target).item() == expected.item()
-    berhu = DepthBerHuLoss(threshold=0.5)
-    assert berhu(pred, target).item() == berhu_loss(pred, target, 0.5).item()
-
-
-@pytest.mark.parametrize(
-    ("cls", "options"),
-    [
-        (DepthSILogLoss, {"variance_focus": 1.1}),
-        (DepthSILogLoss, {"eps": 0.0}),
-        (DepthSILogLoss, {"min_depth": 0.0}),
-        (DepthBerHuLoss, {"threshold": 0.0}),
-        (DepthL1Loss, {"loss_name": "depth"}),
-    ],
-)
-def test_options_out_of_range_are_named(cls, options):
-    with pytest.raises(ValueError, match=next(iter(options))):
-        cls(**options)
 
 
 @every_loss
