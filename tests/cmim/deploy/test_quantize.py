@@ -99,6 +99,7 @@ def test_pooled_values_get_8_bits_and_keep_their_signs():
     assert np.abs(before - after)[inside].max() <= 0.51 * step
 
 
+@pytest.mark.full
 @torch.no_grad()
 @pytest.mark.parametrize(("channels", "levels"), [(4, []), (8, [256])])
 def test_binary_layers_of_few_channels_behind_a_pooling(channels, levels):
