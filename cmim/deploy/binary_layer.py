@@ -141,17 +141,7 @@ def read_layer(
         (1, 1.0, 0.0)
     """
     kind = type(binarizer).__name__
-    if conv.bias is not None or conv.padding_mode != "zeros":
-        raise ExportError(
-            f"{name}: only convolutions without bias and padding modes other than "
-            "zeros are exported"
-        )
-    if conv.groups != 1 and conv.in_channels // conv.groups < LEAST_GROUP:
-        raise ExportError(
-            f"{name}: its groups have {conv.in_channels // conv.groups} channels; "
-            f"groups of {LEAST_GROUP} and more are exported, since narrower ones are "
-            "faster in full precision: keep this layer"
-        )
+    _refuse_inexact(name, conv)
     stride, padding, dilation = (
         _pair(name, x) for x in (conv.stride, conv.padding, conv.dilation)
     )
@@ -183,6 +173,21 @@ def read_layer(
             f"{MOST_PRODUCTS}: an integer network is faster than that"
         )
     return layer
+
+
+def _refuse_inexact(name: str, conv: BinaryConv2d) -> None:
+    """Refuse convolutions whose own options have no exact or no useful form."""
+    if conv.bias is not None or conv.padding_mode != "zeros":
+        raise ExportError(
+            f"{name}: only convolutions without bias and padding modes other than "
+            "zeros are exported"
+        )
+    if conv.groups != 1 and conv.in_channels // conv.groups < LEAST_GROUP:
+        raise ExportError(
+            f"{name}: its groups have {conv.in_channels // conv.groups} channels; "
+            f"groups of {LEAST_GROUP} and more are exported, since narrower ones are "
+            "faster in full precision: keep this layer"
+        )
 
 
 def split_groups(layer: BinaryLayer, groups: int) -> list[BinaryLayer]:
