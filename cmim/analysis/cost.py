@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -21,7 +21,8 @@ from cmim.methods import (
 
 FULL = 32
 # Counted as one thing, whatever modules it is made of.
-WHOLE = (ActivationBinarizer, OutputScale)
+# (Attention of torch reads the weights of its parts without calling them.)
+WHOLE = (ActivationBinarizer, OutputScale, nn.MultiheadAttention)
 MULTIPLYING = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 
@@ -68,7 +69,8 @@ def layer_costs(
     M N binary convolutions: ``bops = M N MACs``; ``2^k - 1`` even steps are k bits, so
     k of them. Codes of {0, 1} cost what codes of {-1, +1} do. Binary weights on real
     activations count as full precision. As in the literature only convolutions and
-    linear layers are counted, not what works element by element; memory is 32 bits for
+    linear layers are counted, those of attention too, but neither its scores nor what
+    works element by element; memory is 32 bits for
     each value of full precision (batch-norm's two, scales that are not 1, what an
     activation binarizer holds, slopes) and M bits for each binary weight.
 
@@ -143,12 +145,16 @@ def _recording(model: nn.Module, rows: list[LayerCost]) -> Iterator[None]:
 
     def count(name: str):
         def hook(
-            module: nn.Module, args: tuple, given: Tensor | tuple[Tensor, ...]
+            module: nn.Module,
+            args: tuple,
+            named: dict[str, Any],
+            given: Tensor | tuple[Tensor, ...],
         ) -> None:
             # An encoder that holds values of its own gives a level after another.
-            out = given if isinstance(given, Tensor) else given[-1]
-            seen = codes[id(args[0])][1] if id(args[0]) in codes else None
-            row = _row(name, module, args[0], out, seen, id(module) not in stored)
+            out = given if isinstance(given, Tensor) else _last_tensor(given)
+            inputs = [*args, *named.values()]
+            seen = codes[id(inputs[0])][1] if id(inputs[0]) in codes else None
+            row = _row(name, module, inputs, out, seen, id(module) not in stored)
             stored.add(id(module))
             rows.append(row)
 
@@ -165,7 +171,8 @@ def _recording(model: nn.Module, rows: list[LayerCost]) -> Iterator[None]:
         if isinstance(module, ActivationBinarizer):
             handles.append(module.register_forward_hook(see_codes))
         if _held(module):
-            handles.append(module.register_forward_hook(count(name)))
+            hook = count(name)
+            handles.append(module.register_forward_hook(hook, with_kwargs=True))
     try:
         yield
     finally:
@@ -198,7 +205,7 @@ def _held(module: nn.Module) -> int:
 def _row(
     name: str,
     module: nn.Module,
-    source: Tensor,
+    inputs: Sequence[Any],
     out: Tensor,
     codes: Codes | None,
     first: bool,
@@ -214,7 +221,7 @@ def _row(
         own += scales
     if isinstance(module, (BinaryWeightLayer, *MULTIPLYING)):
         # A transposed convolution spreads each input value instead of gathering.
-        places = source if isinstance(module, nn.ConvTranspose2d) else out
+        places = inputs[0] if isinstance(module, nn.ConvTranspose2d) else out
         macs = places[0].numel() * module.weight[0].numel()
         if isinstance(module, BinaryWeightLayer) and codes:
             bops = macs * weight_bits * codes.planes
@@ -223,6 +230,10 @@ def _row(
                 bops += macs // len(module.weight) * codes.planes
         else:
             flops = macs
+    if isinstance(module, nn.MultiheadAttention):
+        # Queries and answers, keys and values: a product with E x E weights each.
+        queries, keys = inputs[:2]
+        flops = 2 * (queries.numel() + keys.numel()) * module.embed_dim
     return LayerCost(
         name,
         type(module).__name__,
@@ -234,6 +245,11 @@ def _row(
         bops,
         flops,
     )
+
+
+def _last_tensor(given: Sequence[Any]) -> Tensor:
+    """The last output of a module that gives several, some of which may be None."""
+    return next(part for part in reversed(given) if isinstance(part, Tensor))
 
 
 def _stored_scales(scale: Tensor) -> int:
