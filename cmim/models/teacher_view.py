@@ -32,6 +32,7 @@ class Normalisation:
         order: :math:`\pi`, or None where both have the same order.
 
     Examples:
+        >>> import torch
         >>> Normalisation((2.0,), (1.0,))(torch.tensor([[[[3.0]]]])).item()
         7.0
     """
@@ -61,6 +62,7 @@ class TeacherView:
         ValueError: A resolution that is no positive number.
 
     Examples:
+        >>> import torch
         >>> TeacherView(resolution=0.5)(torch.zeros(1, 3, 4, 6)).shape
         torch.Size([1, 3, 2, 3])
     """
