@@ -285,8 +285,8 @@ def test_logits_of_other_classes_are_refused_by_name(tmp_path):
         (
             dict(taps={"backbone.layer4": "backbone.stage4"}),
             r"pair 'backbone.layer4' with 'backbone.stage4', and the teacher has no "
-            r"such module; the student's stages are backbone.layer1 \(stride 4\).*; the "
-            r"teacher's are backbone.layers.0.2 \(stride 4\), .*3.2 \(stride 32\)",
+            r"such module; the student's stages are backbone.layer1 \(stride 4\).*; "
+            r"the teacher's are backbone.layers.0.2 \(stride 4\), .*3.2 \(stride 32\)",
         ),
         (
             dict(taps="backbone.layer4.1.binarize2"),
