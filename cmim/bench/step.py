@@ -12,6 +12,7 @@ import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmseg.structures import SegDataSample
+from torch import Tensor
 
 from cmim.bench.benchmark import Benchmark, add_training_options
 from cmim.bench.step_networks import (
@@ -128,7 +129,9 @@ def bench_step(
 
     Returns:
         Per variant the median ``ms``, ``images_per_second``, and the median over rounds
-        of its ``overhead`` against the first one's step in the same round.
+        of its ``overhead`` against the first one's step in the same round. Of teachers
+        also ``teacher_ms``, what the features alone take, and ``teacher_share``, that
+        against the first teacher's.
     """
     batch = synthetic_batch(config)
     if teachers:
@@ -156,7 +159,35 @@ def bench_step(
             images_per_second=round(len(batch["inputs"]) / median, 1),
             overhead=round(statistics.median(ratios) - 1, 4),
         )
+    if teachers:
+        _add_teachers_alone(figures, models, batch, steps)
     return figures
+
+
+def _add_teachers_alone(
+    figures: dict[str, Any], models: dict[str, BaseModel], batch: dict, steps: int
+) -> None:
+    """What the teachers' features take without the rest of a step, in float32."""
+    turns = {}
+    for name, model in models.items():
+        if model.teacher is not None:
+            inputs = model.data_preprocessor(batch, True)["inputs"]
+            turns[name] = _features(model, inputs)
+    times = time_turns(turns, steps)
+    whole = next(iter(times.values()))
+    for name, seconds in times.items():
+        ratios = [a / b for a, b in zip(seconds, whole, strict=True)]
+        figures[name]["teacher_ms"] = round(statistics.median(seconds) * 1e3, 2)
+        figures[name]["teacher_share"] = round(statistics.median(ratios), 4)
+
+
+def _features(model: BaseModel, inputs: Tensor) -> Callable[[], None]:
+    def features() -> None:
+        model.teacher.features(inputs)
+        if inputs.is_cuda:
+            torch.cuda.synchronize()
+
+    return features
 
 
 def format_step(figures: dict[str, Any], names: Sequence[str]) -> str:
@@ -171,8 +202,17 @@ def format_step(figures: dict[str, Any], names: Sequence[str]) -> str:
     return "\n".join(
         f"{what} {name:14s} {figures[name]['ms']:8.1f} ms a step  "
         f"{figures[name]['images_per_second']:6.1f} images/s  "
-        f"overhead {100 * figures[name]['overhead']:+.1f} %"
+        f"overhead {100 * figures[name]['overhead']:+.1f} %" + _alone(figures[name])
         for name in names
+    )
+
+
+def _alone(figures: dict[str, Any]) -> str:
+    if "teacher_ms" not in figures:
+        return ""
+    return (
+        f"  features alone {figures['teacher_ms']:.1f} ms, "
+        f"x {figures['teacher_share']:.3f}"
     )
 
 

@@ -67,7 +67,7 @@ def test_the_teacher_of_the_config_is_compared(config):
     wide.backbone.update(method="fp", base_channels=24)
     wide.head.in_channels = 96
     config.model.teacher_model = wide
-    figures = bench_step(config, steps=1, teachers=True)
+    figures = bench_step(config, steps=5, teachers=True)
     lines = format_step(figures, [*TEACHERS]).splitlines()
     assert [line.split()[:2] for line in lines] == [
         ["teacher", name] for name in TEACHERS

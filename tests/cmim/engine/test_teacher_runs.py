@@ -57,7 +57,8 @@ def start(rooms, tmp_path):
     teacher = dict(
         type="SegmentationModel",
         data_preprocessor=dict(
-            type="mmseg.SegDataPreProcessor", mean=[9.0] * 3, std=[90.0] * 3, size_divisor=1
+            type="mmseg.SegDataPreProcessor", mean=[9.0] * 3, std=[90.0] * 3,
+            size_divisor=1,
         ),
         backbone=dict(type="BinaryMobileNet", base_channels=3, method="fp"),
         decode_head=dict(
