@@ -22,29 +22,40 @@ class AddedLoss(nn.Module, ABC):
 
     Args:
         weight: Factor of the loss, >= 0.
-        taps: Glob pattern or patterns of module names, shallow to deep; what the loss
-            reads by default when None.
+        taps: Glob pattern or patterns of module names, shallow to deep; or, for a loss
+            that reads the teacher, its modules by the student's; what the loss reads by
+            default when None.
 
     Attributes:
         name: Name in the log (``cmim.loss_<name>``) and in the state.
         needs_teacher: Reads the full-precision twin too.
         names: The tapped modules, once attached.
+        pairs: Modules of the teacher by those of the student, where ``taps`` has them.
 
     Raises:
-        ValueError: A negative weight.
+        ValueError: A negative weight, or modules of a teacher that is not read.
     """
 
     name: ClassVar[str]
     needs_teacher: ClassVar[bool] = False
 
-    def __init__(self, weight: float, taps: str | Sequence[str] | None) -> None:
+    def __init__(
+        self, weight: float, taps: str | Sequence[str] | Mapping[str, str] | None
+    ) -> None:
         super().__init__()
         if not weight >= 0:
             raise ValueError(
                 f"added loss {self.name!r}: weight must not be negative, got {weight}"
             )
+        self.pairs = dict(taps) if isinstance(taps, Mapping) else {}
+        if self.pairs and not self.needs_teacher:
+            raise ValueError(
+                f"added loss {self.name!r}: taps {self.pairs!r} pair modules with a "
+                "teacher's, and it reads none; list the names alone"
+            )
         self.weight = weight
-        self.taps = [taps] if isinstance(taps, str) else taps
+        named = [taps] if isinstance(taps, str) else taps
+        self.taps = None if named is None else list(named)
         self.names: list[str] = []
 
     def attach(self, model: nn.Module) -> None:
@@ -58,6 +69,17 @@ class AddedLoss(nn.Module, ABC):
         """
         patterns = self.default_taps(model) if self.taps is None else self.taps
         self.names = ActivationTaps(model, patterns).names
+
+    def bridge(self, own: Mapping[str, int], theirs: Mapping[str, int]) -> None:
+        """Take notice of a teacher whose channels may be others.
+
+        Called once, behind :meth:`attach`. Losses that compare channel by channel make
+        what they need for it here.
+
+        Args:
+            own: Channels of the tapped modules of the student's encoder that run.
+            theirs: Channels of their partners.
+        """
 
     def reached(self, student: Mapping[str, Tap]) -> list[str]:
         """Names of the tapped modules that ran; others stand behind what heads read.
@@ -88,8 +110,8 @@ class AddedLoss(nn.Module, ABC):
 
         Args:
             student: What each tapped module of the task model saw.
-            teacher: Output of the same modules of the twin; empty for a loss that
-                needs no teacher.
+            teacher: Output of the same modules of the twin, or of their partners, by
+                the names of the student's; empty for a loss that needs no teacher.
         """
 
 
@@ -181,6 +203,15 @@ class AddedLosses(nn.ModuleDict):
             for loss in self._each()
             if loss.needs_teacher
         }
+
+    def pairs(self) -> dict[str, dict[str, str]]:
+        """Who names partners in the teacher, and which."""
+        return {f"added loss {v.name!r}": v.pairs for v in self._each() if v.pairs}
+
+    def bridge(self, own: Mapping[str, int], theirs: Mapping[str, int]) -> None:
+        """See :meth:`AddedLoss.bridge`."""
+        for loss in self._each():
+            loss.bridge(own, theirs)
 
     def forward(
         self, student: Mapping[str, Tap], teacher: Mapping[str, Tensor]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Mapping
+
+from torch import Tensor, nn
 
 from cmim.added_losses.added_loss import AddedLoss
+from cmim.contrast.taps import Tap
+from cmim.functional.alignment import resize_features
 from cmim.task_model import describe
 
 
@@ -37,6 +41,27 @@ class ClassLogits(AddedLoss):
                 f"added loss {self.name!r} compares class distributions, and "
                 f"'{self.names[0]}' has {classes} output, no classes: leave it out"
             )
+
+    def logits(
+        self, student: Mapping[str, Tap], teacher: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Those of both; maps of the teacher's on the grid of the student's.
+
+        Raises:
+            ValueError: Other numbers of classes.
+        """
+        (name,) = self.names
+        ours, theirs = student[name].binary, teacher[name]
+        if ours.shape[1] != theirs.shape[1]:
+            raise ValueError(
+                f"added loss {self.name!r}: '{name}' has {ours.shape[1]} classes and "
+                f"its partner in the teacher {theirs.shape[1]}; the two networks must "
+                "answer the same question: choose a teacher of these classes, or "
+                "FeatureDistillationLoss"
+            )
+        if ours.dim() == theirs.dim() == 4:
+            theirs = resize_features(theirs, (ours.shape[2], ours.shape[3]))
+        return ours, theirs
 
     def default_taps(self, model: nn.Module) -> list[str]:
         heads = describe(model).heads.values()

@@ -43,17 +43,18 @@ class DistributionalLoss(ClassLogits):
     name = "distributional"
 
     def __init__(
-        self, weight: float = 1.0, taps: str | Sequence[str] | None = None
+        self,
+        weight: float = 1.0,
+        taps: str | Sequence[str] | Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(weight, taps)
 
     def forward(
         self, student: Mapping[str, Tap], teacher: Mapping[str, Tensor]
     ) -> Tensor:
-        (name,) = self.names
-        logits = student[name].binary
-        with torch.autocast(logits.device.type, enabled=False):
-            return self.weight * soft_cross_entropy(logits, teacher[name])
+        ours, theirs = self.logits(student, teacher)
+        with torch.autocast(ours.device.type, enabled=False):
+            return self.weight * soft_cross_entropy(ours, theirs)
 
 
 ADDED_LOSS = DistributionalLoss

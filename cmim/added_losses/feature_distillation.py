@@ -9,10 +9,12 @@ Loss: the sum over the tapped stages of
 :func:`cmim.functional.distillation.hint_distance` or
 :func:`cmim.functional.distillation.attention_distance`.
 
-Surprises: FitNets trains on the hint first and on the labels afterwards, with a learned
-convolution where channels differ; here both losses are trained at once, as later papers
-compare it, and a twin has the student's channels. Weights of RepDistiller: 100 for the
-hint of one stage, 1000 for attention.
+Surprises: FitNets trains on the hint first and on the labels afterwards; here both
+losses are trained at once, as later papers compare it. Where a teacher of another
+family has other channels, hints compare a learned 1x1 convolution of the student's map,
+as FitNets does; neither RepDistiller's batch-norm nor its ReLU stands behind it, since
+a stage may have values below zero. Weights of RepDistiller: 100 for the hint of one
+stage, 1000 for attention.
 
 Checked: against ``HintLoss`` and ``Attention`` of github.com/HobbitLong/RepDistiller,
 commit b84f547, with maps of equal and of half the size: losses and gradients equal in
@@ -44,8 +46,12 @@ class FeatureDistillationLoss(AddedLoss):
     Args:
         weight: >= 0. Default 100 for hints, 1000 for attention.
         kind: ``'hint'`` or ``'attention'``.
-        taps: Glob patterns of modules. When None the encoder's last stage for hints,
-            all stages for attention.
+        taps: Glob patterns of modules, or the teacher's modules by the student's. When
+            None the encoder's last stage for hints, all stages for attention.
+
+    Attributes:
+        regressors: Of hints, by module: what maps its channels to those of its partner,
+            where these are others.
 
     Raises:
         ValueError: Another kind, or no stage to tap.
@@ -58,7 +64,7 @@ class FeatureDistillationLoss(AddedLoss):
         self,
         weight: float | None = None,
         kind: str = "hint",
-        taps: str | Sequence[str] | None = None,
+        taps: str | Sequence[str] | Mapping[str, str] | None = None,
     ) -> None:
         if kind not in DISTANCES:
             raise ValueError(
@@ -67,6 +73,7 @@ class FeatureDistillationLoss(AddedLoss):
             )
         super().__init__(WEIGHTS[kind] if weight is None else weight, taps)
         self.kind = kind
+        self.regressors = nn.ModuleDict()
 
     def default_taps(self, model: nn.Module) -> list[str]:
         names = stage_names(model)
@@ -77,14 +84,33 @@ class FeatureDistillationLoss(AddedLoss):
             )
         return names if self.kind == "attention" else names[-1:]
 
+    def bridge(self, own: Mapping[str, int], theirs: Mapping[str, int]) -> None:
+        for name in self.names if self.kind == "hint" else ():
+            if name in theirs and own[name] != theirs[name]:
+                self.regressors[_key(name)] = nn.Conv2d(own[name], theirs[name], 1)
+
     def forward(
         self, student: Mapping[str, Tap], teacher: Mapping[str, Tensor]
     ) -> Tensor:
         distance = DISTANCES[self.kind]
         names = self.reached(student)
         with torch.autocast(student[names[0]].binary.device.type, enabled=False):
-            losses = [distance(student[n].binary, teacher[n]) for n in names]
+            losses = [distance(self._mapped(student, n), teacher[n]) for n in names]
             return self.weight * torch.stack(losses).sum()
+
+    def _mapped(self, student: Mapping[str, Tap], name: str) -> Tensor:
+        """The student's map, in the channels of its partner."""
+        feature = student[name].binary
+        if _key(name) not in self.regressors:
+            return feature
+        regressor = self.regressors[_key(name)]
+        mapped: Tensor = regressor(feature.to(next(regressor.parameters()).dtype))
+        return mapped
+
+
+def _key(name: str) -> str:
+    """Names of modules in a dictionary of modules have no dots."""
+    return name.replace(".", "-")
 
 
 ADDED_LOSS = FeatureDistillationLoss

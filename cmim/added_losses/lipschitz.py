@@ -60,7 +60,7 @@ class LipschitzLoss(AddedLoss):
     def __init__(
         self,
         weight: float = 8 / (1e4 * 128),
-        taps: str | Sequence[str] | None = None,
+        taps: str | Sequence[str] | Mapping[str, str] | None = None,
         iterations: int = 1,
         clip: float | None = 1.0,
         learned_scale: bool = True,

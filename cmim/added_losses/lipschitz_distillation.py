@@ -24,7 +24,7 @@ hold no code, and the one before takes no gradient of this loss), without its ma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mmseg.registry import MODELS
 
@@ -53,7 +53,7 @@ class LipschitzDistillationLoss(LipschitzLoss):
     def __init__(
         self,
         weight: float = 1 / 200,
-        taps: str | Sequence[str] | None = None,
+        taps: str | Sequence[str] | Mapping[str, str] | None = None,
         iterations: int = 10,
     ) -> None:
         super().__init__(weight, taps, iterations, clip=None, learned_scale=False)

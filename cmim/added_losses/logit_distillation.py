@@ -48,7 +48,7 @@ class LogitDistillationLoss(ClassLogits):
         self,
         weight: float = 0.9,
         temperature: float = 4.0,
-        taps: str | Sequence[str] | None = None,
+        taps: str | Sequence[str] | Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(weight, taps)
         if not temperature > 0:
@@ -58,10 +58,9 @@ class LogitDistillationLoss(ClassLogits):
     def forward(
         self, student: Mapping[str, Tap], teacher: Mapping[str, Tensor]
     ) -> Tensor:
-        (name,) = self.names
-        logits = student[name].binary
-        with torch.autocast(logits.device.type, enabled=False):
-            loss = softened_divergence(logits, teacher[name], self.temperature)
+        ours, theirs = self.logits(student, teacher)
+        with torch.autocast(ours.device.type, enabled=False):
+            loss = softened_divergence(ours, theirs, self.temperature)
             return self.weight * loss
 
 

@@ -23,7 +23,8 @@ from cmim.bench.negatives import (
     format_negatives,
 )
 from cmim.bench.released_cmim_loss import ReleasedCMIMLoss, draw_as_released
-from cmim.bench.step import bench_step, build_variants, synthetic_batch
+from cmim.bench.step import bench_step, synthetic_batch
+from cmim.bench.step_networks import build_variants
 from cmim.bench.turns import time_turns
 from cmim.contrast import BatchLabels, ContrastOptions, get_loss
 from cmim.contrast.memory import ProjectionQueue

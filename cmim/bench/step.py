@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import copy
 import statistics
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.device import get_device
 from mmengine.model import BaseModel
-from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
+from torch import Tensor
 
 from cmim.bench.benchmark import Benchmark, add_training_options
+from cmim.bench.step_networks import (
+    TEACHERS,
+    build_methods,
+    build_teachers,
+    build_variants,
+)
 from cmim.bench.turns import time_turns
 from cmim.data_parts import data_parts, named_size
 from cmim.engine import cli
@@ -30,7 +32,6 @@ from cmim.engine.config import (
     task_model_config,
 )
 from cmim.engine.config_place import named_part
-from cmim.models import full_precision_twin
 from cmim.task import Task, labelling_tasks
 from cmim.task_model import Head, describe
 
@@ -107,45 +108,6 @@ def make_step(model: BaseModel, batch: dict[str, Any], amp: bool) -> Callable[[]
     return step
 
 
-def build_variants(config: Config, partners: Sequence[str]) -> dict[str, BaseModel]:
-    """The config's model with each partner, from the same seed.
-
-    The teacher of ``'teacher'`` is an untrained twin, which costs what a trained one
-    does.
-    """
-    task = task_model_config(config)
-    wrapper = dict(config.model) if "model" in config.model else dict(type="CMIM")
-    models = {}
-    with tempfile.TemporaryDirectory() as folder:
-        twin = MODELS.build(full_precision_twin(task))
-        torch.save({"state_dict": twin.state_dict()}, Path(folder) / "twin.pth")
-        for partner in partners:
-            torch.manual_seed(0)
-            options = dict(
-                partner=partner,
-                teacher=str(Path(folder) / "twin.pth"),
-                teacher_model=None,
-            )
-            model = MODELS.build({**wrapper, "model": task, **options})
-            models[partner] = model.to(get_device()).train()
-    return models
-
-
-def build_methods(config: Config, methods: Sequence[str]) -> dict[str, BaseModel]:
-    """The config's model with each method and no contrastive loss, from the same seed.
-
-    Schedules stand at their start; RBNN's rotations fall into the warm-up.
-    """
-    models = {}
-    for method in methods:
-        task = copy.deepcopy(task_model_config(config))
-        task["backbone"]["method"] = method
-        torch.manual_seed(0)
-        model = MODELS.build(dict(type="CMIM", model=task, partner="none"))
-        models[method] = model.to(get_device()).train()
-    return models
-
-
 @named_part
 def bench_step(
     config: Config,
@@ -153,6 +115,7 @@ def bench_step(
     amp: bool = False,
     partners: Sequence[str] = VARIANTS,
     methods: Sequence[str] = (),
+    teachers: bool = False,
 ) -> dict[str, Any]:
     """Time training steps, the variants taking turns so that noise hits all alike.
 
@@ -162,15 +125,21 @@ def bench_step(
         amp: bfloat16 autocast.
         partners: The partners to compare; the first is the baseline.
         methods: Compare these methods instead, without a partner.
+        teachers: Compare the ways to have a teacher instead (``TEACHERS``).
 
     Returns:
         Per variant the median ``ms``, ``images_per_second``, and the median over rounds
-        of its ``overhead`` against the first one's step in the same round.
+        of its ``overhead`` against the first one's step in the same round. Of teachers
+        also ``teacher_ms``, what the features alone take, and ``teacher_share``, that
+        against the first teacher's.
     """
     batch = synthetic_batch(config)
-    models = (
-        build_methods(config, methods) if methods else build_variants(config, partners)
-    )
+    if teachers:
+        models = build_teachers(config)
+    elif methods:
+        models = build_methods(config, methods)
+    else:
+        models = build_variants(config, partners)
     times = time_turns(
         {name: make_step(model, batch, amp) for name, model in models.items()}, steps
     )
@@ -190,22 +159,60 @@ def bench_step(
             images_per_second=round(len(batch["inputs"]) / median, 1),
             overhead=round(statistics.median(ratios) - 1, 4),
         )
+    if teachers:
+        _add_teachers_alone(figures, models, batch, steps)
     return figures
 
 
+def _add_teachers_alone(
+    figures: dict[str, Any], models: dict[str, BaseModel], batch: dict, steps: int
+) -> None:
+    """What the teachers' features take without the rest of a step, in float32."""
+    turns = {}
+    for name, model in models.items():
+        if model.teacher is not None:
+            inputs = model.data_preprocessor(batch, True)["inputs"]
+            turns[name] = _features(model, inputs)
+    times = time_turns(turns, steps)
+    whole = next(iter(times.values()))
+    for name, seconds in times.items():
+        ratios = [a / b for a, b in zip(seconds, whole, strict=True)]
+        figures[name]["teacher_ms"] = round(statistics.median(seconds) * 1e3, 2)
+        figures[name]["teacher_share"] = round(statistics.median(ratios), 4)
+
+
+def _features(model: BaseModel, inputs: Tensor) -> Callable[[], None]:
+    def features() -> None:
+        model.teacher.features(inputs)
+        if inputs.is_cuda:
+            torch.cuda.synchronize()
+
+    return features
+
+
 def format_step(figures: dict[str, Any], names: Sequence[str]) -> str:
-    """A line for each variant: partners, or methods.
+    """A line for each variant: partners, ways to have a teacher, or methods.
 
     Args:
         figures: From :func:`bench_step`.
         names: The variants.
     """
-    what = "partner" if set(names) <= set(VARIANTS) else "method"
+    known = {"partner": VARIANTS, "teacher": TEACHERS}
+    what = next((w for w, k in known.items() if set(names) <= set(k)), "method")
     return "\n".join(
         f"{what} {name:14s} {figures[name]['ms']:8.1f} ms a step  "
         f"{figures[name]['images_per_second']:6.1f} images/s  "
-        f"overhead {100 * figures[name]['overhead']:+.1f} %"
+        f"overhead {100 * figures[name]['overhead']:+.1f} %" + _alone(figures[name])
         for name in names
+    )
+
+
+def _alone(figures: dict[str, Any]) -> str:
+    if "teacher_ms" not in figures:
+        return ""
+    return (
+        f"  features alone {figures['teacher_ms']:.1f} ms, "
+        f"x {figures['teacher_share']:.3f}"
     )
 
 
@@ -234,11 +241,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``bench.py step``."""
     cli.add_config_options(parser)
     parser.add_argument("--steps", type=cli.positive, default=15, help="timed rounds")
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
         "--methods",
         nargs="+",
         metavar="NAME",
         help="compare these binarization methods instead; the first is the baseline",
+    )
+    instead.add_argument(
+        "--teachers",
+        action="store_true",
+        help="compare ways to have the config's teacher instead: at the picture's "
+        "resolution, at half of it, and with all features kept",
     )
     add_training_options(parser)
 
@@ -246,9 +260,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Run ``bench.py step``."""
     config = load_config(args.config, args.cfg_options)
-    methods = args.methods or ()
-    figures = bench_step(config, steps=args.steps, amp=args.amp, methods=methods)
-    print(format_step(figures, methods or VARIANTS))
+    methods, teachers = args.methods or (), args.teachers
+    figures = bench_step(
+        config, args.steps, args.amp, methods=methods, teachers=teachers
+    )
+    names = [*TEACHERS] if teachers else methods or VARIANTS
+    print(format_step(figures, names))
     if args.profile:
         print(profile_step(config, args.amp, "latent"))
     return figures

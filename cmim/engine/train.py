@@ -15,6 +15,7 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.model import BaseModel, is_model_wrapper
 
 from cmim.checkpoint import load_strictly, read_checkpoint
+from cmim.engine.coming_pictures import require_pictures_that_come_again
 from cmim.engine.config import ConfigError, require_parts, task_model_config
 from cmim.engine.config_loops import check_loops, check_optimizer
 from cmim.engine.config_place import named_part
@@ -113,10 +114,12 @@ def _train(
 
 
 def _check_teacher(runner: CMIMRunner, config: Config) -> None:
-    """The model cannot compare its teacher's classes: data sets name them."""
+    """The model cannot know its teacher's classes and pictures: the config does."""
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if isinstance(model, CMIM):
         model.check_teacher(identity_of(config))
+        if model.teacher is not None and model.teacher.cache is not None:
+            require_pictures_that_come_again(config)
 
 
 def _final_model(runner: CMIMRunner, folder: Path) -> BaseModel:

@@ -21,7 +21,7 @@ from cmim.contrast import ActivationTaps
 from cmim.contrast.pairs import IGNORED
 from cmim.functional.layout import as_maps
 from cmim.methods import ActivationBinarizer
-from cmim.models.twin import tapped_outputs
+from cmim.models.teacher import tapped_outputs
 from cmim.stages import ENCODER
 from cmim.task import Task, labelling_tasks
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,23 +12,19 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from cmim.added_losses import AddedLosses
-from cmim.checkpoint import LOSS_PREFIXES
 from cmim.contrast import ActivationTaps, BatchLabels, binarizer_names, get_loss
 from cmim.contrast.taps import Tap
-from cmim.former_names import current_key
-from cmim.functional.layout import channels_of
 from cmim.methods import take_auxiliary_losses
 from cmim.models.read_labels import read_labels
 from cmim.models.settings import resolve_settings
+from cmim.models.state_names import unwrap_names, wrap_names
 from cmim.models.tap_patterns import tap_patterns
 from cmim.models.task_losses import weigh_losses
-from cmim.models.twin import (
-    Teacher,
-    load_teacher,
-    model_identity,
-    tapped_outputs,
-)
-from cmim.stages import probe_image
+from cmim.models.teacher import Teacher, tap_channels
+from cmim.models.teacher_cache import cache_of
+from cmim.models.teacher_pairs import join_pairs, named_pairs
+from cmim.models.teacher_view import TeacherView
+from cmim.models.twin import load_teacher, model_identity
 
 
 @MODELS.register_module()
@@ -49,8 +45,15 @@ class CMIM(BaseModel):
             pass (the paper's text). ``'teacher'``: the same module of the trained
             full-precision twin (as in the paper's released code). ``'none'``: no loss.
         teacher: Checkpoint of the full-precision twin, for ``partner='teacher'``.
-        teacher_model: Config of another teacher's task model, with modules of the
-            tapped names (a deeper network); the full-precision twin when None.
+        teacher_model: Config of another teacher's task model, of any family; the
+            full-precision twin when None. Modules of the tapped names are read, or
+            those that ``taps`` pairs them with, or stages of equal stride
+            (:mod:`cmim.models.teacher_pairs`). A ``data_preprocessor`` in it says how
+            its pictures are normalised.
+        teacher_resolution: The teacher sees pictures of this share of the side, such
+            as 0.5; the student's when None.
+        teacher_cache: Keep the teacher's features of pictures that come again, in 4 GB
+            at most (True) or so many GB; for training without random crops and colours.
         preset: ``'cmim'``, the paper's text: every binarizer against its own latent
             activation, NCE, trained projections. ``'cmim_released'``, what its released
             code does (:mod:`cmim.contrast.losses`). It sets the partner;
@@ -60,7 +63,8 @@ class CMIM(BaseModel):
         taps: Glob pattern or patterns of module names, shallow to deep; activation
             binarizers for ``'latent'``. Or a word: ``'last_binarizer'`` (default for
             ``'latent'``), ``'every_binarizer'``, ``'last_stage'``,
-            ``'last_two_stages'`` (default for ``'teacher'``).
+            ``'last_two_stages'`` (default for ``'teacher'``). Or the teacher's modules
+            by the student's, ``{'backbone.layer4': 'backbone.stage4'}``.
         weight: lambda >= 0. Default 0.3 for ``'latent'``, 0.5 for ``'teacher'``.
         beta: >= 1, default 1; above 1 deeper layers weigh more.
         negatives: ``'all'`` other samples, or only those with ``'other_class'`` (not
@@ -99,7 +103,7 @@ class CMIM(BaseModel):
         teacher: str | None = None,
         preset: str | None = None,
         loss: str | dict | None = None,
-        taps: str | Sequence[str] | None = None,
+        taps: str | Sequence[str] | Mapping[str, str] | None = None,
         weight: float | None = None,
         beta: float | None = None,
         negatives: str | None = None,
@@ -116,6 +120,8 @@ class CMIM(BaseModel):
         task_loss_weight: float = 1.0,
         teacher_model: dict | None = None,
         regularizers: str | dict | Sequence[str | dict] = (),
+        teacher_resolution: float | None = None,
+        teacher_cache: bool | float = False,
     ) -> None:
         settings = resolve_settings(
             preset, partner=partner, loss=loss, taps=taps, weight=weight, beta=beta,
@@ -138,6 +144,7 @@ class CMIM(BaseModel):
                 "regularizers is the former name of added_losses: give one of them"
             )
         build_loss = get_loss(settings.loss)
+        view, cache = TeacherView(None, teacher_resolution), cache_of(teacher_cache)
         task_model = MODELS.build(model)
         super().__init__(data_preprocessor=task_model.data_preprocessor)
         self.settings = settings
@@ -149,17 +156,21 @@ class CMIM(BaseModel):
         # the loss, or comparisons of the two would measure initialisations as well.
         with torch.random.fork_rng(devices=[]):
             self.added_losses = AddedLosses(added_losses or regularizers, self.model)
-            self.teacher = self._load_teacher(model, teacher, teacher_model)
-            partners = self._partner_channels(teacher_model)
+            self.teacher = self._load_teacher(
+                model, checkpoint=teacher, teacher_model=teacher_model, view=view,
+                cache=cache,
+            )  # fmt: skip
+            partners = self._partner_channels()
             for name, channels in self._own_channels().items():
                 self.contrast[name.replace(".", "-")] = build_loss(
                     channels, partners.get(name, channels), self.settings.shared
                 )
+            self._bridge_added_losses()
         self._recorded = ActivationTaps(
             self.model, [*self._taps.names, *self.added_losses.names()]
         )
-        self.register_state_dict_post_hook(_unwrap_names)
-        self.register_load_state_dict_pre_hook(_wrap_names)
+        self.register_state_dict_post_hook(unwrap_names)
+        self.register_load_state_dict_pre_hook(wrap_names)
 
     def _make_taps(self) -> ActivationTaps:
         taps = ActivationTaps(self.model, tap_patterns(self.model, self.settings.taps))
@@ -174,7 +185,7 @@ class CMIM(BaseModel):
 
     def _own_channels(self) -> dict[str, int]:
         """Channels of the taps that run."""
-        found = _tap_channels(self.model, self._taps)
+        found = tap_channels(self.model, self._taps)
         idle = [name for name in self._taps.names if name not in found]
         if idle:
             raise ValueError(
@@ -183,13 +194,23 @@ class CMIM(BaseModel):
             )
         return found
 
-    def _partner_channels(self, teacher_model: dict | None) -> dict[str, int]:
+    def _partner_channels(self) -> dict[str, int]:
         """Channels of the teacher's taps, where they may be others than ours."""
-        if teacher_model is None or self.settings.partner != "teacher":
+        partner = self.settings.partner == "teacher"
+        if not partner or self.teacher is None or not self.teacher.may_differ:
             return {}
-        assert self.teacher is not None
-        network = self.teacher.network
-        return _tap_channels(network, ActivationTaps(network, self._taps.names))
+        return self.teacher.channels(self._taps.names)
+
+    def _bridge_added_losses(self) -> None:
+        """Tell the added losses how many channels both sides of the encoder have."""
+        if self.teacher is None or not self.teacher.may_differ:
+            return
+        read = {
+            n for names in self.added_losses.teacher_names().values() for n in names
+        }
+        names = self.teacher.within_encoders(read)
+        own = tap_channels(self.model, ActivationTaps(self.model, names))
+        self.added_losses.bridge(own, self.teacher.channels(list(own)))
 
     def forward(
         self, inputs: Tensor, data_samples: list | None = None, mode: str = "tensor"
@@ -207,7 +228,7 @@ class CMIM(BaseModel):
         losses.update(take_auxiliary_losses(self.model))
         image = (inputs.shape[2], inputs.shape[3])
         seen = {name: tap.on_grid(image) for name, tap in seen.items()}
-        theirs = self.teacher.features(inputs) if self.teacher else {}
+        theirs = self.teacher.features(inputs, seen) if self.teacher else {}
         losses.update(self._contrast_losses(seen, theirs, data_samples or []))
         losses.update(self.added_losses(seen, theirs))
         return losses
@@ -240,18 +261,18 @@ class CMIM(BaseModel):
             image_level=shared.level == "image",
         )
 
-    def _load_teacher(
-        self, model: dict, checkpoint: str | None, teacher_model: dict | None
-    ) -> Teacher | None:
+    def _load_teacher(self, model: dict, **options: Any) -> Teacher | None:
         """The one teacher, if anything needs it, and its taps."""
         needed = self.added_losses.teacher_names()
+        pairs = self.added_losses.pairs()
         if self.settings.partner == "teacher":
             needed = {"partner 'teacher'": self._taps.names, **needed}
+            pairs = {"taps": named_pairs(self.settings.taps), **pairs}
         if not needed:
             return None
-        asker = next(iter(needed))
-        teacher = load_teacher(model, checkpoint, asker, teacher_model)
-        teacher.tap([name for names in needed.values() for name in names])
+        teacher = load_teacher(model, needed_by=next(iter(needed)), **options)
+        names = [name for names in needed.values() for name in names]
+        teacher.tap(self.model, names, join_pairs(pairs.items()))
         teacher.check(model_identity(model))
         return teacher
 
@@ -267,28 +288,5 @@ class CMIM(BaseModel):
     def _apply(self, fn, *args, **kwargs):
         if self.teacher is not None:
             self.teacher.network._apply(fn, *args, **kwargs)
+            self.teacher.forget()
         return super()._apply(fn, *args, **kwargs)
-
-
-def _tap_channels(model: BaseModel, taps: ActivationTaps) -> dict[str, int]:
-    """Channels at each tap, seen in one pass of a small picture."""
-    if not taps.names:
-        return {}
-    training = model.training
-    seen = tapped_outputs(model.eval(), taps, probe_image(model))
-    model.train(training)
-    return {name: channels_of(output) for name, output in seen.items()}
-
-
-def _unwrap_names(module: nn.Module, state: dict, prefix: str, metadata: dict) -> None:
-    inner = f"{prefix}model."
-    for key in [k for k in state if k.startswith(inner)]:
-        state[prefix + key[len(inner) :]] = state.pop(key)
-
-
-def _wrap_names(module: nn.Module, state: dict, prefix: str, *unused: Any) -> None:
-    for key in [k for k in state if k.startswith(prefix)]:
-        name = current_key(key[len(prefix) :])
-        if not name.startswith(LOSS_PREFIXES):
-            name = f"model.{name}"
-        state[prefix + name] = state.pop(key)

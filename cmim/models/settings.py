@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -64,7 +64,8 @@ class Settings:
     Args:
         partner: One of ``PARTNERS``.
         loss: Name or ``dict(name=..., **options)``.
-        taps: Patterns, or one of the words of :mod:`cmim.models.tap_patterns`.
+        taps: Patterns, or one of the words of :mod:`cmim.models.tap_patterns`; or the
+            teacher's modules by the student's.
         weight: lambda.
         beta: Depth weighting.
         negatives: One of those that the tasks know.
@@ -76,7 +77,7 @@ class Settings:
 
     partner: str
     loss: str | dict
-    taps: str | Sequence[str]
+    taps: str | Sequence[str] | Mapping[str, str]
     weight: float
     beta: float
     negatives: str
@@ -92,6 +93,11 @@ class Settings:
                     f"{name} {getattr(self, name)!r} is unknown; "
                     f"choose from {', '.join(known)}"
                 )
+        if isinstance(self.taps, Mapping) and self.partner != "teacher":
+            raise ValueError(
+                f"taps {dict(self.taps)!r} pair modules with a teacher's, and partner "
+                f"is {self.partner!r}: set partner='teacher', or list the names alone"
+            )
         for name in ("weight", "beta"):
             value = getattr(self, name)
             check_kind("the contrastive loss", name, float, value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import nn
 
@@ -12,16 +12,21 @@ from cmim.stages import ENCODER, idle_stages, stage_names
 WORDS = ("last_binarizer", "every_binarizer", "last_stage", "last_two_stages")
 
 
-def tap_patterns(model: nn.Module, taps: str | Sequence[str]) -> list[str]:
+def tap_patterns(
+    model: nn.Module, taps: str | Sequence[str] | Mapping[str, str]
+) -> list[str]:
     """Glob patterns of module names, for a word, a pattern or several.
 
     Args:
         model: The task model, with an encoder ``backbone``.
-        taps: One of ``WORDS``; or patterns, shallow to deep.
+        taps: One of ``WORDS``; or patterns, shallow to deep; or a mapping of names.
 
     Raises:
-        ValueError: A word, and the model has nothing of that kind.
+        ValueError: A word, and the model has nothing of that kind; or a key of a
+            mapping that names no module.
     """
+    if isinstance(taps, Mapping):
+        return _paired(model, list(taps))
     if not isinstance(taps, str):
         return list(taps)
     if taps not in WORDS:
@@ -53,6 +58,18 @@ def tap_patterns(model: nn.Module, taps: str | Sequence[str]) -> list[str]:
             "taps='last_stage', or let backbone.out_indices reach a later stage"
         )
     return stages[-1 if taps == "last_stage" else -2 :]
+
+
+def _paired(model: nn.Module, names: list[str]) -> list[str]:
+    """The names, which are no patterns: each has one partner."""
+    known = dict(model.named_modules())
+    wrong = [name for name in names if name not in known]
+    if wrong:
+        raise ValueError(
+            f"taps pair '{wrong[0]}' with a module of the teacher, and the model has "
+            f"no such module; its stages are {', '.join(stage_names(model))}"
+        )
+    return names
 
 
 def _running(model: nn.Module, names: list[str]) -> list[str]:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
 import torch
 
-from cmim.bench.step import bench_step, build_methods, build_variants
+from cmim.bench.step import bench_step, format_step
+from cmim.bench.step_networks import (
+    TEACHERS,
+    build_methods,
+    build_teachers,
+    build_variants,
+)
 from cmim.engine.config import load_config
 
 CONFIGS = Path(__file__).parents[3] / "configs"
@@ -42,3 +49,28 @@ def test_figures_are_relative_to_the_first(config):
     assert figures["batch"] == 2
     assert figures["bireal"]["overhead"] == 0
     assert figures["fp"]["ms"] > 0
+
+
+def test_ways_to_have_a_teacher(config):
+    models = build_teachers(config)
+    teachers = {name: model.teacher for name, model in models.items()}
+    assert list(teachers) == ["none", "teacher", "half", "cached"]
+    assert teachers["none"] is None
+    resolutions = [t.view.resolution for t in list(teachers.values())[1:]]
+    assert resolutions == [None, 0.5, None]
+    assert [t.cache is not None for t in list(teachers.values())[1:]] == [0, 0, 1]
+
+
+@pytest.mark.full
+def test_the_teacher_of_the_config_is_compared(config):
+    wide = copy.deepcopy(config.model.model)
+    wide.backbone.update(method="fp", base_channels=24)
+    wide.head.in_channels = 96
+    config.model.teacher_model = wide
+    figures = bench_step(config, steps=5, teachers=True)
+    lines = format_step(figures, [*TEACHERS]).splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["teacher", name] for name in TEACHERS
+    ]
+    network = build_teachers(config)["half"].teacher.network
+    assert network.backbone.conv1.out_channels == 24
