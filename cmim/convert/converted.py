@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
+from cmim.convert.moments import Moments, by_channel, moments_of
 from cmim.convert.placed import PlacedActivation, placed
 from cmim.layers import (
     BinaryConv2d,
@@ -17,6 +19,9 @@ from cmim.layers import (
 )
 from cmim.layers.conv import Unscaled, integer_levels
 from cmim.methods import Method, OutputScale
+
+# A channel whose output varies less gets no gain.
+LEAST_SPREAD = 1e-6
 
 
 class TokenScale(OutputScale):
@@ -50,7 +55,8 @@ class ConvertedLayer(nn.Module):
     with the method's binarizers b and w and output scale s. Gain g and bias c are
     learned; :func:`cmim.convert.place_converted` starts them so that mean and deviation
     of each output channel are those of the full-precision layer, and the thresholds of
-    b at the medians of its input. The latent weights are the former layer's. Its state
+    b at the medians of its input. A layer that was not placed does that for itself with
+    its first batch in training. The latent weights are the former layer's. Its state
     dict loads: ``weight`` is taken for ``conv.weight``.
 
     Args:
@@ -91,9 +97,15 @@ class ConvertedLayer(nn.Module):
         bias = torch.zeros(outputs) if layer.bias is None else layer.bias.detach()
         self.bias = nn.Parameter(bias.clone())
         self.register_buffer("placed", torch.zeros((), dtype=torch.bool))
+        # Whether ``placed`` was looked at: reading it at each step would wait for it.
+        self._looked = False
         self.to(layer.weight)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.training and not self._looked:
+            self._looked = True
+            if not bool(self.placed):
+                self._place_alone(x.detach())
         out = self.multiply(x)
         gain, bias = (self.per_channel(v).to(out.dtype) for v in (self.gain, self.bias))
         return out * gain + bias
@@ -109,6 +121,52 @@ class ConvertedLayer(nn.Module):
             x = self.former(x)
         out = conv.latent_forward(x) if isinstance(conv, BinaryWeightLayer) else conv(x)
         return out + self.per_channel(self.bias).to(out.dtype)
+
+    @torch.no_grad()
+    def place(self, moments: Moments, x: Tensor) -> Tensor:
+        """Put thresholds where the activations lie, and the output where it was.
+
+        Args:
+            moments: Of the full-precision layer.
+            x: The input in the binary network.
+
+        Returns:
+            The output for x.
+        """
+        activation = self.activation()
+        if activation is not None:
+            activation.place(moments.median, moments.spread)
+        out = self.multiply(x)
+        deviation, mean = torch.std_mean(
+            by_channel(out, self.tokens), dim=1, correction=0
+        )
+        still = deviation < LEAST_SPREAD
+        gain = torch.where(still, 1.0, moments.deviation / deviation.clamp(min=1e-30))
+        self.gain.copy_(gain)
+        self.bias.copy_(moments.mean - gain * mean)
+        self.placed.fill_(True)
+        return out * self.per_channel(self.gain) + self.per_channel(self.bias)
+
+    def share(self) -> None:
+        """All processes take the first one's thresholds, gain and bias."""
+        if not (dist.is_available() and dist.is_initialized()):
+            return
+        activation = self.activation()
+        values: list[Tensor] = [self.gain, self.bias]
+        if activation is not None:
+            values += [activation.shift, activation.spread]
+        for value in values:
+            dist.broadcast(value.data, 0)
+
+    @torch.no_grad()
+    def _place_alone(self, x: Tensor) -> None:
+        training, kind = self.training, x.device.type
+        self.eval()
+        with torch.autocast(kind, enabled=False):
+            x = x.to(self.gain.dtype)
+            self.place(moments_of(x, self.latent_forward(x), self.tokens), x)
+        self.train(training)
+        self.share()
 
     def activation(self) -> PlacedActivation | None:
         """The binarizer whose thresholds can be placed."""

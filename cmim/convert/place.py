@@ -4,36 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from cmim.convert.converted import ConvertedLayer
-
-# A channel whose output hardly varies gets no gain beyond this.
-LEAST_SPREAD = 1e-6
-# Values of a channel that its median is taken of.
-MOST_VALUES = 100_000
-
-
-@dataclass
-class Moments:
-    """What a full-precision layer saw and gave, channel by channel.
-
-    Attributes:
-        median: Of the input, ``(I,)``.
-        spread: Mean distance of the input from it, ``(I,)``.
-        mean: Of the output, ``(O,)``.
-        deviation: Of the output, ``(O,)``.
-    """
-
-    median: Tensor
-    spread: Tensor
-    mean: Tensor
-    deviation: Tensor
+from cmim.convert.moments import Moments, moments_of
 
 
 def unplaced(network: nn.Module) -> dict[str, ConvertedLayer]:
@@ -91,8 +68,7 @@ def place_converted(network: nn.Module, run: Callable[[], Any]) -> list[str]:
         with _replaced(layers, lambda name, layer: _place(layer, moments.get(name))):
             run()
     for name in moments:
-        layers[name].placed.fill_(True)
-    _share(layers[name] for name in moments)
+        layers[name].share()
     return list(moments)
 
 
@@ -121,11 +97,7 @@ def _record(
     def forward(x: Tensor) -> Tensor:
         out = layer.latent_forward(x)
         if name not in moments:
-            given, made = _by_channel(x, layer.tokens), _by_channel(out, layer.tokens)
-            median = balanced_threshold(given)
-            spread = (given - median[:, None]).abs().mean(dim=1)
-            deviation, mean = torch.std_mean(made, dim=1, correction=0)
-            moments[name] = Moments(median, spread, mean, deviation)
+            moments[name] = moments_of(x, out, layer.tokens)
         return out
 
     return forward
@@ -135,52 +107,9 @@ def _place(
     layer: ConvertedLayer, moments: Moments | None
 ) -> Callable[[Tensor], Tensor]:
     def forward(x: Tensor) -> Tensor:
-        if moments is None:
-            return layer.latent_forward(x)
-        activation = layer.activation()
-        if activation is not None:
-            activation.place(moments.median, moments.spread)
-        out = layer.multiply(x)
-        made = _by_channel(out, layer.tokens)
-        deviation, mean = torch.std_mean(made, dim=1, correction=0)
-        still = deviation < LEAST_SPREAD
-        gain = torch.where(still, 1.0, moments.deviation / deviation.clamp(min=1e-30))
-        layer.gain.copy_(gain)
-        layer.bias.copy_(moments.mean - gain * mean)
-        return out * layer.per_channel(layer.gain) + layer.per_channel(layer.bias)
+        return layer.latent_forward(x) if moments is None else layer.place(moments, x)
 
     return forward
-
-
-def balanced_threshold(values: Tensor) -> Tensor:
-    """The value from which on most nearly half of the values lie, row by row.
-
-    That is the median, or behind a ReLU, where it may be 0 with most others, the
-    smallest value above it.
-
-    Args:
-        values: ``(C, values)``; of many a regular part is looked at.
-
-    Returns:
-        ``(C,)``.
-
-    Examples:
-        >>> balanced_threshold(torch.tensor([[1.0, 2, 3], [0, 0, 7]])).tolist()
-        [2.0, 7.0]
-    """
-    values = values[:, :: -(-values.shape[1] // MOST_VALUES)]
-    median = values.median(dim=1, keepdim=True).values
-    above = values > median
-    following = torch.where(above, values, torch.inf).min(dim=1).values
-    at_median = (values >= median).float().mean(dim=1)
-    # An odd count has a value in the middle, which either side may take.
-    better = (above.float().mean(dim=1) - 0.5).abs() < (at_median - 0.5).abs() - 1e-6
-    return torch.where(better & following.isfinite(), following, median[:, 0])
-
-
-def _by_channel(x: Tensor, tokens: bool) -> Tensor:
-    """All values of each channel, ``(C, values)``, float32."""
-    return x.movedim(-1 if tokens else 1, 0).flatten(1).float()
 
 
 @contextmanager
@@ -213,16 +142,3 @@ def _evaluation(network: nn.Module) -> Iterator[None]:
 def _without_autocast() -> Iterator[None]:
     with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
         yield
-
-
-def _share(layers: Iterator[ConvertedLayer]) -> None:
-    """All processes take the first one's values."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return
-    for layer in layers:
-        activation = layer.activation()
-        values: list[Tensor] = [layer.gain, layer.bias]
-        if activation is not None:
-            values += [activation.shift, activation.spread]
-        for value in values:
-            dist.broadcast(value.data, 0)
