@@ -60,7 +60,6 @@ from cmim.functional.rotation import (
 )
 from cmim.functional.sign import sign
 from cmim.functional.standardize import standardize_filters
-from cmim.functional.weight_scale import mean_abs_per_filter
 from cmim.methods.binarizer import ActivationBinarizer, ScaledSignWeight, Step
 from cmim.methods.method import Method, Shape
 from cmim.methods.nonlinearity import HardTanh
@@ -204,13 +203,6 @@ class RbnnWeight(Scheduled, ScaledSignWeight):
         )
 
 
-def _output_scale(conv: nn.Conv2d) -> ChannelScale:
-    scale = ChannelScale(conv.out_channels)
-    with torch.no_grad():
-        scale.weight.copy_(mean_abs_per_filter(conv.weight).flatten())
-    return scale
-
-
 def METHOD(
     t_min: float = 0.01,
     t_max: float = 10.0,
@@ -250,7 +242,7 @@ def METHOD(
         nonlinearity=lambda channels: HardTanh(),
         full_precision="stem, down-sampling shortcuts, batch-norm, output scale, "
         "sample means, classifier",
-        output_scale=_output_scale,
+        output_scale=ChannelScale.of_magnitudes,
         checked="RBNN (cifar, imagenet) with rotation_gradient=False, which is not the "
         "default: output and gradients 1.6e-12",
         published=59.9,

@@ -42,6 +42,8 @@ def unit_totals(method: str | dict) -> dict[str, float]:
         # Training alone needs proxy matrices; alpha of the surrogate is counted.
         ("proxy_bnn", 8640, 0, 288 + 4 * 32),
         ("dsq", 8640, 0, 288 + 32 + 3 * 32),
+        # Training alone needs the noise adaptations; the slope of a PReLU is counted.
+        ("fda", 8640, 0, 288 + 4 * 32 + 32),
         # 3 x 3 bases: scales of 4 filters, and 3 shifts and scales of activations.
         ("abc_net", 9 * 8640, 0, 3 * 288 + (3 * 4 + 6) * 32),
         # Even levels of k bits are k binary tensors, others one for each.
