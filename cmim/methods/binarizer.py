@@ -7,6 +7,8 @@ from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
+from cmim.functional.rotation import sample_mean
+
 
 class Step(NamedTuple):
     """One two-level term of an activation: ``high where x >= threshold, else low``.
@@ -110,6 +112,15 @@ class TwoLevelActivation(ActivationBinarizer):
         if threshold.dim():
             threshold = threshold.view(-1, *[1] * (x.dim() - 2))
         return [Step(threshold, *self.levels)]
+
+
+class CentredActivation(ActivationBinarizer):
+    """``sign(a - mean)`` with the mean of the sample, which export takes off first."""
+
+    static = False
+
+    def steps(self, x: Tensor) -> list[Step]:
+        return [Step(sample_mean(x.detach()), -1.0, 1.0)]
 
 
 class WeightBinarizer(nn.Module, ABC):

@@ -14,9 +14,9 @@ omega = 0.1 it is 1.3 at 0 at first and 2.4 at the end, and the next step of the
 wave, at |x| = 31, is far away.
 
 Full precision: stem, 1x1 down-sampling shortcuts, batch-norm, the slope of a PReLU
-between convolution and batch-norm (one a layer, as in the authors' network), classifier;
-in training the noise adaptation, which deployed networks lack: alpha ends at 0, and
-evaluation leaves it out at all times.
+between convolution and batch-norm (one a layer, as in the authors' network),
+classifier; in training the noise adaptation, which deployed networks lack: alpha ends
+at 0, and evaluation leaves it out at all times.
 
 Published: 60.2 % on ImageNet, ResNet-18 (remembered of the paper, whose tables were not
 at hand).

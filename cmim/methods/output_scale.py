@@ -96,9 +96,9 @@ class OutputPReLU(OutputScale):
         scale: Applied first.
 
     Examples:
-        >>> negative = OutputPReLU(1)(torch.tensor([[[[-4.0]]]]), torch.zeros(1, 1, 1, 1))
-        >>> negative.item()
-        -1.0
+        >>> out = torch.tensor([[[[-4.0, 4.0]]]])
+        >>> OutputPReLU(1)(out, torch.zeros(1, 3, 1, 2)).tolist()
+        [[[[-1.0, 4.0]]]]
     """
 
     def __init__(self, slopes: int, scale: OutputScale | None = None) -> None:

@@ -56,18 +56,17 @@ from cmim.functional.rotation import (
     centred_parabolic_sign,
     parabolic_sign,
     rotate_filters,
-    sample_mean,
 )
 from cmim.functional.sign import sign
 from cmim.functional.standardize import standardize_filters
-from cmim.methods.binarizer import ActivationBinarizer, ScaledSignWeight, Step
+from cmim.methods.binarizer import CentredActivation, ScaledSignWeight
 from cmim.methods.method import Method, Shape
 from cmim.methods.nonlinearity import HardTanh
 from cmim.methods.output_scale import ChannelScale
 from cmim.methods.schedule import Scheduled
 
 
-class RbnnActivation(Scheduled, ActivationBinarizer):
+class RbnnActivation(Scheduled, CentredActivation):
     """``sign(a - mean)`` with the mean of the sample.
 
     Args:
@@ -82,8 +81,6 @@ class RbnnActivation(Scheduled, ActivationBinarizer):
         [[-1.0, -1.0, 1.0]]
     """
 
-    static = False
-
     def __init__(self, t_min: float, t_max: float) -> None:
         super().__init__()
         self.t_min = t_min
@@ -92,9 +89,6 @@ class RbnnActivation(Scheduled, ActivationBinarizer):
     def forward(self, x: Tensor) -> Tensor:
         t, _ = error_decay_slope(self.progress, self.t_min, self.t_max)
         return centred_parabolic_sign(x, t.clamp(min=1))
-
-    def steps(self, x: Tensor) -> list[Step]:
-        return [Step(sample_mean(x.detach()), -1.0, 1.0)]
 
     def extra_repr(self) -> str:
         return f"t_min={self.t_min}, t_max={self.t_max}"
