@@ -38,6 +38,8 @@ def unit_totals(method: str | dict) -> dict[str, float]:
         ({"name": "reactnet", "step": 1}, 0, 8640, (288 + 8) * 32),
         # An output scale, and the grid of one.
         ("rbnn", 8640, 0, 288 + 4 * 32),
+        # One scale for the layer, and slopes of a PReLU.
+        ("bihalf", 8640, 0, 288 + 32 + 4 * 32),
         ("siman", 8640, 0, 288 + 4 * 32),
         ("xnor_net_pp", 8640, 0, 288 + (4 + 8 + 8) * 32),
         # Training alone needs proxy matrices; alpha of the surrogate is counted.
