@@ -225,7 +225,7 @@ def _row(
 ) -> LayerCost:
     own = _held(module)
     memory = FULL * own
-    bops = flops = 0
+    bops, flops = 0, module.macs if isinstance(module, OutputScale) else 0
     weight_bits = FULL
     if isinstance(module, BinaryWeightLayer):
         scales = sum(_stored_scales(scale) for scale, _ in module.terms())

@@ -15,10 +15,15 @@ from cmim.functional.weight_scale import mean_abs_per_filter
 class OutputScale(nn.Module, ABC):
     """Scales the output of one convolution.
 
+    Attributes:
+        macs: Full-precision multiply-accumulates for a picture in its linear layers.
+
     Shape:
         ``out`` ``(N, O, H', W')`` and ``activation`` ``(N, I, H, W)`` to ``(N, O, H',
         W')``.
     """
+
+    macs: int = 0
 
     @abstractmethod
     def forward(self, out: Tensor, activation: Tensor) -> Tensor:
@@ -104,6 +109,7 @@ class OutputPReLU(OutputScale):
     def __init__(self, slopes: int, scale: OutputScale | None = None) -> None:
         super().__init__()
         self.scale = scale
+        self.macs = 0 if scale is None else scale.macs
         self.slope = nn.Parameter(torch.full((slopes,), 0.25))
 
     def forward(self, out: Tensor, activation: Tensor) -> Tensor:
