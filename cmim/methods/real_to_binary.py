@@ -5,8 +5,8 @@ Real-to-Binary Convolutions, ICLR 2020. https://arxiv.org/abs/2003.11535
 
 Forward: activations ``sign(a)``, weights ``sign(w)``; the output of each convolution
 times a gate per channel and sample, ``sigmoid(W2 max(0, W1 z))`` of the means z of the
-real input's channels, with I/8 hidden values; then a PReLU, the batch-norm and the
-addition.
+real input's channels, with I/8 hidden values (here 8, or I, at least); then a PReLU,
+the batch-norm and the addition.
 Backward: ``1{|a| <= 1}`` and ``1{|w| <= 1}``, with latent weights clipped to [-1, 1]
 after each step (hook :class:`cmim.hooks.ClipLatentWeights`); gate by backpropagation,
 to the real input too.
@@ -54,6 +54,8 @@ from cmim.methods.output_scale import OutputPReLU, OutputScale
 from cmim.methods.xnor_net_pp import XnorPlusWeight
 
 REDUCTION = 8
+# One or two rectified values may be 0 for all pictures, and then learn nothing.
+LEAST_HIDDEN = 8
 
 
 class RealToBinaryWeight(XnorPlusWeight):
@@ -76,20 +78,20 @@ class ChannelGate(OutputScale):
     Args:
         in_channels: I.
         out_channels: O.
-        reduction: Input channels for each hidden value.
+        reduction: Input channels for each hidden value; there are 8, or I, at least.
 
     Examples:
         >>> gate = ChannelGate(16, 4, reduction=8)
         >>> _ = nn.init.zeros_(gate.expand)
         >>> gate(torch.ones(1, 4, 1, 1), torch.ones(1, 16, 2, 2)).flatten().tolist()
         [0.5, 0.5, 0.5, 0.5]
-        >>> gate.macs  # 16 * 2 + 2 * 4
-        40
+        >>> gate.macs  # 16 * 8 + 8 * 4
+        160
     """
 
     def __init__(self, in_channels: int, out_channels: int, reduction: int) -> None:
         super().__init__()
-        hidden = max(1, in_channels // reduction)
+        hidden = max(in_channels // reduction, min(in_channels, LEAST_HIDDEN))
         self.reduce = nn.Parameter(torch.empty(hidden, in_channels))
         self.expand = nn.Parameter(torch.empty(out_channels, hidden))
         self.macs = hidden * (in_channels + out_channels)

@@ -42,8 +42,8 @@ def unit_totals(method: str | dict) -> dict[str, float]:
         ("bihalf", 8640, 0, 288 + 32 + 4 * 32),
         # A slope for each channel stands behind the addition, outside of the unit.
         ("bonn", 8640, 0, 288 + 32),
-        # A gate of 8 -> 1 -> 4 channels, which multiplies once for a picture.
-        ("real_to_binary", 8640, 12, 288 + (12 + 4) * 32),
+        # A gate of 8 -> 8 -> 4 channels, which multiplies once for a picture.
+        ("real_to_binary", 8640, 96, 288 + (96 + 4) * 32),
         ("siman", 8640, 0, 288 + 4 * 32),
         ("xnor_net_pp", 8640, 0, 288 + (4 + 8 + 8) * 32),
         # Training alone needs proxy matrices; alpha of the surrogate is counted.

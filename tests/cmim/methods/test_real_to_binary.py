@@ -74,8 +74,9 @@ def test_features_keep_their_type():
         assert mixed(out, a).dtype == torch.bfloat16
 
 
-def test_narrow_layers_have_one_hidden_value():
-    assert ChannelGate(3, 5, reduction=8).reduce.shape == (1, 3)
+@pytest.mark.parametrize(("channels", "hidden"), [(3, 3), (16, 8), (64, 8), (96, 12)])
+def test_narrow_layers_have_enough_hidden_values(channels, hidden):
+    assert ChannelGate(channels, 5, reduction=8).reduce.shape == (hidden, channels)
 
 
 def test_weights_have_a_window_and_are_clipped(weights, upstream):
