@@ -10,8 +10,8 @@ averaged over channels, divided by their maximum.
 Surprises: by default the encoder's stages are matched; larq's code matches the end of
 each residual block, which is ``taps='backbone.layer?.?'`` in a ResNet. Zagoruyko's
 attention (``FeatureDistillationLoss`` with ``kind='attention'``) divides by the
-Euclidean norm instead. :mod:`cmim.methods.real_to_binary` says in which of the paper's steps the loss
-is used, and with which teacher.
+Euclidean norm instead. :mod:`cmim.methods.real_to_binary` says in which of the paper's
+steps the loss is used, and with which teacher.
 
 Checked: the authors' code was never released; against ``AttentionMatchingLossLayer`` of
 github.com/larq/zoo, commit 77c5853, to which they point, run in TensorFlow: losses
