@@ -55,3 +55,32 @@ def bayesian_kernel_error(
     apart = (codes - factor * kernel).square()
     modes = (kernel - codes * mean).square() / variance + variance.log()
     return (apart + nu * modes).sum()
+
+
+@torch.no_grad()
+def reconstruction_vector(weight: Tensor, eps: float = 1e-8) -> Tensor:
+    r"""Factors by which a layer's weights come nearest to their signs, one a position.
+
+    .. math::
+        w_j = \arg\min_w \sum_{o, i} \left(\mathrm{sign}(k_{oij}) - w\, k_{oij}\right)^2
+        = \frac{\sum_{oi} |k_{oij}|}{\sum_{oi} k_{oij}^2}
+
+    over all filters o and input channels i, for each position j of the kernel; positive
+    by :math:`\epsilon` in numerator and denominator.
+
+    Args:
+        weight: k, ``(O, I, kh, kw)``.
+        eps: epsilon.
+
+    Returns:
+        ``(1, 1, kh, kw)``.
+
+    Examples:
+        >>> k = torch.tensor([[[[1.0, 0.0]]], [[[-3.0, 0.0]]]])
+        >>> [round(w, 6) for w in reconstruction_vector(k).flatten().tolist()]
+        [0.4, 1.0]
+    """
+    dtype = torch.promote_types(weight.dtype, torch.float32)
+    kernel = weight.to(dtype)
+    total = kernel.abs().sum((0, 1), keepdim=True) + eps
+    return (total / (kernel.square().sum((0, 1), keepdim=True) + eps)).to(weight.dtype)
