@@ -6,8 +6,8 @@ https://arxiv.org/abs/1908.06314
 Forward: activations ``sign(a)``; weights ``sign(k)/mean(w)`` of the latent weights k
 with the reconstruction vector w, a positive number for each position of the layer's
 kernels: the scale is one number for the layer.
-Backward: activations ``1{|a| <= 1}``; weights ``w 1{|w k| <= 1}``; vector and scale are
-constants of the step.
+Backward: activations ``1{|a| <= 1}``; weights ``1{|w k| <= 1}`` to the product w k and
+so ``w/mean(w)`` times that to k; vector and scale are constants of the step.
 Loss (Bayesian kernel loss): per layer ``loss_weight/2`` times
 :func:`cmim.functional.bayesian_kernel.bayesian_kernel_error`, the squared error of
 ``sign(k) - w k`` and ``nu`` times the negative logarithm of a Gaussian for each sign,
