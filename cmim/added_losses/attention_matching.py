@@ -9,7 +9,7 @@ averaged over channels, divided by their maximum.
 
 Surprises: by default the encoder's stages are matched; larq's code matches the end of
 each residual block, which is ``taps='backbone.layer?.?'`` in a ResNet. Zagoruyko's
-attention (``FeatureDistillationLoss`` with ``kind='attention'``) divides by the
+attention (``feature_distillation`` with ``kind='attention'``) divides by the
 Euclidean norm instead. :mod:`cmim.methods.real_to_binary` says in which of the paper's
 steps the loss is used, and with which teacher.
 
@@ -74,3 +74,6 @@ class AttentionMatchingLoss(AddedLoss):
                 for n in names
             ]
             return self.weight * torch.stack(losses).mean()
+
+
+ADDED_LOSS = AttentionMatchingLoss

@@ -15,10 +15,10 @@ Steps, each a run of its own whose config starts from the one before:
 
 1. The full-precision twin (``method=fp``), the first teacher.
 2. ``step=1``, binary activations and real weights: ``added_losses`` with
-   ``AttentionMatchingLoss`` (30) and ``LogitDistillationLoss`` (3), ``model.teacher``
-   the twin.
+   ``attention_matching`` (30) and ``logit_distillation`` (3), ``model.teacher`` the
+   twin.
 3. ``step=2``, both binary: ``backbone.init_from`` and ``model.teacher`` the second
-   run's checkpoint, ``model.teacher_model`` its task model, ``LogitDistillationLoss``
+   run's checkpoint, ``model.teacher_model`` its task model, ``logit_distillation``
    alone (0.8, ``temperature=1``).
 
 Weights are those of larq's re-implementation. The paper has one more step before the

@@ -130,9 +130,9 @@ def test_the_steps_of_the_docstring(tmp_path):
     """The twin teaches real weights; they start and teach the binary ones."""
     first = task_model(step=1)
     twin = save(full_precision_twin(first), tmp_path / "twin.pth")
-    logits = dict(type="LogitDistillationLoss", weight=3.0)
+    logits = dict(type="logit_distillation", weight=3.0)
     taught = CMIM(
-        first, "none", teacher=twin, added_losses=["AttentionMatchingLoss", logits]
+        first, "none", teacher=twin, added_losses=["attention_matching", logits]
     )
     assert set(losses_of(taught)) == {
         "cmim.loss_attention_matching",
@@ -162,10 +162,10 @@ def encoder_in_a_task() -> nn.Module:
 
 
 def test_matching_is_the_mean_over_stages_or_blocks():
-    losses = AddedLosses("AttentionMatchingLoss", encoder_in_a_task())
+    losses = AddedLosses("attention_matching", encoder_in_a_task())
     assert losses.names() == [f"backbone.layer{k}" for k in (1, 2, 3, 4)]
     blocks = AddedLosses(
-        dict(type="AttentionMatchingLoss", weight=2.0, taps="backbone.layer?.?"),
+        dict(type="attention_matching", weight=2.0, taps="backbone.layer?.?"),
         encoder_in_a_task(),
     )
     assert len(blocks.names()) == 8
