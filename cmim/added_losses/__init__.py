@@ -9,6 +9,7 @@ from cmim.added_losses.added_loss import (
     AddedLosses,
     available_added_losses,
 )
+from cmim.added_losses.attention_matching import AttentionMatchingLoss
 from cmim.added_losses.distributional import DistributionalLoss
 from cmim.added_losses.feature_distillation import FeatureDistillationLoss
 from cmim.added_losses.lipschitz import LipschitzLoss
@@ -19,6 +20,7 @@ __all__ = [
     "ActivationSpreadLoss",
     "AddedLoss",
     "AddedLosses",
+    "AttentionMatchingLoss",
     "DistributionalLoss",
     "FeatureDistillationLoss",
     "LipschitzDistillationLoss",

@@ -190,15 +190,28 @@ def _held(module: nn.Module) -> int:
     """Values of full precision in a module's parameters.
 
     Of what is counted as a whole those of its parts too, and statistics that its
-    thresholds follow from; not what only the schedule of the training reads.
+    thresholds follow from; not what only the training or its schedule reads.
     """
     if not isinstance(module, WHOLE):
         return sum(p.numel() for p in module.parameters(recurse=False))
+    left_out = _training_only(module)
     state = module.state_dict(keep_vars=True).items()
     return sum(
         value.numel()
         for name, value in state
-        if value.is_floating_point() and name.split(".")[-1] != "progress"
+        if value.is_floating_point()
+        and name.split(".")[-1] != "progress"
+        and not name.startswith(left_out)
+    )
+
+
+def _training_only(module: nn.Module) -> tuple[str, ...]:
+    """Prefixes of names in the state of parts that inference does not need."""
+    return tuple(
+        f"{name}.{part}." if name else f"{part}."
+        for name, inner in module.named_modules()
+        if isinstance(inner, ActivationBinarizer)
+        for part in inner.training_only
     )
 
 
@@ -212,7 +225,7 @@ def _row(
 ) -> LayerCost:
     own = _held(module)
     memory = FULL * own
-    bops = flops = 0
+    bops, flops = 0, module.macs if isinstance(module, OutputScale) else 0
     weight_bits = FULL
     if isinstance(module, BinaryWeightLayer):
         scales = sum(_stored_scales(scale) for scale, _ in module.terms())

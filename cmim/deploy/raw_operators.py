@@ -155,6 +155,12 @@ def _clip(r, x, low=None, high=None):
     return r.add("clip", [x], dict(low=low, high=high))
 
 
+def _sigmoid(r, x):
+    """``1 / (1 + e^-x)``, with x bounded where ``e^-x`` would overflow."""
+    power = r.add("exp", [_affine(r, _clip(r, x, low=-80.0), -1.0, 0.0)])
+    return _arithmetic("divide")(r, 1.0, _affine(r, power, 1.0, 1.0))
+
+
 def _pool_options(x: Value, out: Sequence[int], kernel, stride, padding, dilation):
     """Padding at both ends, so that a rounded-up size needs no rule of its own."""
     kernel, begin, dilation = _pair(kernel), _pair(padding), _pair(dilation)
@@ -249,6 +255,7 @@ HANDLERS: dict[str, Callable[..., Value]] = {
     "aten.reciprocal": lambda r, x: _arithmetic("divide")(r, 1.0, x),
     "aten.relu": _plain("relu"),
     "aten.exp": _plain("exp"),
+    "aten.sigmoid": _sigmoid,
     "aten.abs": _plain("absolute"),
     "aten.prelu": _prelu,
     "aten.clamp": _clip,

@@ -125,6 +125,44 @@ def attention_distance(feature: Tensor, reference: Tensor) -> Tensor:
     return (maps[0] - maps[1]).square().mean()
 
 
+def attention_matching_distance(feature: Tensor, reference: Tensor) -> Tensor:
+    r"""Mean squared difference of two attention maps, each of maximum 1.
+
+    .. math::
+        \frac{1}{NHW} \sum_n \left\| \frac{q_n}{\max q_n} -
+        \frac{q^{ref}_n}{\max q^{ref}_n} \right\|^2, \qquad
+        q_n(y, x) = \frac{1}{C} \sum_c F_{n c y x}^2
+
+    :func:`attention_distance` with another normalisation: it does not shrink with the
+    number of pixels. Channels may differ in number; maps of different sizes are
+    averaged to the smaller one. Features of zeros have the attention 0 everywhere.
+    Computed in float32 at least; the reference has no gradient.
+
+    Args:
+        feature: ``(N, C, H, W)``.
+        reference: ``(N, C', H', W')``, a constant.
+
+    Returns:
+        Scalar between 0 and 1.
+
+    References:
+        Martinez et al., Training Binary Neural Networks with Real-to-Binary
+        Convolutions, ICLR 2020, as in github.com/larq/zoo.
+        https://arxiv.org/abs/2003.11535
+
+    Examples:
+        >>> left = torch.tensor([[[[2.0, 0.0]]]])
+        >>> both = torch.tensor([[[[-3.0, 3.0]]]])
+        >>> attention_matching_distance(left, both).item()  # |(1, 0) - (1, 1)|^2 / 2
+        0.5
+    """
+    ours, theirs = _same_size(feature, reference)
+    maps = [x.square().mean(1).flatten(1) for x in (ours, theirs)]
+    tiny = torch.finfo(ours.dtype).tiny
+    maps = [q / q.amax(1, keepdim=True).clamp(min=tiny) for q in maps]
+    return (maps[0] - maps[1]).square().mean()
+
+
 def _same_size(feature: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
     """Both in float32 at least and of the smaller size, the second as a constant."""
     dtype = torch.promote_types(feature.dtype, torch.float32)

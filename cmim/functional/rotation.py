@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from cmim.functional.centred import bounded_mean, variance_of_centred
+from cmim.functional.centred import bounded_mean, centred_sign
 from cmim.functional.sign import sign
 
 
@@ -149,28 +149,6 @@ def sample_mean(x: Tensor) -> Tensor:
     return bounded_mean(x)
 
 
-class _CentredParabolicSign(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x: Tensor, t: Tensor) -> Tensor:
-        mean = sample_mean(x)
-        ctx.save_for_backward(x, t, mean)
-        # Division by a positive number leaves the sign as it is.
-        return sign(x - mean)
-
-    @staticmethod
-    def backward(ctx, grad: Tensor):
-        x, t, mean = ctx.saved_tensors
-        dims = tuple(range(1, x.dim()))
-        centred = x - mean
-        variance = variance_of_centred(centred, dims)
-        inverse = torch.where(variance > 0, variance.rsqrt(), 0)
-        grad = grad * _parabolic_slope(centred * inverse, t, torch.ones_like(t))
-        # Mean and standard deviation depend on every element of the sample.
-        total = (grad * centred).sum(dims, keepdim=True)
-        pull = total * inverse.square() / (x[0].numel() - 1)
-        return (grad - grad.mean(dims, keepdim=True) - pull * centred) * inverse, None
-
-
 def centred_parabolic_sign(x: Tensor, t: Tensor) -> Tensor:
     r"""Sign of each standardised sample, with the gradient of :func:`parabolic_sign`.
 
@@ -196,4 +174,5 @@ def centred_parabolic_sign(x: Tensor, t: Tensor) -> Tensor:
         >>> y.tolist(), [round(3 * g / 2**0.5, 4) for g in x.grad.flatten().tolist()]
         ([[-1.0, 1.0, 1.0]], [-1.0, 2.0, -1.0])
     """
-    return _CentredParabolicSign.apply(x, t)
+    one = torch.ones_like(t)
+    return centred_sign(x, lambda standardized: _parabolic_slope(standardized, t, one))

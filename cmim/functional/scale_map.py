@@ -96,3 +96,33 @@ def resample_linear(cells: Tensor, size: tuple[int, int]) -> Tensor:
     if columns > 1:
         cells = cells @ linear_weights(size[1], columns, cells).T
     return cells
+
+
+def channel_gate(activation: Tensor, reduce: Tensor, expand: Tensor) -> Tensor:
+    r"""Factor of each output channel, from the means of the real input's channels.
+
+    .. math::
+        G = \mathrm{sigmoid}(W_2 \max(0, W_1 z)), \quad
+        z_c = \frac{1}{HW} \sum_{yx} a_{cyx}
+
+    Args:
+        activation: ``(N, I, H, W)``.
+        reduce: :math:`W_1`, ``(R, I)``.
+        expand: :math:`W_2`, ``(O, R)``.
+
+    Returns:
+        ``(N, O, 1, 1)``, between 0 and 1.
+
+    References:
+        Martinez et al., Training Binary Neural Networks with Real-to-Binary
+        Convolutions, ICLR 2020. https://arxiv.org/abs/2003.11535
+
+    Examples:
+        >>> a = torch.tensor([[[[1.0, 3.0]], [[-5.0, -5.0]]]])  # z = (2, -5)
+        >>> expand = torch.tensor([[0.0, 1.0], [-99.0, 0.0]])
+        >>> gate = channel_gate(a, torch.eye(2), expand)
+        >>> gate.shape, gate[0, 0].item(), round(gate[0, 1].item(), 6)
+        (torch.Size([1, 2, 1, 1]), 0.5, 0.0)
+    """
+    hidden = F.relu(F.linear(activation.mean((2, 3)), reduce))
+    return F.linear(hidden, expand).sigmoid()[:, :, None, None]

@@ -58,8 +58,16 @@ class _SteSign(torch.autograd.Function):
         return grad * inside, None
 
 
-def _approx_slope(magnitude: Tensor) -> Tensor:
-    """``max(0, 2 - 2|x|)`` in the memory of ``|x|``."""
+def approx_slope(magnitude: Tensor) -> Tensor:
+    """``max(0, 2 - 2|x|)``, the gradient of :func:`approx_sign`.
+
+    Args:
+        magnitude: ``|x|``; the result takes its memory.
+
+    Examples:
+        >>> approx_slope(torch.tensor([0.0, 0.5, 3.0])).tolist()
+        [2.0, 1.0, 0.0]
+    """
     two = magnitude.new_full((), 2)
     # Negative exactly outside the window, so one clamp does both.
     return torch.sub(two, magnitude, alpha=2, out=magnitude).clamp_(min=0)
@@ -74,7 +82,7 @@ class _ApproxSign(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor):
         (x,) = ctx.saved_tensors
-        return _approx_slope(x.abs()).mul_(grad)
+        return approx_slope(x.abs()).mul_(grad)
 
 
 def ste_sign(x: Tensor, clip_value: float = 1.0) -> Tensor:
@@ -141,7 +149,7 @@ class _ShiftedApproxSign(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor):
         x, shift = ctx.saved_tensors
-        grad = _approx_slope((x + shift).abs_()).mul_(grad)
+        grad = approx_slope((x + shift).abs_()).mul_(grad)
         return grad, grad.sum_to_size(shift.shape)
 
 

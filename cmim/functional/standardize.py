@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from cmim.functional.centred import bounded_mean, variance_of_centred
-from cmim.functional.sign import sign
+from cmim.functional.centred import bounded_mean, centred_sign, variance_of_centred
+from cmim.functional.sign import approx_slope, sign
 
 
 def standardize_filters(weight: Tensor, eps: float = 0.0, scale: float = 1.0) -> Tensor:
@@ -122,7 +122,7 @@ class _StandardizedApproxSign(torch.autograd.Function):
         dims = tuple(range(1, x.dim()))
         centred = x - x.mean(dims, keepdim=True)
         inverse = (variance_of_centred(centred, dims) + ctx.eps).rsqrt()
-        grad = grad * (x * inverse).abs_().mul_(-2).add_(2).clamp_(min=0) * inverse
+        grad = grad * approx_slope((x * inverse).abs_()) * inverse
         # The standard deviation depends on every element of the sample.
         total = (grad * x).sum(dims, keepdim=True)
         share = total * inverse.square() / (x[0].numel() - 1)
@@ -153,3 +153,30 @@ def standardized_approx_sign(x: Tensor, eps: float = 1e-5) -> Tensor:
         ([[-1.0, 1.0, 1.0]], [0.0, 0.667, 0.0])
     """
     return _StandardizedApproxSign.apply(x, eps)
+
+
+def centred_approx_sign(x: Tensor, eps: float = 1e-5) -> Tensor:
+    r"""``approx_sign`` of each standardised sample.
+
+    .. math::
+        b = \mathrm{sign}(\hat x), \quad
+        \hat x = \frac{x - \mathrm{mean}(x)}{\sqrt{\mathrm{var}(x) + \epsilon}}
+
+    with the unbiased variance over all but the first dimension; see
+    :func:`cmim.functional.centred.centred_sign`.
+
+    Args:
+        x: ``(N, *)`` with at least two elements a sample.
+        eps: Added to the variance.
+
+    References:
+        Lin et al., SiMaN, TPAMI 2022, and its code. https://arxiv.org/abs/2102.07981
+
+    Examples:
+        >>> x = torch.tensor([[1.0, 2.0, 3.0]], requires_grad=True)
+        >>> y = centred_approx_sign(x, eps=0.0)
+        >>> y[0, 1].backward()  # slope 2 at 0, less its mean
+        >>> y.tolist(), [round(3 * g, 4) for g in x.grad.flatten().tolist()]
+        ([[-1.0, 1.0, 1.0]], [-2.0, 4.0, -2.0])
+    """
+    return centred_sign(x, lambda standardized: approx_slope(standardized.abs()), eps)

@@ -1,4 +1,4 @@
-"""Keeps latent weights in [-1, 1] where the method asks for it."""
+"""Keeps latent weights within bounds where the method asks for it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from cmim.layers import BinaryWeightLayer
 
 @HOOKS.register_module()
 class ClipLatentWeights(Hook):
-    """Clamp the latent weights of binarizers with ``clip_latent`` after each step.
+    """Bound the latent weights of binarizers with ``clip_latent`` after each step.
 
     BinaryConnect and BNN need it: their gradient passes unchanged, so weights far out
-    would take many steps to change their sign. Runs before the checkpoint is written.
+    would take many steps to change their sign; their bounds are -1 and 1. Others have
+    their own, see :meth:`cmim.methods.WeightBinarizer.bound_latent`. Runs before the
+    checkpoint is written.
     """
 
     priority = "NORMAL"
@@ -37,4 +39,4 @@ class ClipLatentWeights(Hook):
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         for layer in self._layers:
-            layer.weight.clamp_(-1, 1)
+            layer.weight.copy_(layer.weight_binarizer.bound_latent(layer.weight))

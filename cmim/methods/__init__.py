@@ -3,6 +3,7 @@
 from cmim.methods.auxiliary_loss import WithAuxiliaryLoss, take_auxiliary_losses
 from cmim.methods.binarizer import (
     ActivationBinarizer,
+    CentredActivation,
     ScaledSignWeight,
     Step,
     TwoLevelActivation,
@@ -20,6 +21,7 @@ from cmim.methods.schedule import Scheduled
 
 __all__ = [
     "ActivationBinarizer",
+    "CentredActivation",
     "Method",
     "OutputScale",
     "ScaledSignWeight",

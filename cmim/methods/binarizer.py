@@ -7,6 +7,8 @@ from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
+from cmim.functional.rotation import sample_mean
+
 
 class Step(NamedTuple):
     """One two-level term of an activation: ``high where x >= threshold, else low``.
@@ -35,6 +37,8 @@ class ActivationBinarizer(nn.Module, ABC):
             can fold them.
         even: All steps are of one height by construction, so that ``2^k - 1`` of them
             are a number of k bits: k binary tensors instead of ``2^k - 1``.
+        training_only: Names of parts that evaluation does not read; costs leave them
+            out.
 
     Shape:
         ``(N, C, *)`` to the same shape, dtype and device.
@@ -42,6 +46,7 @@ class ActivationBinarizer(nn.Module, ABC):
 
     static: bool = True
     even: bool = False
+    training_only: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
@@ -96,7 +101,7 @@ class TwoLevelActivation(ActivationBinarizer):
     """
 
     levels: tuple[float, float] = (-1.0, 1.0)
-    soft_training: ClassVar[bool] = False
+    soft_training: bool = False
 
     @abstractmethod
     def threshold(self) -> Tensor:
@@ -109,14 +114,24 @@ class TwoLevelActivation(ActivationBinarizer):
         return [Step(threshold, *self.levels)]
 
 
+class CentredActivation(ActivationBinarizer):
+    """``sign(a - mean)`` with the mean of the sample, which export takes off first."""
+
+    static = False
+
+    def steps(self, x: Tensor) -> list[Step]:
+        return [Step(sample_mean(x.detach()), -1.0, 1.0)]
+
+
 class WeightBinarizer(nn.Module, ABC):
     """Maps latent weights to a sum of ``scale * codes``.
 
     Most methods are a :class:`ScaledSignWeight` with one term.
 
     Attributes:
-        clip_latent: The method keeps its latent weights in [-1, 1]:
-            :class:`cmim.hooks.ClipLatentWeights` clamps them after each step.
+        clip_latent: The method keeps its latent weights within bounds:
+            :class:`cmim.hooks.ClipLatentWeights` applies :meth:`bound_latent` after
+            each step.
         offset: The last term is an offset, a number for each filter that is added to
             all its weights: its codes are +1 everywhere. All filters then share the sum
             of what lies under the kernel, so that it is no further binary convolution.
@@ -135,6 +150,14 @@ class WeightBinarizer(nn.Module, ABC):
         In evaluation the sum of ``scale * codes`` over :meth:`terms`; a schedule may
         let training see something in between.
         """
+
+    def bound_latent(self, weight: Tensor) -> Tensor:
+        """Latent weights within the method's bounds, no gradient: [-1, 1] for most.
+
+        Args:
+            weight: ``(O, ...)`` latent weights.
+        """
+        return weight.detach().clamp(-1, 1)
 
     @abstractmethod
     def terms(self, weight: Tensor) -> list[tuple[Tensor, Tensor]]:

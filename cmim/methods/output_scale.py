@@ -5,18 +5,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cmim.functional.scale_map import box_mean_abs
+from cmim.functional.weight_scale import mean_abs_per_filter
 
 
 class OutputScale(nn.Module, ABC):
     """Scales the output of one convolution.
 
+    Attributes:
+        macs: Full-precision multiply-accumulates for a picture in its linear layers.
+
     Shape:
         ``out`` ``(N, O, H', W')`` and ``activation`` ``(N, I, H, W)`` to ``(N, O, H',
         W')``.
     """
+
+    macs: int = 0
 
     @abstractmethod
     def forward(self, out: Tensor, activation: Tensor) -> Tensor:
@@ -39,6 +46,14 @@ class ChannelScale(OutputScale):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.rand(channels))
+
+    @classmethod
+    def of_magnitudes(cls, conv: nn.Conv2d) -> ChannelScale:
+        """Started at ``mean|w|`` of each filter instead."""
+        scale = cls(conv.out_channels)
+        with torch.no_grad():
+            scale.weight.copy_(mean_abs_per_filter(conv.weight).flatten())
+        return scale
 
     def forward(self, out: Tensor, activation: Tensor) -> Tensor:
         # Under autocast the features stay in its type.
@@ -76,3 +91,29 @@ class ActivationScaleMap(OutputScale):
         names = ("kernel_size", "stride", "padding", "dilation")
         pairs = zip(names, self.geometry, strict=True)
         return ", ".join(f"{name}={value}" for name, value in pairs)
+
+
+class OutputPReLU(OutputScale):
+    """PReLU between convolution and batch-norm, behind another scale if there is one.
+
+    Args:
+        slopes: Output channels for a slope each, or 1 for one slope; started at 1/4.
+        scale: Applied first.
+
+    Examples:
+        >>> out = torch.tensor([[[[-4.0, 4.0]]]])
+        >>> OutputPReLU(1)(out, torch.zeros(1, 3, 1, 2)).tolist()
+        [[[[-1.0, 4.0]]]]
+    """
+
+    def __init__(self, slopes: int, scale: OutputScale | None = None) -> None:
+        super().__init__()
+        self.scale = scale
+        self.macs = 0 if scale is None else scale.macs
+        self.slope = nn.Parameter(torch.full((slopes,), 0.25))
+
+    def forward(self, out: Tensor, activation: Tensor) -> Tensor:
+        if self.scale is not None:
+            out = self.scale(out, activation)
+        # Under autocast the features stay in its type.
+        return F.prelu(out, self.slope.to(out.dtype))

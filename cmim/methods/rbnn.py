@@ -56,19 +56,17 @@ from cmim.functional.rotation import (
     centred_parabolic_sign,
     parabolic_sign,
     rotate_filters,
-    sample_mean,
 )
 from cmim.functional.sign import sign
 from cmim.functional.standardize import standardize_filters
-from cmim.functional.weight_scale import mean_abs_per_filter
-from cmim.methods.binarizer import ActivationBinarizer, ScaledSignWeight, Step
+from cmim.methods.binarizer import CentredActivation, ScaledSignWeight
 from cmim.methods.method import Method, Shape
 from cmim.methods.nonlinearity import HardTanh
 from cmim.methods.output_scale import ChannelScale
 from cmim.methods.schedule import Scheduled
 
 
-class RbnnActivation(Scheduled, ActivationBinarizer):
+class RbnnActivation(Scheduled, CentredActivation):
     """``sign(a - mean)`` with the mean of the sample.
 
     Args:
@@ -83,8 +81,6 @@ class RbnnActivation(Scheduled, ActivationBinarizer):
         [[-1.0, -1.0, 1.0]]
     """
 
-    static = False
-
     def __init__(self, t_min: float, t_max: float) -> None:
         super().__init__()
         self.t_min = t_min
@@ -93,9 +89,6 @@ class RbnnActivation(Scheduled, ActivationBinarizer):
     def forward(self, x: Tensor) -> Tensor:
         t, _ = error_decay_slope(self.progress, self.t_min, self.t_max)
         return centred_parabolic_sign(x, t.clamp(min=1))
-
-    def steps(self, x: Tensor) -> list[Step]:
-        return [Step(sample_mean(x.detach()), -1.0, 1.0)]
 
     def extra_repr(self) -> str:
         return f"t_min={self.t_min}, t_max={self.t_max}"
@@ -204,13 +197,6 @@ class RbnnWeight(Scheduled, ScaledSignWeight):
         )
 
 
-def _output_scale(conv: nn.Conv2d) -> ChannelScale:
-    scale = ChannelScale(conv.out_channels)
-    with torch.no_grad():
-        scale.weight.copy_(mean_abs_per_filter(conv.weight).flatten())
-    return scale
-
-
 def METHOD(
     t_min: float = 0.01,
     t_max: float = 10.0,
@@ -250,7 +236,7 @@ def METHOD(
         nonlinearity=lambda channels: HardTanh(),
         full_precision="stem, down-sampling shortcuts, batch-norm, output scale, "
         "sample means, classifier",
-        output_scale=_output_scale,
+        output_scale=ChannelScale.of_magnitudes,
         checked="RBNN (cifar, imagenet) with rotation_gradient=False, which is not the "
         "default: output and gradients 1.6e-12",
         published=59.9,

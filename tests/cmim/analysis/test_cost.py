@@ -38,10 +38,19 @@ def unit_totals(method: str | dict) -> dict[str, float]:
         ({"name": "reactnet", "step": 1}, 0, 8640, (288 + 8) * 32),
         # An output scale, and the grid of one.
         ("rbnn", 8640, 0, 288 + 4 * 32),
+        # One scale for the layer, and slopes of a PReLU.
+        ("bihalf", 8640, 0, 288 + 32 + 4 * 32),
+        # A slope for each channel stands behind the addition, outside of the unit.
+        ("bonn", 8640, 0, 288 + 32),
+        # A gate of 8 -> 8 -> 4 channels, which multiplies once for a picture.
+        ("real_to_binary", 8640, 96, 288 + (96 + 4) * 32),
+        ("siman", 8640, 0, 288 + 4 * 32),
         ("xnor_net_pp", 8640, 0, 288 + (4 + 8 + 8) * 32),
         # Training alone needs proxy matrices; alpha of the surrogate is counted.
         ("proxy_bnn", 8640, 0, 288 + 4 * 32),
         ("dsq", 8640, 0, 288 + 32 + 3 * 32),
+        # Training alone needs the noise adaptations; the slope of a PReLU is counted.
+        ("fda", 8640, 0, 288 + 4 * 32 + 32),
         # 3 x 3 bases: scales of 4 filters, and 3 shifts and scales of activations.
         ("abc_net", 9 * 8640, 0, 3 * 288 + (3 * 4 + 6) * 32),
         # Even levels of k bits are k binary tensors, others one for each.

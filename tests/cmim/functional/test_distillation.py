@@ -11,12 +11,17 @@ from torch import Tensor
 
 from cmim.functional.distillation import (
     attention_distance,
+    attention_matching_distance,
     hint_distance,
     softened_divergence,
 )
 from cmim.functional.soft_cross_entropy import soft_cross_entropy
 
-FEATURE = {"hint": hint_distance, "attention": attention_distance}
+ATTENTION = {
+    "attention": attention_distance,
+    "matching": attention_matching_distance,
+}
+FEATURE = {"hint": hint_distance, **ATTENTION}
 every_distance = pytest.mark.parametrize("distance", FEATURE.values(), ids=FEATURE)
 
 
@@ -82,13 +87,17 @@ def naive_hint(ours: np.ndarray, theirs: np.ndarray) -> float:
     return sum((a - b) ** 2 for a, b in pairs) / ours.size
 
 
-def naive_attention(ours: np.ndarray, theirs: np.ndarray) -> float:
+def euclidean(q: list[float]) -> float:
+    return math.sqrt(sum(v * v for v in q))
+
+
+def naive_attention(ours: np.ndarray, theirs: np.ndarray, norm=euclidean) -> float:
     total, (count, _, height, width) = 0.0, ours.shape
     for a, b in zip(ours, theirs, strict=True):
         maps = []
         for x in (a, b):
             q = [np.mean(x[:, i, j] ** 2) for i in range(height) for j in range(width)]
-            maps.append(np.array(q) / math.sqrt(sum(v * v for v in q)))
+            maps.append(np.array(q) / norm(q))
         total += float(((maps[0] - maps[1]) ** 2).sum())
     return total / (count * height * width)
 
@@ -99,6 +108,8 @@ def test_distances_equal_their_loops():
     assert hint_distance(ours, theirs).item() == pytest.approx(naive_hint(*arrays))
     found = attention_distance(ours, theirs).item()
     assert found == pytest.approx(naive_attention(*arrays))
+    found = attention_matching_distance(ours, theirs).item()
+    assert found == pytest.approx(naive_attention(*arrays, norm=max))
 
 
 def test_attention_by_hand():
@@ -110,14 +121,17 @@ def test_attention_by_hand():
     assert attention_distance(ours, theirs).item() == pytest.approx(expected)
 
 
-def test_attention_ignores_factors_signs_and_the_number_of_channels():
+@pytest.mark.parametrize("distance", ATTENTION.values(), ids=ATTENTION)
+def test_attention_ignores_factors_signs_and_the_number_of_channels(distance):
     ours, theirs = random((2, 3, 4, 5), 0), random((2, 7, 4, 5), 1)
-    loss = attention_distance(ours, theirs)
-    torch.testing.assert_close(attention_distance(-5 * ours, theirs), loss)
-    torch.testing.assert_close(
-        attention_distance(ours, theirs.repeat(1, 2, 1, 1)), loss
-    )
-    torch.testing.assert_close(attention_distance(ours.flip(2), theirs.flip(2)), loss)
+    loss = distance(ours, theirs)
+    torch.testing.assert_close(distance(-5 * ours, theirs), loss)
+    torch.testing.assert_close(distance(ours, theirs.repeat(1, 2, 1, 1)), loss)
+    torch.testing.assert_close(distance(ours.flip(2), theirs.flip(2)), loss)
+
+
+def test_hints_need_equal_channels():
+    ours, theirs = random((2, 3, 4, 5), 0), random((2, 7, 4, 5), 1)
     with pytest.raises(
         ValueError, match=r"3 channels and a reference of 7: .*attention"
     ):

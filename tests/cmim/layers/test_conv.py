@@ -157,27 +157,32 @@ def take_optimizer_step(conv: BinaryConv2d) -> None:
     torch.optim.SGD(conv.parameters(), lr=1.0).step()
 
 
+def changed(weight: Tensor) -> Tensor:
+    """Other signs and other magnitudes at each place."""
+    return -2 * weight.detach().roll(1)
+
+
 def load_weights(conv: BinaryConv2d, assign: bool = False) -> None:
-    state = {**conv.state_dict(), "weight": -2 * conv.weight.detach()}
+    state = {**conv.state_dict(), "weight": changed(conv.weight)}
     conv.load_state_dict(state, assign=assign)
 
 
 def edit_in_place(conv: BinaryConv2d) -> None:
     with torch.no_grad():
-        conv.weight.mul_(-2)
+        conv.weight.copy_(changed(conv.weight))
 
 
 def replace_data(conv: BinaryConv2d) -> None:
-    conv.weight.data = -2 * conv.weight.data
+    conv.weight.data = changed(conv.weight)
 
 
 def replace_parameter(conv: BinaryConv2d) -> None:
-    conv.weight = nn.Parameter(-2 * conv.weight.detach())
+    conv.weight = nn.Parameter(changed(conv.weight))
 
 
 def edit_data_and_evaluate(conv: BinaryConv2d) -> None:
     """Autograd sees no edit through ``.data``; a loop's ``eval()`` announces it."""
-    conv.weight.data.mul_(-2)
+    conv.weight.data.copy_(changed(conv.weight))
     conv.eval()
 
 
@@ -246,7 +251,7 @@ def test_runs_in_inference_mode_on_weights_made_there():
     with torch.inference_mode():
         conv, x = make_binary().eval(), signs(1, 3, 5, 5)
         assert torch.equal(conv(x), expected_output(conv, x))
-        conv.weight.mul_(-2)
+        conv.weight.copy_(changed(conv.weight))
         assert torch.equal(conv(x), expected_output(conv, x))
 
 

@@ -37,13 +37,13 @@ def test_schedule_survives_the_checkpoint(method):
         module.set_progress(0.25)
     loaded, fresh = scheduled_modules(method)
     loaded.load_state_dict(trained.state_dict())
-    modules = {"irnet": 32, "rbnn": 32, "recu": 16, "slb": 16}
+    modules = {"fda": 32, "irnet": 32, "rbnn": 32, "recu": 16, "siman": 16, "slb": 16}
     modules |= {"adabin": 16, "biper": 16, "reste": 32}
     assert len(fresh) == modules.get(method, 0)
     assert all(module.progress == 0.25 for module in fresh)
 
 
-@pytest.mark.parametrize("method", ["irnet", "rbnn", "recu", "reste", "adabin"])
+@pytest.mark.parametrize("method", ["fda", "irnet", "rbnn", "recu", "reste", "adabin"])
 def test_progress_changes_gradients_and_never_the_output(method):
     """Evaluation and export do not depend on when training stopped."""
     torch.manual_seed(0)

@@ -24,6 +24,7 @@ WAYS = {
     "logit": dict(partner="none", added_losses=KD),
     "hint": dict(partner="none", added_losses=HINT),
     "attention": dict(partner="none", added_losses=ATTENTION),
+    "matching": dict(partner="none", added_losses="attention_matching"),
     "crd": dict(partner="teacher", loss=CRD, taps="last_stage"),
     "lipschitz": dict(partner="none", added_losses=LIPSCHITZ),
     "lckd": dict(partner="none", added_losses="lckd"),
