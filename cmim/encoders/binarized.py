@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from cmim.convert import convert, place_converted, set_output_stride, unplaced
 from cmim.convert.stage_search import PICTURE
-from cmim.convert.table import ConvertedRow
+from cmim.convert.table import ConvertedRow, format_rows
 from cmim.encoders.body_stages import INSIDE, body_stages, cut_behind, reader_of
 from cmim.encoders.encoder import require_bands
 from cmim.encoders.foreign_weights import load_foreign_weights
@@ -32,8 +33,8 @@ class BinarizedEncoder(BaseModule):
     ``method='fp'`` it is the full-precision network itself.
 
     Args:
-        network: ``'torchvision/NAME'``, ``'timm/NAME'``, ``'mmseg/NAME'``, or a class
-            of the user's whose instances take pictures.
+        network: ``'torchvision/NAME'``, ``'timm/NAME'``, ``'mmseg/NAME'``; or a class
+            of the user's whose instances take pictures, or ``'FILE.py:CLASS'``.
         method: Name of a binarization method, or ``dict(name=..., **options)``.
         keep: Glob patterns of layers that stay full precision besides the defaults.
         binarize: Glob patterns of layers that become binary whatever the defaults say.
@@ -120,6 +121,7 @@ class BinarizedEncoder(BaseModule):
             super().init_weights()
         elif isinstance(self.network, BaseModule):
             self.network.init_weights()
+        print_log(format_rows(self.rows).splitlines()[-1], "current")
         if self.init_from is not None:
             names = [stage.name for stage in self._stages]
             load_foreign_weights(self.network, names, self.init_from)

@@ -19,6 +19,8 @@ from cmim.engine.config_bands import fit_bands
 from cmim.engine.config_classes import check_classes
 from cmim.engine.config_error import ConfigError
 from cmim.engine.config_file import read_config_file
+from cmim.engine.config_lent import check_lent
+from cmim.engine.config_names import find_config
 from cmim.engine.config_values import check_values
 from cmim.engine.inference_mode import fit_test_cfg
 from cmim.engine.loader_options import LOADERS, fit_loaders
@@ -58,6 +60,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     """
     path = Path(path)
     config = read_config_file(path)
+    check_lent(find_config(path), LENT)
     options = dict(options or {})
     moved, data_root = "data_root" in options, options.pop("data_root", None)
     # A method's name comes first, so that its options find it.

@@ -1,5 +1,6 @@
 """Overrides and misspellings."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -155,3 +156,28 @@ def test_one_class_is_refused_with_the_line_to_write():
     one = {"model.model.decode_head.num_classes": 1, **named(["fg"], ["fg"])}
     with pytest.raises(ConfigError, match=r"one class, .*classes=\['background', 'fg'"):
         load_config(BINARY, one)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "task_model.backbone.update(base_channels=16)",
+        "task_model.backbone = dict(type='BinaryVGGSmall')",
+        "task_model.decode_head['channels'] = 16",
+    ],
+)
+def test_a_change_of_what_model_was_made_of_is_refused(tmp_path, change):
+    """It was read by nothing: the base's network was trained, without a word."""
+    shutil.copytree(CONFIGS / "_base_", tmp_path / "_base_")
+    shutil.copy(CONFIGS / "rooms_seg_bireal.py", tmp_path)
+    head = "from mmengine.config import read_base\n\nwith read_base():\n"
+    head += "    from .rooms_seg_bireal import *\n"
+    mine = tmp_path / "mine.py"
+    mine.write_text(f"{head}{change}\n")
+    said = "line 5: task_model is changed, and nothing reads it .*change model.model"
+    with pytest.raises(ConfigError, match=said):
+        load_config(mine)
+    mine.write_text(f"{head}{change}\nmodel.update(model=task_model)\n")
+    assert load_config(mine)
+    mine.write_text(f"{head}model.model.{change.removeprefix('task_model.')}\n")
+    assert load_config(mine)
