@@ -43,6 +43,6 @@ def test_the_config_has_at_most_15_lines():
 @pytest.mark.slow
 def test_it_is_trained_tested_and_exported(said):
     assert "6 of 7 layers are binary" in said
-    of_torch, of_export = re.findall(r"^test: mIoU +([\d.]+)", said, re.MULTILINE)[-2:]
+    of_torch, of_export = re.findall(r"^mIoU +([\d.]+)", said, re.MULTILINE)[-2:]
     assert abs(float(of_torch) - float(of_export)) < 0.5
     assert "6 binary layers" in said
