@@ -88,7 +88,7 @@ def _default(call: Call, order: list[str], seen: Probe) -> str | None:
     name, module = call.name, call.module
     if name == order[0]:
         return "first layer"
-    if name == order[-1] and _gives_the_answer(call, seen.output):
+    if name == order[-1] and _gives_the_answer(call, seen):
         return "last layer"
     if isinstance(module, nn.Linear):
         return None
@@ -112,8 +112,15 @@ def _default_of_conv(name: str, module: nn.Conv2d, output: Tensor) -> str | None
     return None
 
 
-def _gives_the_answer(call: Call, output: Any) -> bool:
-    """Whether a layer is a classifier: its output is the network's, or a vector."""
+def _gives_the_answer(call: Call, seen: Probe) -> bool:
+    """Whether a layer is a classifier: its output is the network's, or a vector.
+
+    An output that no further module sees is the network's, too, if in another size.
+    """
+    last = next(other for other in reversed(seen.calls) if _is_leaf(other))
+    if last is call:
+        return True
+    output = seen.output
     if isinstance(output, Mapping):
         output = list(output.values())
     if isinstance(output, (tuple, list)):
@@ -121,3 +128,7 @@ def _gives_the_answer(call: Call, output: Any) -> bool:
     if call.output is output:
         return True
     return isinstance(call.module, nn.Linear) and call.output.dim() == 2
+
+
+def _is_leaf(call: Call) -> bool:
+    return not list(call.module.children())
