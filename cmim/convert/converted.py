@@ -243,6 +243,8 @@ def _output_scale(layer: nn.Module, method: Method) -> OutputScale:
         return Unscaled()
     if isinstance(layer, nn.Linear):
         point = nn.Conv2d(layer.in_features, layer.out_features, 1, device="meta")
+        # Some scales begin at what the weights say.
+        point.weight = nn.Parameter(layer.weight.detach()[..., None, None])
         return TokenScale(method.output_scale(point))
     if not isinstance(layer, nn.Conv2d) or layer.groups != 1:
         raise ValueError(
