@@ -33,9 +33,10 @@ def set_output_stride(
         dilated: Replace removed strides by dilations.
 
     Raises:
-        ValueError: No power of two; patches, which nothing overlaps; or a layer, by
-            name, that still works at a higher stride, since what reduces its input is
-            neither convolution nor pooling. The network is then half changed.
+        ValueError: No power of two; patches, which nothing overlaps; a layer, by name,
+            that still works at a higher stride, since what reduces its input is neither
+            convolution nor pooling; a classifier for features of one size. The network
+            is then half changed.
 
     References:
         Chen et al., Rethinking Atrous Convolution for Semantic Image Segmentation,
@@ -58,7 +59,14 @@ def set_output_stride(
             _set_stride(name, call.module, max(1, output_stride // before))
         if dilated and factor > 1:
             _dilate(call.module, factor)
-    for name, call in _reducing(probe(network, example)).items():
+    try:
+        changed = _reducing(probe(network, example))
+    except ValueError as error:
+        raise ValueError(
+            f"with an output stride of {output_stride} this network does not run any "
+            f"more, take its classifier off first: {error}"
+        ) from error
+    for name, call in changed.items():
         if call.strides[0] > output_stride and not call.on_one_place:
             raise ValueError(
                 f"output_stride {output_stride} cannot be had: '{name}' works at a "

@@ -97,7 +97,7 @@ def _stage(call: Call, size: tuple[int, int]) -> Stage | None:
             if side == round(side):
                 return Stage(call.name, out.shape[2], round(side), "tokens")
         return None
-    found: list[tuple[float, Stage]] = []
+    found: list[tuple[tuple[float, float], Stage]] = []
     for layout, (rows, columns), channels in (
         ("maps", out.shape[2:], out.shape[1]),
         ("channels_last", out.shape[1:3], out.shape[3]),
@@ -107,6 +107,7 @@ def _stage(call: Call, size: tuple[int, int]) -> Stage | None:
             difference = abs(across - down) / across
             if difference <= 0.2:
                 stride = round((across + down) / 2)
-                found.append((difference, Stage(call.name, channels, stride, layout)))
+                fit = (difference, abs(across - stride))
+                found.append((fit, Stage(call.name, channels, stride, layout)))
     # Channels may be as many as columns, nearly: the better fit counts.
     return min(found, key=lambda pair: pair[0])[1] if found else None
