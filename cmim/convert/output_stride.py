@@ -33,7 +33,7 @@ def set_output_stride(
         dilated: Replace removed strides by dilations.
 
     Raises:
-        ValueError: No power of two; patches, which nothing overlaps; a layer, by name,
+        ValueError: No power of two; patches that a smaller stride would cut; a layer, by name,
             that still works at a higher stride, since what reduces its input is neither
             convolution nor pooling; a classifier for features of one size. The network
             is then half changed.
@@ -126,10 +126,10 @@ def _stride(picture: int, rows: int) -> int:
 
 def _set_stride(name: str, module: Any, stride: int) -> None:
     if isinstance(module, nn.Conv2d):
-        if stride == 1 and module.kernel_size == module.stride != (1, 1):
+        if module.kernel_size == module.stride != (stride, stride):
             raise ValueError(
                 f"'{name}' cuts the picture into patches of {module.kernel_size}: its "
-                "stride cannot be taken out; leave output_stride as designed"
+                "stride cannot be changed; leave output_stride as designed"
             )
         module.stride = (stride, stride)
         return

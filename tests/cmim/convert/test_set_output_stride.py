@@ -164,6 +164,7 @@ def test_a_pooling_of_the_whole_input_is_no_stride():
     ("network", "said"),
     [
         (chain(nn.Conv2d(4, 4, 2, 2)), "'2' cuts the picture into patches of (2, 2)"),
+        (nn.Sequential(nn.Conv2d(3, 4, 8, 8)), "'0' cuts the picture into patches of"),
         (
             chain(nn.Sequential(nn.Upsample(scale_factor=0.5), nn.Conv2d(4, 4, 1))),
             "output_stride 4 cannot be had: '2.1' works at a stride of 8",
