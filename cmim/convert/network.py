@@ -132,9 +132,9 @@ def _made(
             dropping = network.get_submodule(dropped[name])
             made[dropping] = nn.Identity()
             former = copy.deepcopy(dropping)
-            # Its input is read by other modules, too.
+            # In place it would change what the layer itself is to see.
             if hasattr(former, "inplace"):
-                former.inplace = False
+                setattr(former, "inplace", False)  # noqa: B010
         try:
             made[layer] = ConvertedLayer(layer, method, former)
         except ValueError as error:

@@ -33,10 +33,10 @@ def set_output_stride(
         dilated: Replace removed strides by dilations.
 
     Raises:
-        ValueError: No power of two; patches that a smaller stride would cut; a layer, by name,
-            that still works at a higher stride, since what reduces its input is neither
-            convolution nor pooling; a classifier for features of one size. The network
-            is then half changed.
+        ValueError: No power of two; patches that a smaller stride would cut; a layer,
+            by name, that still works at a higher stride, since what reduces its input
+            is neither convolution nor pooling; a classifier for features of one size.
+            The network is then half changed.
 
     References:
         Chen et al., Rethinking Atrous Convolution for Semantic Image Segmentation,
@@ -145,21 +145,25 @@ def _dilate(module: Any, factor: int) -> None:
     size = torch.tensor(module.kernel_size).expand(2).tolist()
     if max(size) == 1:
         return
-    if isinstance(module, nn.MaxPool2d) and module.padding:
+    padding: Any = module.padding
+    if isinstance(module, nn.MaxPool2d) and _times(padding, 1) != (0, 0):
         # torch pads at most half a window, dilated or not: a dense one, as wide.
-        pads = torch.tensor(module.padding).expand(2) * factor
-        module.kernel_size = tuple(factor * (side - 1) + 1 for side in size)
-        module.padding = tuple(pads.tolist())
+        rows, columns = (factor * (side - 1) + 1 for side in size)
+        module.kernel_size, module.padding = (rows, columns), _times(padding, factor)
         return
     for name in ("dilation", "padding"):
         given = getattr(module, name)
         if isinstance(given, str):
             # 'same' and 'valid' follow the dilation.
             continue
-        value = torch.tensor(given).expand(2) * factor
-        pair = tuple(value.tolist())
+        pair = _times(given, factor)
         setattr(module, name, pair if isinstance(module, nn.Conv2d) else pair[0])
     if isinstance(module, nn.Conv2d):
         # What torch pads with where that is not zeros.
         pads = module._reversed_padding_repeated_twice
         module._reversed_padding_repeated_twice = [factor * pad for pad in pads]
+
+
+def _times(value: int | tuple[int, ...], factor: int) -> tuple[int, ...]:
+    """Rows and columns of a setting, so many times as large."""
+    return tuple((torch.tensor(value).expand(2) * factor).tolist())

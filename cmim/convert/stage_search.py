@@ -61,7 +61,7 @@ def find_stages(
             f"stage {unknown[0]!r} is no module that runs; choose from "
             f"{', '.join(known[:24])}"
         )
-    stages = [_stage(calls[name], size) for name in names]
+    stages = [stage_of(calls[name], size) for name in names]
     for name, stage in zip(names, stages, strict=True):
         if stage is None:
             raise ValueError(f"stage {name!r} gives no features of the picture")
@@ -73,7 +73,7 @@ def _search(
 ) -> tuple[Stage, ...]:
     levels: dict[int, dict[int, Stage]] = {}
     for call in seen.calls:
-        stage = _stage(call, size)
+        stage = stage_of(call, size)
         if stage is None or not call.name or stage.layout not in layouts:
             continue
         level = levels.setdefault(call.name.count("."), {})
@@ -86,8 +86,13 @@ def _search(
     return tuple(levels[best][stride] for stride in sorted(levels[best]))
 
 
-def _stage(call: Call, size: tuple[int, int]) -> Stage | None:
-    """A module as a stage, or None if its output is no feature map or tokens."""
+def stage_of(call: Call, size: tuple[int, int]) -> Stage | None:
+    """A module as a stage, or None if its output is no feature map or tokens.
+
+    Args:
+        call: Its name and output.
+        size: Height and width of the picture.
+    """
     out = call.output
     if not isinstance(out, Tensor) or out.dim() not in (3, 4):
         return None

@@ -163,7 +163,9 @@ def test_pictures_with_nan_or_infinity_are_refused_by_the_layers_name(value):
     binary = unplaced_small()
     before, wrong = values_of(binary), X.clone()
     wrong[1, 0, 3, 3] = value
-    with pytest.raises(ValueError, match=r"'conv' cannot be placed: the layer sees NaN"):
+    with pytest.raises(
+        ValueError, match=r"'conv' cannot be placed: the layer sees NaN"
+    ):
         place_converted(binary, lambda: binary(wrong))
     for key, now in binary.state_dict().items():
         assert torch.equal(now, before[key]), key

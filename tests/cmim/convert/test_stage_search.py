@@ -53,7 +53,9 @@ def features_at(network: nn.Module, names: list[str], x: torch.Tensor) -> list:
 @torch.no_grad()
 def test_networks_of_torchvision(name):
     """Channels and strides are those of another picture, too."""
-    options = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
+    options = (
+        {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
+    )
     network = torchvision.models.get_model(name, **options)
     found = stages(network)
     assert len(found) >= 4
@@ -112,7 +114,9 @@ def test_a_decoder_ends_the_search():
 
 def test_names_that_are_no_stage():
     network = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.AdaptiveAvgPool2d(1))
-    with pytest.raises(ValueError, match="stage 'layer' is no module that runs; choose"):
+    with pytest.raises(
+        ValueError, match="stage 'layer' is no module that runs; choose"
+    ):
         find_stages(network, ["layer"])
     with pytest.raises(ValueError, match="stage '1' gives no features of the picture"):
         find_stages(network, ["0", "1"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 
 import pytest
 import torch
@@ -32,7 +33,7 @@ class Pyramid(nn.Module):
                 nn.ReLU(inplace=True),
                 nn.Conv2d(b, b, 3, 1, 1),
             )
-            for a, b in zip(sizes, sizes[1:], strict=False)
+            for a, b in pairwise(sizes)
         )
         self.fc = nn.Linear(sizes[-1], 10)
 
@@ -199,7 +200,7 @@ def test_an_output_stride_without_dilations():
 
 
 def test_other_bands_and_network_options():
-    encoder = make("torchvision/resnet18", in_channels=4, network_options=dict())
+    encoder = make("torchvision/resnet18", in_channels=4, network_options={})
     assert encoder.network.conv1.in_channels == 4
     assert encoder.eval()(images(1, 4, 32, 32))[0].shape[1] == 64
     wide = make(in_channels=5, network_options=dict(bands=5, width=4))
@@ -230,7 +231,11 @@ def test_other_bands_and_network_options():
         (Pyramid, dict(stages=["stages.7"]), "stage 'stages.7' is no module that runs"),
         (Pyramid, dict(keep=["stem"]), "pattern 'stem' matches no convolution or"),
         (Pyramid, dict(output_stride=6), "output_stride must be a power of two, got 6"),
-        (Mixed, dict(output_stride=2), "'stem' cuts the picture into patches of (4, 4)"),
+        (
+            Mixed,
+            dict(output_stride=2),
+            "'stem' cuts the picture into patches of (4, 4)",
+        ),
         (
             "torchvision/convnext_tiny",
             dict(output_stride=16),
@@ -254,3 +259,38 @@ def test_the_names_are_those_of_the_library():
     theirs = torchvision.models.resnet18().state_dict()
     own = {name.removeprefix("network.") for name in encoder.state_dict()}
     assert own == {name for name in theirs if not name.startswith("fc.")}
+
+
+class Shared(nn.Module):
+    """A backbone that returns levels, each behind the same non-linearity."""
+
+    def __init__(self, width: int = 4) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, width, 3, 2, 1)
+        self.first = nn.Conv2d(width, width, 3, 1, 1)
+        self.second = nn.Conv2d(width, 2 * width, 3, 2, 1)
+        self.relu = nn.ReLU()
+
+    def forward(self, x):
+        x = self.stem(x)
+        return self.relu(self.first(x)), self.relu(self.second(x))
+
+
+def test_levels_behind_one_shared_module_are_all_returned(monkeypatch):
+    """The module is the last level's alone, so that the others would be left out."""
+    from mmseg.registry import MODELS
+
+    monkeypatch.setitem(MODELS.module_dict, "SharedLevels", Shared)
+    encoder = make("mmseg/SharedLevels", "bireal")
+    assert [(s.name, s.channels, s.stride) for s in encoder.stages] == [
+        ("levels.0", 4, 2),
+        ("levels.1", 8, 4),
+    ]
+    for stage in encoder.stages:
+        assert isinstance(encoder.get_submodule(stage.name), nn.Identity)
+    x = images(1, 3, 32, 40)
+    assert [f.shape[1:] for f in encoder(x)] == [(4, 16, 20), (8, 8, 10)]
+    deeper = make("mmseg/SharedLevels", "bireal", out_indices=(1,))
+    assert [f.shape[1] for f in deeper(x)] == [8]
+    state = encoder.state_dict()
+    assert all(name.startswith("network.") for name in state)

@@ -102,12 +102,7 @@ def images(count: int, size: tuple[int, int], seed: int = 1) -> torch.Tensor:
 def test_a_step_costs_and_packed_layers(name, size):
     """The twin loads into it; all weights get gradients; export is alike."""
     twin, encoder = make(name, "fp").eval(), make(name, "reactnet")
-    latent = {
-        key.replace(".conv.weight", ".weight"): value
-        for key, value in encoder.network.state_dict().items()
-    }
-    for key, value in twin.network.state_dict().items():
-        assert value.shape == latent[key].shape, key
+    encoder.network.load_state_dict(twin.network.state_dict())
     binary = [row for row in encoder.rows if row.became]
     assert binary
     step(encoder.train(), images(2, size))
@@ -154,14 +149,23 @@ def check_packed(encoder: BinarizedEncoder, x: torch.Tensor) -> None:
         assert isinstance(encoder.get_submodule(name), BinaryWeightLayer)
         return
     assert packed
-    for ours, theirs in zip(core(x), encoder(x), strict=True):
-        # Codes beside a threshold differ, and what reads them.
-        off = (ours - theirs).abs() > 1e-3 * theirs.abs().max()
-        assert off.float().mean() < 0.05
+    seen: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+    for name in packed:
+        core.get_submodule(name).register_forward_hook(
+            lambda module, args, out, name=name: seen.update({name: (args[0], out)})
+        )
+    core(x)
+    # Not the whole: a code beside a threshold differs, and all that reads it.
+    for name, (given, out) in seen.items():
+        layer: Any = encoder.get_submodule(name.removesuffix(".conv"))
+        torch.testing.assert_close(
+            out, layer.conv(layer.binarize(given)), rtol=1e-4, atol=1e-5, msg=name
+        )
 
 
 @pytest.mark.parametrize(
-    "name", ["torchvision/mobilenet_v3_small", pytest.param("mmseg/STDCNet", marks=SLOW)]
+    "name",
+    ["torchvision/mobilenet_v3_small", pytest.param("mmseg/STDCNet", marks=SLOW)],
 )
 @torch.no_grad()
 def test_packed_layers_are_exact_in_openvino(name):

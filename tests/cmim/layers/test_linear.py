@@ -44,7 +44,7 @@ def test_outputs_and_gradients_of_a_convolution(method, shape):
 
 
 def test_weights_against_numpy():
-    """bireal: ``mean|w| sign(w)`` per row, sign(0) = +1; the slope is ``1{|w| <= 1}``."""
+    """bireal: ``mean|w| sign(w)`` per row, sign(0) = +1; slope ``1{|w| <= 1}``."""
     layer = BinaryLinear(3, 2, method="bireal").double()
     w = np.array([[0.5, -0.0, -2.0], [-0.25, 1.0, 1.5]])
     layer.weight.data = torch.from_numpy(w.copy())

@@ -20,7 +20,7 @@ GEOMETRY = [
 
 @pytest.mark.parametrize("options", GEOMETRY)
 def test_scales_belong_to_output_channels(options):
-    """torch's weights are ``(I, O, kh, kw)``; bireal's scale is a mean over the rest."""
+    """torch's weights are ``(I, O, kh, kw)``; bireal's scale: mean over the rest."""
     torch.manual_seed(0)
     layer = BinaryConvTranspose2d(3, 4, method="bireal", **options)
     w = layer.weight.detach().numpy()
