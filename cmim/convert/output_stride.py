@@ -164,6 +164,7 @@ def _dilate(module: Any, factor: int) -> None:
         module._reversed_padding_repeated_twice = [factor * pad for pad in pads]
 
 
-def _times(value: int | tuple[int, ...], factor: int) -> tuple[int, ...]:
+def _times(value: int | tuple[int, ...], factor: int) -> tuple[int, int]:
     """Rows and columns of a setting, so many times as large."""
-    return tuple((torch.tensor(value).expand(2) * factor).tolist())
+    rows, columns = (torch.tensor(value).expand(2) * factor).tolist()
+    return rows, columns

@@ -67,7 +67,7 @@ def test_packed_networks_give_what_torch_gives(method):
 
 
 @pytest.mark.parametrize(
-    "method", [*METHODS[:2], *(pytest.param(m, marks=FULL) for m in METHODS[2:])]
+    "method", [pytest.param(m, marks=FULL if m != "reactnet" else ()) for m in METHODS]
 )
 @torch.no_grad()
 def test_layers_are_exact_in_openvino(method):
@@ -105,6 +105,7 @@ def test_convolutions_are_exact_in_numpy(tmp_path):
     torch.testing.assert_close(ours, expected[0], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("layer", "name"),
     [(nn.Conv2d(16, 16, 3, 1, 1, groups=2), "1.conv"), (Tokens(16, 16), "1")],
