@@ -128,6 +128,8 @@ def step(encoder: BinarizedEncoder, x: torch.Tensor) -> None:
     trained = [m for m in encoder.modules() if isinstance(m, BinaryWeightLayer)]
     with_gradient = [m for m in trained if m.weight.grad is not None]
     assert len(with_gradient) >= 0.9 * len(trained)
+    # From random weights gradients may be of any size.
+    torch.nn.utils.clip_grad_norm_(encoder.parameters(), 0.1)
     torch.optim.SGD(encoder.parameters(), 1e-3).step()
 
 
