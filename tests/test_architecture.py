@@ -45,7 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "identity": {"data_parts", "task_model"},
     "methods": {"functional", "naming"},
     "layers": {"functional", "methods"},
-    "convert": {"layers", "methods", "stages"},
+    "convert": {"layers", "methods", "functional", "stages", "finite"},
     "encoders": {
         "convert",
         "optional_packages",

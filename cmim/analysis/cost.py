@@ -239,8 +239,9 @@ def _row(
         if isinstance(module, BinaryWeightLayer) and codes:
             bops = macs * weight_bits * codes.planes
             if module.weight_binarizer.offset:
-                # One filter of ones, which all output channels share.
-                bops += macs // len(module.weight) * codes.planes
+                # One filter of ones, which all output channels of a group share.
+                sharing = len(module.filters()) // getattr(module, "groups", 1)
+                bops += macs // sharing * codes.planes
         else:
             flops = macs
     if isinstance(module, nn.MultiheadAttention):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from cmim.convert.probe import LAYERS, Call, Probe
@@ -77,25 +75,11 @@ def _cannot(call: Call | None) -> str | None:
         return f"padding {module.padding!r}"
     if isinstance(module, nn.ConvTranspose2d) and module.groups != 1:
         return "transposed with groups"
-    if not _is_plain(call):
+    if not call.alone:
+        return "called with more than its input"
+    if not call.plain:
         return f"a {type(module).__name__} is more than a plain layer"
     return None
-
-
-def _is_plain(call: Call) -> bool:
-    """Whether a layer computes what torch's layer does, by class or by its output."""
-    module: Any = call.module
-    source = call.source
-    kind = next(k for k in LAYERS if isinstance(module, k))
-    if type(module) is kind:
-        return True
-    if not isinstance(source, Tensor) or not isinstance(call.output, Tensor):
-        return False
-    with torch.no_grad():
-        try:
-            return torch.equal(kind.forward(module, source), call.output)
-        except RuntimeError:
-            return False
 
 
 def _default(call: Call, order: list[str], seen: Probe) -> str | None:
@@ -103,7 +87,7 @@ def _default(call: Call, order: list[str], seen: Probe) -> str | None:
     name, module = call.name, call.module
     if name == order[0]:
         return "first layer"
-    if name == order[-1] and _gives_the_answer(call, seen.output):
+    if name == order[-1] and _gives_the_answer(call, seen):
         return "last layer"
     if isinstance(module, nn.Linear):
         return None
@@ -127,10 +111,23 @@ def _default_of_conv(name: str, module: nn.Conv2d, output: Tensor) -> str | None
     return None
 
 
-def _gives_the_answer(call: Call, output: Any) -> bool:
-    """Whether a layer is a classifier: its output is the network's, or a vector."""
+def _gives_the_answer(call: Call, seen: Probe) -> bool:
+    """Whether a layer is a classifier: its output is the network's, or a vector.
+
+    An output that no further module sees is the network's, too, if in another size.
+    """
+    last = next(other for other in reversed(seen.calls) if _is_leaf(other))
+    if last is call:
+        return True
+    output = seen.output
+    if isinstance(output, Mapping):
+        output = list(output.values())
     if isinstance(output, (tuple, list)):
         return any(call.output is part for part in output)
     if call.output is output:
         return True
     return isinstance(call.module, nn.Linear) and call.output.dim() == 2
+
+
+def _is_leaf(call: Call) -> bool:
+    return not list(call.module.children())

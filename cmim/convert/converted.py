@@ -57,7 +57,8 @@ class ConvertedLayer(nn.Module):
     of each output channel are those of the full-precision layer, and the thresholds of
     b at the medians of its input. A layer that was not placed does that for itself with
     its first batch in training. The latent weights are the former layer's. Its state
-    dict loads: ``weight`` is taken for ``conv.weight``.
+    dict loads, also strictly: ``weight`` is taken for ``conv.weight``, what the method
+    adds keeps its values, and the layer is to be placed again.
 
     Args:
         layer: The full-precision layer.
@@ -183,6 +184,15 @@ class ConvertedLayer(nn.Module):
         former, own = f"{prefix}weight", f"{prefix}conv.weight"
         if former in state_dict and own not in state_dict:
             state_dict[own] = state_dict.pop(former)
+            # Of other weights gain and bias, so that they are to be placed again.
+            self._looked = False
+            fresh = {
+                "gain": torch.ones_like(self.gain),
+                "bias": torch.zeros_like(self.bias),
+                "placed": torch.zeros_like(self.placed),
+            }
+            for name, value in {**self.state_dict(), **fresh}.items():
+                state_dict.setdefault(prefix + name, value)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
@@ -233,6 +243,8 @@ def _output_scale(layer: nn.Module, method: Method) -> OutputScale:
         return Unscaled()
     if isinstance(layer, nn.Linear):
         point = nn.Conv2d(layer.in_features, layer.out_features, 1, device="meta")
+        # Some scales begin at what the weights say.
+        point.weight = nn.Parameter(layer.weight.detach()[..., None, None])
         return TokenScale(method.output_scale(point))
     if not isinstance(layer, nn.Conv2d) or layer.groups != 1:
         raise ValueError(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cmim.finite import is_finite
+
 # Values of a channel that its median is taken of.
 MOST_VALUES = 100_000
 
@@ -35,7 +37,16 @@ def moments_of(x: Tensor, out: Tensor, tokens: bool) -> Moments:
         x: Its input, channels second, or last for tokens.
         out: Its output, likewise.
         tokens: Channels come last.
+
+    Raises:
+        ValueError: Values that are NaN or infinite.
     """
+    for values, verb in ((x, "sees"), (out, "gives")):
+        if not is_finite(values):
+            raise ValueError(
+                f"the layer {verb} NaN or infinite values of the pictures that its "
+                "thresholds come from; give others, or look for them in its weights"
+            )
     given, made = by_channel(x, tokens), by_channel(out, tokens)
     median = balanced_threshold(given)
     spread = (given - median[:, None]).abs().mean(dim=1)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from cmim.convert.choose import choose_layers
 from cmim.convert.converted import ConvertedLayer
 from cmim.convert.place import full_precision, place_converted
-from cmim.convert.probe import LAYERS, probe
+from cmim.convert.probe import LAYERS, evaluation, probe
 from cmim.convert.relu import in_front_of
 from cmim.convert.table import ConvertedRow
 from cmim.layers.binary_weights import as_method
@@ -46,8 +47,8 @@ def convert(
         pictures: An input of some pictures, as the network takes them (normalised),
             from which thresholds and scales are placed, see
             :func:`cmim.convert.place_converted`. Without it that is still to be done.
-        example: An input for the pass that shows which layers run; ``pictures``, or
-            noise, when None.
+        example: An input for the pass that shows which layers run; the first of
+            ``pictures``, or noise, when None.
         relu: ``'keep'``, or ``'drop'``: leave out non-linearities that one binary layer
             alone reads.
 
@@ -70,7 +71,10 @@ def convert(
     if relu not in RELUS:
         raise ValueError(f"relu {relu!r} is unknown; choose from {', '.join(RELUS)}")
     chosen = as_method(method)
-    seen = probe(network, pictures if example is None else example)
+    if example is None:
+        # All outputs of the pass stay in memory for a while.
+        example = pictures[:1] if isinstance(pictures, Tensor) else pictures
+    seen = probe(network, example)
     reasons = choose_layers(network, seen, keep, binarize)
     binary = [name for name, reason in reasons.items() if reason is None]
     if not binary:
@@ -80,29 +84,78 @@ def convert(
             f"({kept or 'it has none'}): name some with binarize="
         )
     dropped = in_front_of(seen, binary) if relu == "drop" else {}
+    del seen
+    # Deeply, and in evaluation mode: weights may be computed when they are read.
     converted = copy.deepcopy(network)
-    formers = {k: copy.deepcopy(network.get_submodule(n)) for k, n in dropped.items()}
-    rows = []
-    for name, reason in reasons.items():
-        layer = converted.get_submodule(name)
-        assert isinstance(layer, LAYERS)
-        became = ""
-        if reason is None and chosen.is_binary:
-            made = ConvertedLayer(layer, chosen, formers.get(name))
-            made.train(layer.training)
-            became = type(made.conv).__name__
-            converted.set_submodule(name, made)
-        shape = tuple(layer.weight.shape)
-        why = "" if became else reason or f"method {chosen.name}"
-        rows.append(ConvertedRow(name, type(layer).__name__, shape, became, why))
+    with evaluation(converted):
+        made = _made(converted, binary, dropped, chosen) if chosen.is_binary else {}
+        rows = [
+            _row(name, converted.get_submodule(name), reason, chosen, made)
+            for name, reason in reasons.items()
+        ]
+    converted = _with(converted, made)
     if chosen.is_binary:
-        for name in set(dropped.values()):
-            converted.set_submodule(name, nn.Identity())
         if dropped:
-            _check_equal(network, converted, pictures if example is None else example)
+            _check_equal(network, converted, example)
         if pictures is not None:
             place_converted(converted, lambda: converted(pictures))
     return converted, rows
+
+
+def _row(
+    name: str,
+    layer: nn.Module,
+    reason: str | None,
+    method: Method,
+    made: dict[nn.Module, nn.Module],
+) -> ConvertedRow:
+    new = made.get(layer)
+    became = type(new.conv).__name__ if new is not None else ""
+    why = "" if became else reason or f"method {method.name}"
+    shape = tuple(cast(Tensor, layer.weight).shape)
+    return ConvertedRow(name, type(layer).__name__, shape, became, why)
+
+
+def _made(
+    network: nn.Module, binary: Sequence[str], dropped: dict[str, str], method: Method
+) -> dict[nn.Module, nn.Module]:
+    """What stands in place of modules: binary layers, and nothing for non-linearities.
+
+    Raises:
+        ValueError: A layer, by name, that the method has no binary form of.
+    """
+    made: dict[nn.Module, nn.Module] = {}
+    for name in binary:
+        layer, former = network.get_submodule(name), None
+        assert isinstance(layer, LAYERS)
+        if name in dropped:
+            dropping = network.get_submodule(dropped[name])
+            made[dropping] = nn.Identity()
+            former = copy.deepcopy(dropping)
+            # In place it would change what the layer itself is to see.
+            if hasattr(former, "inplace"):
+                setattr(former, "inplace", False)  # noqa: B010
+        try:
+            made[layer] = ConvertedLayer(layer, method, former)
+        except ValueError as error:
+            raise ValueError(f"'{name}': {error}") from None
+    return made
+
+
+def _with(network: nn.Module, made: dict[nn.Module, nn.Module]) -> nn.Module:
+    """The network with modules in place of others, wherever they are used."""
+    for layer, new in made.items():
+        new.train(layer.training)
+    for name, module in list(network.named_modules(remove_duplicate=False)):
+        if isinstance(module, nn.TransformerEncoderLayer) and any(
+            part in made for part in module.modules()
+        ):
+            # In evaluation it would read the weights of its layers in place of
+            # calling them; torch leaves that for other non-linearities.
+            module.activation_relu_or_gelu = 0
+        if name and module in made:
+            network.set_submodule(name, made[module])
+    return made.get(network, network)
 
 
 def _check_equal(
@@ -112,10 +165,23 @@ def _check_equal(
     with full_precision(converted):
         ours = probe(converted, example).output
     theirs = probe(network, example).output
-    pairs = [(ours, theirs)] if isinstance(ours, Tensor) else zip(ours, theirs)  # noqa: B905
-    if not all(torch.allclose(a, b, rtol=1e-3, atol=1e-5) for a, b in pairs):
+    pairs = zip(_tensors(ours), _tensors(theirs), strict=True)
+    if not all(
+        torch.allclose(a, b, rtol=1e-3, atol=1e-5, equal_nan=True) for a, b in pairs
+    ):
         raise ValueError(
             "relu='drop' would change the full-precision network: a non-linearity in "
             "front of a binary layer is read by something else, too, such as a "
             "shortcut; use relu='keep'"
         )
+
+
+def _tensors(output: Any) -> list[Tensor]:
+    """All tensors in an output, whatever holds them."""
+    if isinstance(output, Tensor):
+        return [output]
+    if isinstance(output, Mapping):
+        output = list(output.values())
+    if isinstance(output, (tuple, list)):
+        return [tensor for part in output for tensor in _tensors(part)]
+    return []

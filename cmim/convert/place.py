@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cmim.convert.converted import ConvertedLayer
 from cmim.convert.moments import Moments, moments_of
+from cmim.convert.probe import evaluation
 
 
 def unplaced(network: nn.Module) -> dict[str, ConvertedLayer]:
@@ -37,8 +38,8 @@ def place_converted(network: nn.Module, run: Callable[[], Any]) -> list[str]:
 
     .. math:: g = s_{fp} / s_b, \qquad c = m_{fp} - g\, m_b
 
-    Layers that were placed before stay. With several processes all take the values of
-    the first one.
+    Layers that were placed before stay; of one that is called several times the first
+    call counts. With several processes all take the values of the first one.
 
     Args:
         network: Holds :class:`ConvertedLayer`.
@@ -46,6 +47,9 @@ def place_converted(network: nn.Module, run: Callable[[], Any]) -> list[str]:
 
     Returns:
         Names of the layers that were placed; layers that did not run are left out.
+
+    Raises:
+        ValueError: A layer, by name, that sees or gives NaN or infinite values.
 
     Examples:
         >>> from cmim.convert import convert
@@ -62,7 +66,7 @@ def place_converted(network: nn.Module, run: Callable[[], Any]) -> list[str]:
     if not layers:
         return []
     moments: dict[str, Moments] = {}
-    with _evaluation(network), _without_autocast():
+    with evaluation(network), _without_autocast():
         with _replaced(layers, lambda name, layer: _record(name, layer, moments)):
             run()
         with _replaced(layers, lambda name, layer: _place(layer, moments.get(name))):
@@ -97,7 +101,10 @@ def _record(
     def forward(x: Tensor) -> Tensor:
         out = layer.latent_forward(x)
         if name not in moments:
-            moments[name] = moments_of(x, out, layer.tokens)
+            try:
+                moments[name] = moments_of(x, out, layer.tokens)
+            except ValueError as error:
+                raise ValueError(f"'{name}' cannot be placed: {error}") from None
         return out
 
     return forward
@@ -107,7 +114,12 @@ def _place(
     layer: ConvertedLayer, moments: Moments | None
 ) -> Callable[[Tensor], Tensor]:
     def forward(x: Tensor) -> Tensor:
-        return layer.latent_forward(x) if moments is None else layer.place(moments, x)
+        if moments is None:
+            return layer.latent_forward(x)
+        # The moments are those of the first call, if there are several.
+        if bool(layer.placed):
+            return ConvertedLayer.forward(layer, x)
+        return layer.place(moments, x)
 
     return forward
 
@@ -125,17 +137,6 @@ def _replaced(
     finally:
         for layer in layers.values():
             del layer.forward
-
-
-@contextmanager
-def _evaluation(network: nn.Module) -> Iterator[None]:
-    training = {module: module.training for module in network.modules()}
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, mode in training.items():
-            module.training = mode
 
 
 @contextmanager

@@ -5,8 +5,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from cmim.functional.sign import sign
 from cmim.methods import ActivationBinarizer
 from cmim.methods.binarizer import Step, TwoLevelActivation
+
+
+class _Valued(torch.autograd.Function):
+    """Other values with the gradient of a tensor."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, values: Tensor) -> Tensor:
+        return values.view_as(values)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        return grad, None
 
 
 class PlacedActivation(ActivationBinarizer):
@@ -20,9 +33,16 @@ class PlacedActivation(ActivationBinarizer):
     :meth:`place`; what the method learns, it learns on top of it. A binarizer that
     centres its input by itself is left as it is.
 
+    In evaluation, and with two levels in training too, codes are the same with and
+    without gradients: those of thresholds in the units of x, as export compares them.
+    NaN stays NaN.
+
     Args:
         inner: The method's binarizer.
         channels: C.
+
+    Attributes:
+        hard_training: In training, too, the inner binarizer gives these codes.
 
     Shape:
         ``(N, C, *)`` to the same shape.
@@ -35,6 +55,7 @@ class PlacedActivation(ActivationBinarizer):
         [-1.0, 1.0]
     """
 
+    hard_training = False
     shift: Tensor
     spread: Tensor
 
@@ -56,7 +77,7 @@ class PlacedActivation(ActivationBinarizer):
         """
         if not self.static:
             return
-        self.spread.copy_(torch.where(spread > 0, spread, torch.ones_like(spread)))
+        self.spread.copy_(torch.where(spread > 0, spread, self.spread))
         self.shift.copy_(median - self.spread * self._middle())
 
     def _middle(self) -> Tensor:
@@ -69,16 +90,27 @@ class PlacedActivation(ActivationBinarizer):
         return found[(len(found) - 1) // 2].to(self.shift)
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.is_grad_enabled() or not self.static:
+        if not self.static:
             return self.inner(self._moved(x))
-        # As exported networks compare: with thresholds in the units of x.
+        if not torch.is_grad_enabled():
+            return self._codes(x)
+        out = self.inner(self._moved(x))
+        if self.training and not self.hard_training:
+            return out
+        # Beside a threshold rounding may give the moved activation the other code.
+        return _Valued.apply(out, self._codes(x))
+
+    @torch.no_grad()
+    def _codes(self, x: Tensor) -> Tensor:
+        """As exported networks compare: with thresholds in the units of x."""
         total = None
         for threshold, low, high in self.steps(x):
             low, high = (torch.as_tensor(v).to(x) for v in (low, high))
             part = torch.where(x >= threshold.to(x.dtype), high, low)
             total = part if total is None else total + part
         assert total is not None
-        return total
+        # A diverged network is seen in its loss and not hidden behind codes.
+        return total.masked_fill(x.isnan(), torch.nan)
 
     def steps(self, x: Tensor) -> list[Step]:
         shift, spread = (self._shaped(v, x) for v in (self.shift, self.spread))
@@ -107,9 +139,18 @@ class PlacedTwoLevel(PlacedActivation, TwoLevelActivation):
         [2.0]
     """
 
+    hard_training = True
+
     def __init__(self, inner: TwoLevelActivation, channels: int) -> None:
         super().__init__(inner, channels)
         self.levels = inner.levels
+
+    @torch.no_grad()
+    def _codes(self, x: Tensor) -> Tensor:
+        # A difference has the exact sign; this is faster than selections.
+        codes = sign(x - self._shaped(self.threshold(), x).to(x.dtype))
+        low, high = self.levels
+        return codes if (low, high) == (-1, 1) else low + (high - low) / 2 * (codes + 1)
 
     def threshold(self) -> Tensor:
         assert isinstance(self.inner, TwoLevelActivation)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,12 +25,16 @@ class Call:
         module: The module.
         source: Its first argument.
         output: What it gave.
+        alone: The source was its only argument, and given by position.
+        plain: Of a layer of :data:`LAYERS`, that it gave what torch's layer gives.
     """
 
     name: str
     module: nn.Module
     source: Any
     output: Any
+    alone: bool = True
+    plain: bool = True
 
 
 @dataclass
@@ -79,16 +84,23 @@ def probe(network: nn.Module, example: Tensor | Sequence | None = None) -> Probe
     seen = Probe()
 
     def note(name: str):
-        def hook(module: nn.Module, args: tuple, output: Any) -> None:
-            seen.calls.append(Call(name, module, args[0] if args else None, output))
+        def hook(module: nn.Module, args: tuple, named: dict, output: Any) -> None:
+            given = [*args, *named.values()]
+            source = given[0] if given else None
+            alone = len(args) == 1 and not named
+            # At once: what works in place may write over both behind the layer.
+            plain = _is_plain(module, source, output)
+            seen.calls.append(Call(name, module, source, output, alone, plain))
 
         return hook
 
-    handles = [m.register_forward_hook(note(n)) for n, m in network.named_modules()]
-    training = {module: module.training for module in network.modules()}
-    network.eval()
+    handles = [
+        module.register_forward_hook(note(name), with_kwargs=True)
+        for name, module in network.named_modules()
+    ]
     try:
-        seen.output = network(example)
+        with evaluation(network):
+            seen.output = network(example)
     except (RuntimeError, ValueError, TypeError, AssertionError) as error:
         given = getattr(example, "shape", type(example).__name__)
         raise ValueError(
@@ -99,6 +111,34 @@ def probe(network: nn.Module, example: Tensor | Sequence | None = None) -> Probe
     finally:
         for handle in handles:
             handle.remove()
+    return seen
+
+
+@contextmanager
+def evaluation(network: nn.Module) -> Iterator[None]:
+    """The network in evaluation mode, while the block runs.
+
+    Args:
+        network: Each of its modules gets its own mode back.
+    """
+    training = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
         for module, mode in training.items():
             module.training = mode
-    return seen
+
+
+def _is_plain(module: Any, source: Any, output: Any) -> bool:
+    """Whether a layer computes what torch's layer does, by class or by its output."""
+    kind = next((k for k in LAYERS if isinstance(module, k)), None)
+    # Our own hook is one; another one may change the output.
+    if kind is None or (type(module) is kind and len(module._forward_hooks) == 1):
+        return True
+    if not isinstance(source, Tensor) or not isinstance(output, Tensor):
+        return False
+    try:
+        return torch.equal(kind.forward(module, source), output)
+    except RuntimeError:
+        return False

@@ -26,16 +26,18 @@ def in_front_of(seen: Probe, layers: Iterable[str]) -> dict[str, str]:
         Name of the non-linearity by the name of the layer behind it.
     """
     chosen = set(layers)
-    readers: dict[int, list[str]] = {}
-    for call in seen.calls:
+    readers: dict[int, list[tuple[int, str]]] = {}
+    for time, call in enumerate(seen.calls):
         # Containers hand their input on to a layer inside.
         if not list(call.module.children()):
-            readers.setdefault(id(call.source), []).append(call.name)
+            readers.setdefault(id(call.source), []).append((time, call.name))
     found: dict[str, list[str]] = {}
     spared: set[str] = set()
-    for call in seen.calls:
+    for time, call in enumerate(seen.calls):
         if isinstance(call.module, ONE_SIDED):
-            behind = readers.get(id(call.output), [])
+            # One that works in place gives the tensor that it reads.
+            readings = readers.get(id(call.output), [])
+            behind = [name for moment, name in readings if moment > time]
             found.setdefault(call.name, []).extend(behind)
             if not behind or not chosen.issuperset(behind) or len(behind) > 1:
                 spared.add(call.name)

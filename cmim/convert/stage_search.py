@@ -61,7 +61,7 @@ def find_stages(
             f"stage {unknown[0]!r} is no module that runs; choose from "
             f"{', '.join(known[:24])}"
         )
-    stages = [_stage(calls[name], size) for name in names]
+    stages = [stage_of(calls[name], size) for name in names]
     for name, stage in zip(names, stages, strict=True):
         if stage is None:
             raise ValueError(f"stage {name!r} gives no features of the picture")
@@ -73,7 +73,7 @@ def _search(
 ) -> tuple[Stage, ...]:
     levels: dict[int, dict[int, Stage]] = {}
     for call in seen.calls:
-        stage = _stage(call, size)
+        stage = stage_of(call, size)
         if stage is None or not call.name or stage.layout not in layouts:
             continue
         level = levels.setdefault(call.name.count("."), {})
@@ -86,8 +86,13 @@ def _search(
     return tuple(levels[best][stride] for stride in sorted(levels[best]))
 
 
-def _stage(call: Call, size: tuple[int, int]) -> Stage | None:
-    """A module as a stage, or None if its output is no feature map or tokens."""
+def stage_of(call: Call, size: tuple[int, int]) -> Stage | None:
+    """A module as a stage, or None if its output is no feature map or tokens.
+
+    Args:
+        call: Its name and output.
+        size: Height and width of the picture.
+    """
     out = call.output
     if not isinstance(out, Tensor) or out.dim() not in (3, 4):
         return None
@@ -97,12 +102,17 @@ def _stage(call: Call, size: tuple[int, int]) -> Stage | None:
             if side == round(side):
                 return Stage(call.name, out.shape[2], round(side), "tokens")
         return None
+    found: list[tuple[tuple[float, float], Stage]] = []
     for layout, (rows, columns), channels in (
         ("maps", out.shape[2:], out.shape[1]),
         ("channels_last", out.shape[1:3], out.shape[3]),
     ):
         if min(rows, columns) > 1:
             across, down = size[0] / rows, size[1] / columns
-            if abs(across - down) <= 0.2 * across:
-                return Stage(call.name, channels, round((across + down) / 2), layout)
-    return None
+            difference = abs(across - down) / across
+            if difference <= 0.2:
+                stride = round((across + down) / 2)
+                fit = (difference, abs(across - stride))
+                found.append((fit, Stage(call.name, channels, stride, layout)))
+    # Channels may be as many as columns, nearly: the better fit counts.
+    return min(found, key=lambda pair: pair[0])[1] if found else None

@@ -15,7 +15,13 @@ from torch import Tensor, nn
 from cmim.convert import convert, place_converted, set_output_stride, unplaced
 from cmim.convert.stage_search import PICTURE
 from cmim.convert.table import ConvertedRow, format_rows
-from cmim.encoders.body_stages import INSIDE, body_stages, cut_behind, reader_of
+from cmim.encoders.body_stages import (
+    INSIDE,
+    LEVELS,
+    body_stages,
+    cut_behind,
+    reader_of,
+)
 from cmim.encoders.encoder import require_bands
 from cmim.encoders.foreign_weights import load_foreign_weights
 from cmim.encoders.sources import Body, build_body
@@ -105,13 +111,14 @@ class BinarizedEncoder(BaseModule):
         self.network, self.rows = _converted(
             body, example, method=method, keep=keep, binarize=binarize, relu=relu
         )
+        self.levels = nn.ModuleList(nn.Identity() for _ in self._stages)
         self._to_place = True
 
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The stages that run, shallow to deep, named from this module on."""
         return tuple(
-            Stage(f"network.{s.name}", s.channels, s.stride, s.layout)
+            s if s.name.startswith(LEVELS) else replace(s, name=f"network.{s.name}")
             for s in self._stages
         )
 
@@ -140,7 +147,9 @@ class BinarizedEncoder(BaseModule):
     def _features(self, x: Tensor) -> Sequence[Tensor]:
         if self._returns_features:
             found = self.network(x)
-            return found if isinstance(found, (tuple, list)) else (found,)
+            features = found if isinstance(found, (tuple, list)) else (found,)
+            # Fewer levels than features where some are not returned.
+            return [m(f) for m, f in zip(self.levels, features, strict=False)]
         seen: dict[str, Tensor] = {}
         handles = [
             self.network.get_submodule(stage.name).register_forward_hook(
@@ -177,7 +186,8 @@ def _converted(
 
 def _check_stride(stages: Sequence[Stage], output_stride: int | None) -> None:
     deepest = max(stage.stride for stage in stages)
-    if output_stride is not None and deepest > output_stride:
+    # Borders that are cut off make it a little more: 17 in place of 16.
+    if output_stride is not None and deepest >= 1.5 * output_stride:
         raise ValueError(
             f"output_stride {output_stride} cannot be had: a layer that is neither "
             f"convolution nor pooling makes it {deepest}; leave it out"

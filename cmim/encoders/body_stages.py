@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from cmim.convert.probe import Probe, probe
-from cmim.convert.stage_search import PICTURE, find_stages
+from cmim.convert.probe import Call, Probe, probe
+from cmim.convert.stage_search import PICTURE, find_stages, stage_of
 from cmim.encoders.sources import Body
-from cmim.stages import ENCODER, Stage, stages_of
+from cmim.stages import ENCODER, Stage, input_bands, stages_of
 
 # Where a :class:`Features` keeps the network.
 INSIDE = "network."
+# Where the encoder passes through the levels that no module of the network gives alone.
+LEVELS = "levels."
 
 
 class Features(nn.Module):
@@ -46,7 +49,9 @@ def body_stages(body: Body, names: Sequence[str] | None) -> tuple[Stage, ...]:
     """
     if body.returns_features and names is None:
         own = stages_of(nn.ModuleDict({ENCODER: body.network}))
-        return _renamed(own, f"{ENCODER}.")
+        levels = _returned_levels(body)
+        alone = len(own) == len(levels)
+        return _renamed(own, f"{ENCODER}.") if alone else levels
     reader, size = reader_of(body), body.size or PICTURE
     inside = INSIDE if body.features else ""
     if names is not None:
@@ -60,6 +65,26 @@ def body_stages(body: Body, names: Sequence[str] | None) -> tuple[Stage, ...]:
             # The library's names are of modules that give several maps at once.
             pass
     return _renamed(find_stages(reader, None, size), inside)
+
+
+def _returned_levels(body: Body) -> tuple[Stage, ...]:
+    """What a network returns, level by level.
+
+    One module may give several of them, as a non-linearity that is used four times.
+    """
+    size = body.size or PICTURE
+    picture = torch.zeros(1, input_bands(body.network), *size)
+    output = probe(body.network, picture).output
+    found = []
+    for k, out in enumerate(output if isinstance(output, (tuple, list)) else [output]):
+        stage = stage_of(Call(f"{LEVELS}{k}", body.network, picture, out), size)
+        if stage is None:
+            raise ValueError(
+                f"output {k} of this {type(body.network).__name__} holds no features "
+                "of the picture: name its stages with stages="
+            )
+        found.append(stage)
+    return tuple(found)
 
 
 def _renamed(stages: Sequence[Stage], prefix: str) -> tuple[Stage, ...]:

@@ -38,8 +38,8 @@ def load_foreign_weights(
     """
     own = network.state_dict()
     wanted = {_plain(key, network): key for key in own}
-    state = _inside(read_checkpoint(path)["state_dict"])
     flat = {_flat(name): name for name in wanted}
+    state = _inside(read_checkpoint(path)["state_dict"], wanted, flat)
     found: dict[str, Tensor] = {}
     unused = []
     for key, value in state.items():
@@ -88,8 +88,13 @@ def _plain(key: str, network: nn.Module) -> str:
     return key
 
 
-def _inside(state: dict[str, Tensor]) -> dict[str, Tensor]:
+def _inside(
+    state: dict[str, Tensor], wanted: dict[str, str], flat: dict[str, str]
+) -> dict[str, Tensor]:
     for prefix in PREFIXES:
+        # A network may have a part of that name itself.
+        if any(_match(key, wanted, flat) for key in state):
+            break
         if any(key.startswith(prefix) for key in state):
             state = {
                 key.removeprefix(prefix): value
