@@ -10,7 +10,13 @@ from matrix import matrix
 from torch import Tensor, nn
 
 from cmim.contrast import ActivationTaps, binarizer_names
-from cmim.encoders import BinaryMobileNet, BinaryResNet, BinaryVGGSmall
+from cmim.encoders import (
+    BinaryMobileNet,
+    BinaryMobileNetV1,
+    BinaryMobileNetV2,
+    BinaryResNet,
+    BinaryVGGSmall,
+)
 from cmim.encoders.encoder import BinaryEncoder, limit_strides
 from cmim.layers import BinaryConv2d
 from cmim.methods import Scheduled, TwoLevelActivation, available_methods, get_method
@@ -28,10 +34,23 @@ ENCODERS = {
         18,
         18,
     ),
+    "resnet50": (BinaryResNet, dict(depth=50, base_channels=4), (4, 8, 16, 32), 48, 48),
     "reactnet_a": (BinaryMobileNet, dict(base_channels=4), (4, 8, 16, 32), 31, 26),
+    "mobilenet_v1": (BinaryMobileNetV1, dict(base_channels=4), (4, 8, 16, 32), 13, 13),
+    "mobilenet_v2": (
+        BinaryMobileNetV2,
+        dict(width_multiplier=0.1, multiple=4),
+        (4, 8, 16, 32),
+        34,
+        34,
+    ),
 }
+# Enough channels for statistics, and none, by the encoder's own option.
+WIDE = {"mobilenet_v2": dict(width_multiplier=0.5)}
+NO_CHANNELS = "width_multiplier must be above 0 and multiple at least 1, got {} and 4"
+COSTLY = ("resnet50", "mobilenet_v1", "mobilenet_v2")
 every_encoder = pytest.mark.parametrize("name", list(ENCODERS))
-every_pair = matrix("method,name", available_methods(), list(ENCODERS))
+every_pair = matrix("method,name", available_methods(), list(ENCODERS), costly=COSTLY)
 
 
 def make(name: str, method: str = "bireal", seed: int = 0, **options) -> BinaryEncoder:
@@ -138,6 +157,11 @@ def test_zeros_of_both_signs_are_one_number(name, method):
     encoder = make(name, method)
     for parameter in encoder.parameters():
         parameter[torch.rand(parameter.shape) < 0.3] = 0.0
+    # Statistics of its own: unscaled sums of many layers would overflow without.
+    for module in encoder.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    encoder(images(4, 3, 33, 40))
     negative = copy.deepcopy(encoder)
     for parameter in negative.parameters():
         parameter[parameter == 0] = -0.0
@@ -233,7 +257,7 @@ def test_out_indices_choose_from_the_same_features(name):
 
 @every_encoder
 def test_kaiming_normal_over_the_outputs(name):
-    encoder = make(name, base_channels=32)
+    encoder = make(name, **WIDE.get(name, dict(base_channels=32)))
     for key, module in encoder.named_modules():
         if isinstance(module, nn.Conv2d):
             weight = module.weight
@@ -254,6 +278,9 @@ def test_kaiming_normal_over_the_outputs(name):
     ],
 )
 def test_wrong_options_are_one_sentence(name, options, said):
+    if name == "mobilenet_v2" and "base_channels" in options:
+        options = {"width_multiplier": options["base_channels"]}
+        said = NO_CHANNELS.format(options["width_multiplier"])
     with pytest.raises(ValueError, match=" ") as error:
         make(name, **options)
     assert str(error.value).startswith(said)
