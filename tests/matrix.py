@@ -24,8 +24,8 @@ def matrix(
     Args:
         names: Arguments of the test, separated by commas; the method comes first.
         axes: Their values, as many axes as names.
-        costly: Values that the default run tests with the first of :data:`FEW` alone,
-            and ``make test`` with all of them; the rest is marked ``slow``.
+        costly: Values that ``make test`` alone tests, with the first two of
+            :data:`FEW`; the rest is marked ``slow``.
     """
     usual = tuple(axis[0] for axis in axes[1:])
 
@@ -33,9 +33,7 @@ def matrix(
         name = getattr(case[0], "name", case[0])
         if not any(value in costly for value in case[1:]):
             return () if stands_for_all(case, usual) else (FULL,)
-        if name == FEW[0]:
-            return ()
-        return (FULL,) if name in FEW else (SLOW,)
+        return (FULL,) if name in FEW[:2] else (SLOW,)
 
     cases = [pytest.param(*case, marks=marks(case)) for case in product(*axes)]
     return pytest.mark.parametrize(names.split(","), cases)

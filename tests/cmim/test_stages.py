@@ -14,6 +14,7 @@ from mmseg.models.backbones import (
 from torch import Tensor, nn
 
 from cmim.encoders import (
+    BinaryBNext,
     BinaryMobileNet,
     BinaryMobileNetV1,
     BinaryMobileNetV2,
@@ -45,6 +46,7 @@ ENCODERS = {
     "mobilenet_v2": lambda **o: BinaryMobileNetV2(
         width_multiplier=0.1, multiple=4, output_stride=8, **o
     ),
+    "bnext": lambda **o: BinaryBNext(base_channels=4, **o),
 }
 
 

@@ -11,7 +11,12 @@ from in_process import run_in_process
 from torch import nn
 
 from cmim.analysis.cost import layer_costs, totals
-from cmim.encoders import BinaryMobileNetV1, BinaryMobileNetV2, BinaryResNet
+from cmim.encoders import (
+    BinaryBNext,
+    BinaryMobileNetV1,
+    BinaryMobileNetV2,
+    BinaryResNet,
+)
 from cmim.engine.config import ConfigError, load_config
 from cmim.inspect.summary import as_table, one_sentence, summarize
 from cmim.layers import ConvUnit
@@ -187,6 +192,13 @@ def test_published_binary_operations_of_reactnet_a():
     found = summarize(config)["totals"]
     assert found["bops"] == pytest.approx(4.82e9, rel=0.002)
     assert found["flops"] == pytest.approx(0.12e8, rel=0.02)
+
+
+def test_published_binary_operations_of_bnext_tiny():
+    """97.81 % of 0.077e9 operations, as its code's page states, times 64."""
+    net = BinaryBNext("reactnet").eval()
+    found = totals(layer_costs(net, torch.zeros(1, 3, 224, 224)))
+    assert found["bops"] == pytest.approx(0.9781 * 0.077e9 * 64, rel=0.001)
 
 
 def test_the_table_has_a_line_per_convolution_and_sums_the_rest():
