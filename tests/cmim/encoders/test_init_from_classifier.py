@@ -116,7 +116,13 @@ def test_foreign_names_are_said_with_what_is_accepted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "encoder", ["BinaryVGGSmall", "BinaryMobileNet", "BinaryMobileNetV1", "BinaryBNext"]
+    "encoder",
+    [
+        "BinaryVGGSmall",
+        "BinaryMobileNet",
+        "BinaryMobileNetV1",
+        pytest.param("BinaryBNext", marks=pytest.mark.full),
+    ],
 )
 def test_other_encoders_start_from_their_twin(encoder, tmp_path):
     twin = MODELS.build(dict(type=encoder, method="fp", base_channels=4))
