@@ -9,10 +9,12 @@ import pytest
 
 # A sign with a fixed scale, learned thresholds in two steps, several bases.
 FEW = ("bireal", "reactnet", "abc_net")
-FULL = pytest.mark.full
+FULL, SLOW = pytest.mark.full, pytest.mark.slow
 
 
-def matrix(names: str, *axes: Sequence[object]) -> pytest.MarkDecorator:
+def matrix(
+    names: str, *axes: Sequence[object], costly: Sequence[object] = ()
+) -> pytest.MarkDecorator:
     """Parametrize over all combinations, most of them marked ``full``.
 
     Without the mark are every method with the first value of all other axes, and every
@@ -22,12 +24,18 @@ def matrix(names: str, *axes: Sequence[object]) -> pytest.MarkDecorator:
     Args:
         names: Arguments of the test, separated by commas; the method comes first.
         axes: Their values, as many axes as names.
+        costly: Values that ``make test`` alone tests, with the first two of
+            :data:`FEW`; the rest is marked ``slow``.
     """
     usual = tuple(axis[0] for axis in axes[1:])
-    cases = [
-        pytest.param(*case, marks=() if stands_for_all(case, usual) else FULL)
-        for case in product(*axes)
-    ]
+
+    def marks(case: tuple) -> Sequence[pytest.MarkDecorator]:
+        name = getattr(case[0], "name", case[0])
+        if not any(value in costly for value in case[1:]):
+            return () if stands_for_all(case, usual) else (FULL,)
+        return (FULL,) if name in FEW[:2] else (SLOW,)
+
+    cases = [pytest.param(*case, marks=marks(case)) for case in product(*axes)]
     return pytest.mark.parametrize(names.split(","), cases)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 FILES = [p for room in ("cmim", "tasks", "tools") for p in (ROOT / room).rglob("*.py")]
 # Functions of more than 40 lines that wait for someone who works on them.
-LONG_FUNCTIONS = {"cmim/encoders/resnet.py __init__", "cmim/models/cmim.py __init__"}
+LONG_FUNCTIONS = {"cmim/models/cmim.py __init__"}
 NO_CODE = {
     tokenize.COMMENT,
     tokenize.NL,

@@ -63,10 +63,10 @@ def convolve(x: np.ndarray, weight: np.ndarray, step: dict) -> np.ndarray:
     (rows, columns), o = step["padding"], len(weight)
     x = np.pad(x, ((0, 0), (0, 0), (rows, rows), (columns, columns)))
     view = windows(x, weight.shape[2:], step["stride"], step["dilation"])
-    flat = weight.reshape(o, -1)
+    flat = weight.reshape(groups := step.get("groups", 1), o // groups, -1)
     out = np.empty((len(x), o, *view.shape[2:4]), np.float32)
     for image, target in zip(view, out, strict=True):
-        under = image.transpose(0, 3, 4, 1, 2).reshape(flat.shape[1], -1)
+        under = image.transpose(0, 3, 4, 1, 2).reshape(groups, flat.shape[2], -1)
         target[...] = (flat @ under).reshape(target.shape)
     return out
 

@@ -86,11 +86,12 @@ def _binary(r: Recorder, x: Value, name: str, shape: Sequence[int]) -> Value:
 
 
 def _conv2d(r, x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    _refuse_unless(groups == 1, "convolution with groups")
     _refuse_unless(isinstance(weight, Tensor), "convolution with weights of the image")
     options = dict(
         stride=_pair(stride), padding=_pair(padding), dilation=_pair(dilation)
     )
+    # Files without groups stay as they were.
+    options |= dict(groups=groups) if groups > 1 else {}
     bias = weight.new_zeros(len(weight)) if bias is None else bias
     return r.add("conv", [x], options, weight=weight, bias=bias)
 

@@ -13,7 +13,10 @@ from cmim.stages import Stage
 
 
 class BinaryEncoder(BaseModule):
-    """A stem and stages ``layer1``, ``layer2``, ...: mmseg's backbone contract.
+    """A stem and stages: mmseg's backbone contract.
+
+    Stages are modules ``layer1``, ``layer2``, ... (:meth:`add_stage`), unless a network
+    has other names (:meth:`run_stage`).
 
     Args:
         stages: How many stages there are.
@@ -67,6 +70,15 @@ class BinaryEncoder(BaseModule):
     def stem(self, x: Tensor) -> Tensor:
         """Everything in front of the first stage."""
 
+    def run_stage(self, index: int, x: Tensor) -> Tensor:
+        """The output of a stage, given that of the one before or of the stem.
+
+        Args:
+            index: Which stage, from 0.
+            x: Its input.
+        """
+        return self.get_submodule(self._stages[index].name)(x)
+
     def init_weights(self) -> None:
         """Kaiming-normal convolutions, then ``init_from`` if it is given."""
         if self.init_cfg is not None:
@@ -83,8 +95,8 @@ class BinaryEncoder(BaseModule):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         x = self.stem(x)
         features = []
-        for i, stage in enumerate(self._stages[: max(self.out_indices) + 1]):
-            x = self.get_submodule(stage.name)(x)
+        for i in range(max(self.out_indices) + 1):
+            x = self.run_stage(i, x)
             if i in self.out_indices:
                 features.append(x)
         return tuple(features)

@@ -12,20 +12,25 @@ from cmim.checkpoint import CheckpointError, read_checkpoint
 # torch's wrappers for several GPUs, and in a task model of this project.
 PREFIXES = ("module.", "backbone.")
 _COUNTER = ".num_batches_tracked"
+# Classifiers of torchvision's networks, which are behind the encoder.
+_CLASSIFIERS = ("fc.", "classifier.")
+# Stems of the encoders that torchvision has.
+_FIRST = ("conv1.weight", "features.0.0.weight")
 _STEMS = {3: "cifar", 7: "imagenet"}
 
 
 def load_latent_weights(encoder: nn.Module, path: str | Path) -> None:
     """Load a state dict by name into an encoder.
 
-    Accepts torchvision's ResNet state dicts (also with a ``module.`` prefix) and this
-    project's checkpoints of any task (keys with a ``backbone.`` prefix, or of the
-    encoder alone), trained in full precision or with any method. A classifier (``fc``),
-    a task's head and the state of losses are ignored, and so are 1x1 shortcuts where
-    the encoder's shortcuts have no weights; parameters that only the method adds are
-    taken where the file has them and keep their initial values elsewhere; everything
-    else must match: weights, biases and batch-norm statistics. Classes and pictures of
-    the file are not compared: training goes on from here, on others.
+    Accepts torchvision's ResNet and MobileNetV2 state dicts (also with a ``module.``
+    prefix) and this project's checkpoints of any task (keys with a ``backbone.``
+    prefix, or of the encoder alone), trained in full precision or with any method. A
+    classifier (``fc``, ``classifier``), a task's head and the state of losses are
+    ignored, and so are 1x1 shortcuts where the encoder's shortcuts have no weights;
+    parameters that only the method adds are taken where the file has them and keep
+    their initial values elsewhere; everything else must match: weights, biases and
+    batch-norm statistics. Classes and pictures of the file are not compared: training
+    goes on from here, on others.
 
     Args:
         encoder: The encoder to fill, in place.
@@ -46,7 +51,7 @@ def load_latent_weights(encoder: nn.Module, path: str | Path) -> None:
         key
         for key in _required(state)
         if key not in own
-        and not key.startswith("fc.")
+        and not key.startswith(_CLASSIFIERS)
         and not (without_weights and ".downsample." in key)
     ]
     if missing or other or superfluous:
@@ -95,11 +100,12 @@ def _difference(missing: list[str], superfluous: list[str], other: list[str]) ->
 
 def _advice(state: dict[str, Tensor], own: dict[str, Tensor]) -> str:
     """What to do, by what the first convolutions look like."""
-    theirs, ours = state.get("conv1.weight"), own.get("conv1.weight")
+    theirs, ours = _first(state), _first(own)
     if theirs is None or ours is None or theirs.dim() != 4:
         return (
-            "accepted are torchvision's ResNet state dicts and checkpoints of this "
-            f"project; this file has {', '.join(list(state)[:3]) or 'no weights'}, ..."
+            "accepted are torchvision's ResNet and MobileNetV2 state dicts and "
+            "checkpoints of this project; this file has "
+            f"{', '.join(list(state)[:3]) or 'no weights'}, ..."
         )
     if theirs.shape[2:] != ours.shape[2:]:
         sizes = [tuple(x.shape[2:]) for x in (theirs, ours)]
@@ -117,8 +123,14 @@ def _advice(state: dict[str, Tensor], own: dict[str, Tensor]) -> str:
         )
     return (
         f"it has {theirs.shape[0]} channels behind the stem and the encoder "
-        f"{ours.shape[0]}: use weights of the same depth and base_channels"
+        f"{ours.shape[0]}: use weights of the same "
+        + ("width_multiplier" if _FIRST[1] in own else "depth and base_channels")
     )
+
+
+def _first(state: dict[str, Tensor]) -> Tensor | None:
+    """Weights of the first convolution."""
+    return next((state[name] for name in _FIRST if name in state), None)
 
 
 def _times(size: tuple[int, ...]) -> str:

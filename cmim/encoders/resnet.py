@@ -1,4 +1,4 @@
-"""ResNet-18, 34 and 20 with binarized convolutions."""
+"""ResNet-18, 34, 50, 101, 152 and 20 with binarized convolutions."""
 
 from __future__ import annotations
 
@@ -13,23 +13,34 @@ from cmim.encoders.encoder import (
     require_bands,
     require_channels,
 )
-from cmim.layers import BasicBlock
-from cmim.methods import get_method
+from cmim.layers import BasicBlock, Bottleneck
+from cmim.methods import Method, get_method
 
-BLOCKS = {18: (2, 2, 2, 2), 20: (3, 3, 3), 34: (3, 4, 6, 3)}
+BLOCKS = {
+    18: (2, 2, 2, 2),
+    20: (3, 3, 3),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
+# From here on blocks are bottlenecks.
+FIRST_DEEP = 50
 STEMS = ("imagenet", "cifar")
 
 
 @MODELS.register_module()
 class BinaryResNet(BinaryEncoder):
-    """ResNet whose 3x3 convolutions are binarized by a method chosen by name.
+    """ResNet whose convolutions are binarized by a method chosen by name.
 
     Stem, down-sampling shortcuts and batch-norm stay full precision. Modules are named
     as in torchvision, so its weights load into the latent weights.
     ``method='fp'`` gives the full-precision twin: same topology, same names.
 
     Args:
-        depth: 18, 34, or 20 (three stages of three blocks, for CIFAR).
+        depth: 18, 34; 50, 101, 152 (of :class:`cmim.layers.Bottleneck`, whose stages
+            have four times the channels); or 20 (three stages of three blocks, for
+            CIFAR).
         method: Name of a binarization method, or ``dict(name=..., **options)``.
         stem: ``'imagenet'`` (7x7 of stride 2, and a max-pooling of stride 2) or
             ``'cifar'`` (3x3 of stride 1); by the depth when None.
@@ -39,7 +50,7 @@ class BinaryResNet(BinaryEncoder):
         dilated: Replace each removed stride by a dilation (DeepLab). Without it the
             field of view shrinks, which suits small crops.
         base_channels: Channels of the first stage, doubled in each next one; 64, for
-            depth 20 16, when None.
+            depth 20 16, when None. Of bottlenecks, those of their 3x3 convolutions.
         shortcuts: ``'per_conv'`` (Bi-Real Net) or ``'per_block'`` (ResNet).
         downsample: Shortcut where the resolution changes: ``'projection'`` (a full
             precision 1x1 convolution) or ``'padding'`` (channels of zeros, no
@@ -88,9 +99,11 @@ class BinaryResNet(BinaryEncoder):
         in_channels: int = 3,
     ) -> None:
         if depth not in BLOCKS:
-            raise ValueError(f"depth {depth} is unknown; choose from 18, 20, 34")
-        blocks = BLOCKS[depth]
-        super().__init__(len(blocks), out_indices, init_from, init_cfg)
+            raise ValueError(
+                f"depth {depth} is unknown; choose from {', '.join(map(str, BLOCKS))}"
+            )
+        counts = BLOCKS[depth]
+        super().__init__(len(counts), out_indices, init_from, init_cfg)
         for_cifar = depth == 20
         stem = stem or ("cifar" if for_cifar else "imagenet")
         if stem not in STEMS:
@@ -98,44 +111,45 @@ class BinaryResNet(BinaryEncoder):
                 f"stem {stem!r} is unknown; choose from {', '.join(STEMS)}"
             )
         reached = 4 if stem == "imagenet" else 1
-        designed = (1, *[2] * (len(blocks) - 1))
+        designed = (1, *[2] * (len(counts) - 1))
         strides = limit_strides(designed, output_stride, reached)
         chosen = get_method(method)
         if base_channels is None:
             base_channels = 16 if for_cifar else 64
         base = require_channels(base_channels)
-        self._add_stem(stem, base, require_bands(in_channels))
-        self.nonlinearity = chosen.nonlinearity(base)
-        self.maxpool = (
-            nn.MaxPool2d(3, stride=2, padding=1)
-            if stem == "imagenet"
-            else nn.Identity()
-        )
+        self._add_stem(stem, chosen, base, require_bands(in_channels))
+        downsample = downsample or ("padding" if for_cifar else "projection")
+        kind = BasicBlock if depth < FIRST_DEEP else Bottleneck
         channels = base
         for i, (stride, dilation) in enumerate(strides):
-            width = base * 2**i
             layer = nn.Sequential()
-            for j in range(blocks[i]):
-                block = BasicBlock(
+            for j in range(counts[i]):
+                block = kind(
                     chosen,
                     channels,
-                    width,
+                    base * 2**i,
                     stride=stride if j == 0 else 1,
                     dilation=dilation if dilated else 1,
                     shortcuts=shortcuts,
-                    downsample=downsample or ("padding" if for_cifar else "projection"),
+                    downsample=downsample,
                 )
                 layer.append(block)
-                channels = width
+                channels = base * 2**i * kind.expansion
             reached *= stride
             self.add_stage(layer, channels, reached)
 
-    def _add_stem(self, stem: str, width: int, bands: int) -> None:
+    def _add_stem(self, stem: str, method: Method, width: int, bands: int) -> None:
         size, stride = (7, 2) if stem == "imagenet" else (3, 1)
         self.conv1 = nn.Conv2d(
             bands, width, size, stride=stride, padding=size // 2, bias=False
         )
         self.bn1 = nn.BatchNorm2d(width)
+        self.nonlinearity = method.nonlinearity(width)
+        self.maxpool = (
+            nn.MaxPool2d(3, stride=2, padding=1)
+            if stem == "imagenet"
+            else nn.Identity()
+        )
 
     def stem(self, x: Tensor) -> Tensor:
         return self.maxpool(self.nonlinearity(self.bn1(self.conv1(x))))

@@ -2,6 +2,7 @@
 
 from cmim.layers.binary_weights import BinaryWeightLayer
 from cmim.layers.block import BasicBlock
+from cmim.layers.bottleneck import Bottleneck
 from cmim.layers.conv import BinaryConv2d, make_conv
 from cmim.layers.linear import BinaryLinear
 from cmim.layers.tokens import TokenActivation
@@ -15,6 +16,7 @@ __all__ = [
     "BinaryLinear",
     "BinaryUnit",
     "BinaryWeightLayer",
+    "Bottleneck",
     "ConvUnit",
     "TokenActivation",
     "make_conv",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from cmim.layers.conv import (
@@ -15,6 +17,23 @@ from cmim.methods import Method
 
 SHORTCUTS = ("per_conv", "per_block")
 DOWNSAMPLES = ("projection", "padding")
+
+
+def require_shortcuts(shortcuts: str, known: Sequence[str] = SHORTCUTS) -> str:
+    """The way in which a block has its shortcuts, if it is known.
+
+    Args:
+        shortcuts: The one that was asked for.
+        known: Those that the block has.
+
+    Raises:
+        ValueError: Another one.
+    """
+    if shortcuts not in known:
+        raise ValueError(
+            f"shortcuts {shortcuts!r} is unknown; choose from {', '.join(known)}"
+        )
+    return shortcuts
 
 
 class Downsample(nn.Sequential):
@@ -55,6 +74,41 @@ class Downsample(nn.Sequential):
         return self[1](self[0](x))
 
 
+def make_downsample(
+    method: Method,
+    in_channels: int,
+    out_channels: int,
+    stride: int,
+    kind: str,
+    average: bool,
+) -> nn.Module:
+    """The shortcut of a block: the identity, where its shape stays.
+
+    Args:
+        method: Its bypass, if it has one, takes the place of ``kind``.
+        in_channels: Input channels.
+        out_channels: Output channels.
+        stride: Stride in pixels.
+        kind: ``'projection'`` (:class:`Downsample`) or ``'padding'``
+            (:class:`PaddedShortcut`).
+        average: Whether a projection pools first, see :class:`Downsample`.
+
+    Raises:
+        ValueError: Unknown ``kind``.
+    """
+    if kind not in DOWNSAMPLES:
+        raise ValueError(
+            f"downsample {kind!r} is unknown; choose from {', '.join(DOWNSAMPLES)}"
+        )
+    if stride == 1 and in_channels == out_channels:
+        return nn.Identity()
+    if method.bypass is not None:
+        return method.bypass(in_channels, out_channels, stride)
+    if kind == "padding":
+        return PaddedShortcut(in_channels, out_channels, stride)
+    return Downsample(in_channels, out_channels, stride, average)
+
+
 class BasicBlock(nn.Module):
     r"""Two 3x3 convolutions with one shortcut each, or one around both.
 
@@ -93,6 +147,9 @@ class BasicBlock(nn.Module):
         Liu et al., Bi-Real Net, ECCV 2018, Fig. 3. https://arxiv.org/abs/1808.00278
     """
 
+    # Output channels over the width that it is asked for.
+    expansion = 1
+
     def __init__(
         self,
         method: Method,
@@ -104,17 +161,7 @@ class BasicBlock(nn.Module):
         downsample: str = "projection",
     ) -> None:
         super().__init__()
-        if downsample not in DOWNSAMPLES:
-            raise ValueError(
-                f"downsample {downsample!r} is unknown; "
-                f"choose from {', '.join(DOWNSAMPLES)}"
-            )
-        if shortcuts not in SHORTCUTS:
-            raise ValueError(
-                f"shortcuts {shortcuts!r} is unknown; "
-                f"choose from {', '.join(SHORTCUTS)}"
-            )
-        self.shortcuts = shortcuts
+        self.shortcuts = require_shortcuts(shortcuts)
         self.binarize1 = make_activation(method, in_channels)
         levels = integer_levels(self.binarize1)
         self.conv1 = make_conv(
@@ -131,17 +178,14 @@ class BasicBlock(nn.Module):
         self.scale2 = make_output_scale(method, self.conv2)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.nonlinearity2 = method.nonlinearity(out_channels)
-        self.downsample: nn.Module = nn.Identity()
-        if stride == 1 and in_channels == out_channels:
-            return
-        if method.bypass is not None:
-            self.downsample = method.bypass(in_channels, out_channels, stride)
-        elif downsample == "padding":
-            self.downsample = PaddedShortcut(in_channels, out_channels, stride)
-        else:
-            self.downsample = Downsample(
-                in_channels, out_channels, stride, average=shortcuts == "per_conv"
-            )
+        self.downsample = make_downsample(
+            method,
+            in_channels,
+            out_channels,
+            stride,
+            kind=downsample,
+            average=shortcuts == "per_conv",
+        )
 
     def extra_repr(self) -> str:
         return f"shortcuts={self.shortcuts}"

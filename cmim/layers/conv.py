@@ -122,6 +122,7 @@ def make_conv(
     stride: int = 1,
     dilation: int = 1,
     levels: tuple[int, int] | None = None,
+    groups: int = 1,
 ) -> nn.Conv2d:
     """Convolution of a method with "same" padding: binary, or plain for full precision.
 
@@ -133,6 +134,7 @@ def make_conv(
         stride: Stride in pixels.
         dilation: Dilation in pixels.
         levels: See :class:`BinaryConv2d`.
+        groups: Groups of channels that are convolved apart.
 
     Examples:
         >>> from cmim.methods import get_method
@@ -148,17 +150,20 @@ def make_conv(
             stride=stride,
             padding=padding,
             dilation=dilation,
+            groups=groups,
             bias=False,
         )
+    shape = (out_channels, in_channels // groups, kernel_size, kernel_size)
     return BinaryConv2d(
         in_channels,
         out_channels,
         kernel_size,
-        method.weight((out_channels, in_channels, kernel_size, kernel_size)),
+        method.weight(shape),
         stride=stride,
         padding=padding,
         dilation=dilation,
         levels=levels,
+        groups=groups,
     )
 
 

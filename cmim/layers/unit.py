@@ -30,6 +30,8 @@ class ConvUnit(nn.Module):
         stride: Stride in pixels.
         dilation: Dilation in pixels.
         pool: Side and stride of the max-pooling in pixels; 1 for none.
+        groups: Groups of channels that are convolved apart; as many as channels is a
+            depth-wise convolution.
 
     Shape:
         ``(N, I, H, W)`` to ``(N, O, ceil(H / s), ceil(W / s))``, s = stride * pool.
@@ -50,6 +52,7 @@ class ConvUnit(nn.Module):
         stride: int = 1,
         dilation: int = 1,
         pool: int = 1,
+        groups: int = 1,
     ) -> None:
         super().__init__()
         self.binarize = make_activation(method, in_channels)
@@ -61,6 +64,7 @@ class ConvUnit(nn.Module):
             stride,
             dilation,
             levels=integer_levels(self.binarize),
+            groups=groups,
         )
         self.scale = make_output_scale(method, self.conv)
         # ceil_mode: partial windows at odd sizes, as strided convolutions have them.

@@ -13,7 +13,14 @@ from mmseg.models.backbones import (
 )
 from torch import Tensor, nn
 
-from cmim.encoders import BinaryMobileNet, BinaryResNet, BinaryVGGSmall
+from cmim.encoders import (
+    BinaryBNext,
+    BinaryMobileNet,
+    BinaryMobileNetV1,
+    BinaryMobileNetV2,
+    BinaryResNet,
+    BinaryVGGSmall,
+)
 from cmim.stages import (
     Stage,
     idle_stages,
@@ -34,6 +41,12 @@ ENCODERS = {
     "mobilenet_dilated": lambda **o: BinaryMobileNet(
         base_channels=4, output_stride=8, **o
     ),
+    "bottlenecks": lambda **o: BinaryResNet(depth=50, base_channels=4, **o),
+    "mobilenet_v1": lambda **o: BinaryMobileNetV1(base_channels=4, **o),
+    "mobilenet_v2": lambda **o: BinaryMobileNetV2(
+        width_multiplier=0.1, multiple=4, output_stride=8, **o
+    ),
+    "bnext": lambda **o: BinaryBNext(base_channels=4, **o),
 }
 
 

@@ -11,7 +11,12 @@ from in_process import run_in_process
 from torch import nn
 
 from cmim.analysis.cost import layer_costs, totals
-from cmim.encoders import BinaryResNet
+from cmim.encoders import (
+    BinaryBNext,
+    BinaryMobileNetV1,
+    BinaryMobileNetV2,
+    BinaryResNet,
+)
 from cmim.engine.config import ConfigError, load_config
 from cmim.inspect.summary import as_table, one_sentence, summarize
 from cmim.layers import ConvUnit
@@ -141,11 +146,59 @@ def test_published_totals(config, ops, memory):
         assert found["memory_mbit"] == pytest.approx(memory, abs=0.1)
 
 
+@pytest.mark.parametrize(
+    ("encoder", "channels", "macs", "parameters"),
+    [
+        # 4.1 GFLOPs and 7.8 are what torchvision states for its "v1.5"; parameters
+        # are those of its weights.
+        (
+            lambda: BinaryResNet(50, "fp", shortcuts="per_block"),
+            2048,
+            4.089e9,
+            25557032,
+        ),
+        (
+            lambda: BinaryResNet(101, "fp", shortcuts="per_block"),
+            2048,
+            7.801e9,
+            44549160,
+        ),
+        # Sandler et al., Table 4: 300 million; 0.301e9 in torchvision.
+        (
+            lambda: BinaryMobileNetV2("fp", shortcuts="per_block"),
+            1280,
+            0.301e9,
+            3504872,
+        ),
+        # Howard et al., Table 8: 569 million and 4.2 million.
+        (lambda: BinaryMobileNetV1("fp", shortcuts="none"), 1024, 0.569e9, 4.2e6),
+        # The same, Table 6: width 0.25, 41 million and 0.5 million.
+        (lambda: BinaryMobileNetV1("fp", base_channels=8), 256, 0.041e9, 0.47e6),
+    ],
+    ids=["resnet50", "resnet101", "mobilenet_v2", "mobilenet", "mobilenet_0.25"],
+)
+def test_published_totals_of_full_precision(encoder, channels, macs, parameters):
+    """With a classifier of 1,000 classes, to the digits that are published."""
+    net = encoder().eval()
+    found = totals(layer_costs(net, torch.zeros(1, 3, 224, 224)))
+    assert found["bops"] == 0
+    assert found["flops"] + 1000 * channels == pytest.approx(macs, abs=0.5e6)
+    count = found["parameters"] + 1000 * channels + 1000
+    assert count == pytest.approx(parameters, rel=0.01 if parameters < 5e6 else 0)
+
+
 def test_published_binary_operations_of_reactnet_a():
     config = load_config(ROOT / "configs" / "imagenet_reactnet_a.py")
     found = summarize(config)["totals"]
     assert found["bops"] == pytest.approx(4.82e9, rel=0.002)
     assert found["flops"] == pytest.approx(0.12e8, rel=0.02)
+
+
+def test_published_binary_operations_of_bnext_tiny():
+    """97.81 % of 0.077e9 operations, as its code's page states, times 64."""
+    net = BinaryBNext("reactnet").eval()
+    found = totals(layer_costs(net, torch.zeros(1, 3, 224, 224)))
+    assert found["bops"] == pytest.approx(0.9781 * 0.077e9 * 64, rel=0.001)
 
 
 def test_the_table_has_a_line_per_convolution_and_sums_the_rest():

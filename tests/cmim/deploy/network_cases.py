@@ -6,7 +6,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from cmim.encoders import BinaryMobileNet, BinaryResNet, BinaryVGGSmall
+from cmim.encoders import (
+    BinaryBNext,
+    BinaryMobileNet,
+    BinaryMobileNetV1,
+    BinaryMobileNetV2,
+    BinaryResNet,
+    BinaryVGGSmall,
+)
 
 # Class, options, and how many binary convolutions it has.
 ENCODERS = {
@@ -18,6 +25,10 @@ ENCODERS = {
     ),
     "vgg_small": (BinaryVGGSmall, dict(base_channels=8), 5),
     "reactnet_a": (BinaryMobileNet, dict(base_channels=8), 31),
+    "resnet50": (BinaryResNet, dict(depth=50, base_channels=4), 48),
+    "mobilenet_v1": (BinaryMobileNetV1, dict(base_channels=8), 13),
+    "mobilenet_v2": (BinaryMobileNetV2, dict(width_multiplier=0.1, multiple=4), 34),
+    "bnext": (BinaryBNext, dict(base_channels=4), 31),
 }
 # Weights that are binary with real activations, and no binary layer at all.
 REAL_ACTIVATIONS = ("binary_connect", "fp", "twn")

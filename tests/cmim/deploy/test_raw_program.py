@@ -117,6 +117,10 @@ CHANNEL = torch.tensor([0.5, 2.0, -3.0]).view(3, 1, 1)
 OPERATIONS = {
     "conv": nn.Conv2d(3, 4, 3, stride=2, padding=2, dilation=2),
     "rectangle": nn.Conv2d(3, 4, (1, 3), stride=(1, 2), padding=(0, 1)),
+    "depthwise": nn.Conv2d(3, 6, 3, stride=2, padding=1, groups=3),
+    "groups": nn.Sequential(
+        nn.Conv2d(3, 8, 1), nn.Conv2d(8, 6, (1, 3), groups=2), nn.BatchNorm2d(6)
+    ),
     "batch_norm": disturb(nn.BatchNorm2d(3, affine=False)),
     "prelu": nn.PReLU(3, 0.3),
     "one_slope": nn.PReLU(1, 0.3),
@@ -221,7 +225,6 @@ def test_binary_layers_keep_their_scales():
     ("module", "message"),
     [
         (nn.Softplus(), r"^1: the raw format has no aten\.softplus: export to .xml"),
-        (nn.Conv2d(3, 3, 1, groups=3), "1: the raw format has no convolution with gr"),
         (nn.AdaptiveAvgPool2d(2), r"1: the raw format has no adaptive pooling to \[2"),
         (nn.AvgPool2d(3, 1, 1), "1: the raw format has no mean that counts padding"),
         (nn.ReflectionPad2d(1), "1: the raw format has no padding of mode 'reflect'"),

@@ -115,7 +115,15 @@ def test_foreign_names_are_said_with_what_is_accepted(tmp_path):
         load_latent_weights(make_encoder(), tmp_path / "vgg.pth")
 
 
-@pytest.mark.parametrize("encoder", ["BinaryVGGSmall", "BinaryMobileNet"])
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        "BinaryVGGSmall",
+        "BinaryMobileNet",
+        "BinaryMobileNetV1",
+        pytest.param("BinaryBNext", marks=pytest.mark.full),
+    ],
+)
 def test_other_encoders_start_from_their_twin(encoder, tmp_path):
     twin = MODELS.build(dict(type=encoder, method="fp", base_channels=4))
     randomize(twin)

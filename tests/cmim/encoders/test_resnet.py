@@ -114,7 +114,10 @@ def test_is_built_by_name_with_the_options_of_its_method():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"depth": 50}, "depth 50 is unknown; choose from 18, 20, 34"),
+        (
+            {"depth": 51},
+            "depth 51 is unknown; choose from 18, 20, 34, 50, 101, 152",
+        ),
         (
             {"output_stride": 2},
             "output_stride 2 is unknown; choose from 4, 8, 16, 32",
