@@ -157,9 +157,7 @@ class _GroupedUnit(torch.autograd.Function):
         return height * step * grad, *(value.to(step.dtype) for value in gradients)
 
 
-def grouped_unit(
-    x: Tensor, step: Tensor, strong: Tensor, strongest: Tensor
-) -> Tensor:
+def grouped_unit(x: Tensor, step: Tensor, strong: Tensor, strongest: Tensor) -> Tensor:
     r"""Probabilities as a sum of three binary matrices (BHViT's decomposition).
 
     .. math::
