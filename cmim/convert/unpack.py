@@ -33,6 +33,10 @@ class UnpackedAttention(nn.Module):
         True
     """
 
+    # Without it torch's encoder layer calls its attention, and takes no fast path that
+    # reads the weights.
+    in_proj_bias = None
+
     def __init__(self, attention: nn.MultiheadAttention) -> None:
         super().__init__()
         if attention.bias_k is not None or attention.add_zero_attn:
@@ -97,9 +101,7 @@ def unpack_attention(network: nn.Module) -> nn.Module:
 
     :func:`cmim.convert.convert` then makes queries, keys, values and outputs binary
     like any other linear layer; ``keep`` names them as ``'*.attn.q'`` and the like.
-    The copy computes the same up to rounding. Layers whose forward pass takes another
-    road past their attention in evaluation (``nn.TransformerEncoderLayer``) are told
-    not to.
+    The copy computes the same up to rounding.
 
     Args:
         network: Any module. It is not changed.
@@ -133,10 +135,8 @@ def unpack_attention(network: nn.Module) -> nn.Module:
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
     for module in unpacked.modules():
-        if isinstance(module, nn.TransformerEncoderLayer):
-            # Its fast path reads weights that are no longer there.
-            module.activation_relu_or_gelu = 0
         if isinstance(module, nn.TransformerEncoder):
+            # What would pack padded sequences reads weights that are no longer there.
             module.use_nested_tensor = module.enable_nested_tensor = False
     return unpacked
 
@@ -150,7 +150,7 @@ def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
 
 
 def _added(mask: Tensor, scores: Tensor) -> Tensor:
-    """What a mask adds to the scores ``(N, heads, L, M)``: minus infinity where True."""
+    """What a mask adds to scores ``(N, heads, L, M)``: minus infinity where True."""
     if mask.dtype == torch.bool:
         mask = torch.zeros_like(mask, dtype=scores.dtype).masked_fill(mask, -math.inf)
     return mask.view_as(scores) if mask.dim() == 3 else mask
