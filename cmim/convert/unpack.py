@@ -48,7 +48,7 @@ class UnpackedAttention(nn.Module):
         self.num_heads = attention.num_heads
         self.batch_first = attention.batch_first
         self.dropout = attention.dropout
-        weights = (
+        weights: tuple[Tensor, ...] = (
             attention.q_proj_weight,
             attention.k_proj_weight,
             attention.v_proj_weight,
@@ -73,7 +73,7 @@ class UnpackedAttention(nn.Module):
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         """Attend, as torch does; ``is_causal`` is a hint beside ``attn_mask``."""
-        given = (query, key, value)
+        given: tuple[Tensor, ...] = (query, key, value)
         if not self.batch_first:
             given = tuple(x.transpose(0, 1) for x in given)
         layers = (self.q, self.k, self.v)
@@ -134,10 +134,10 @@ def unpack_attention(network: nn.Module) -> nn.Module:
             unpacked.set_submodule(name, UnpackedAttention(module))
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
-    for module in unpacked.modules():
-        if isinstance(module, nn.TransformerEncoder):
+    for part in unpacked.modules():
+        if isinstance(part, nn.TransformerEncoder):
             # What would pack padded sequences reads weights that are no longer there.
-            module.use_nested_tensor = module.enable_nested_tensor = False
+            part.use_nested_tensor = part.enable_nested_tensor = False
     return unpacked
 
 

@@ -56,6 +56,8 @@ class GroupedProbabilities(nn.Module):
     .. math:: b = \mathrm{grouped}(p;\, a / M,\, a_1,\, a_2)
 
     with the step in units of the mean probability, as in :class:`ElasticProbabilities`.
+    Scores of signs lie 2 / sqrt(D) apart, so that a_1, of probabilities from 0.7 to 0.9
+    of the largest one, is never used with fewer than 32 channels D a head.
 
     Attributes:
         planes: Binary matrices that the probabilities are a sum of.

@@ -40,6 +40,7 @@ def test_answers_and_weights_are_torchs(options, average):
 
 
 @torch.no_grad()
+@pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")
 def test_masks_are_torchs():
     theirs = attention(batch_first=True)
     ours = UnpackedAttention(theirs)
@@ -59,6 +60,7 @@ def test_masks_are_torchs():
 
 
 @torch.no_grad()
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 def test_a_layer_of_torch_takes_no_road_past_the_attention():
     torch.manual_seed(0)
     layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
@@ -93,8 +95,8 @@ def test_queries_keys_values_and_answers_become_binary():
 
 
 def test_what_cannot_be_unpacked_is_said():
-    with pytest.raises(ValueError, match="holds no nn.MultiheadAttention"):
+    with pytest.raises(ValueError, match="holds no nn"):
         unpack_attention(nn.Sequential(nn.Linear(2, 2)))
     net = nn.Sequential(nn.MultiheadAttention(4, 2, add_zero_attn=True))
-    with pytest.raises(ValueError, match="^0: attention with extra keys"):
+    with pytest.raises(ValueError, match="0: attention with extra keys"):
         unpack_attention(net)
