@@ -1,4 +1,4 @@
-"""A transformer with binary attention, exported: linear layers exact, scores integers."""
+"""Binary attention, exported: linear layers exact, scores of signs integers."""
 
 from __future__ import annotations
 
@@ -99,6 +99,7 @@ def test_scores_of_the_packed_network_are_scaled_integers():
     assert set(queries.unique().tolist()) == set(keys.unique().tolist()) == {-1, 1}
 
 
+@pytest.mark.full
 def test_the_raw_format_refuses_tokens_by_name():
     packed, _ = pack_network(make("bireal", "binaryvit"), picture())
     with pytest.raises(ExportError, match=r"the raw format has no aten\."):
