@@ -51,7 +51,7 @@ class BinaryMixTransformer(BinaryEncoder):
         attention: ``'real'`` (no product is binary), ``'scores'`` (that of queries and
             keys), ``'binaryvit'`` or ``'bhvit'`` (both, with probabilities of one or
             three binary matrices); ``'binaryvit'``, with real activations ``'real'``,
-            when None.
+            when None. In full precision it is ``'real'`` in any case.
         shortcuts: ``'per_layer'`` (BinaryViT) or ``'per_block'`` (MiT); the latter
             with real activations, the former else, when None.
         output_stride: Input pixels per feature pixel of the last stage: 4, 8, 16, 32.
@@ -76,7 +76,7 @@ class BinaryMixTransformer(BinaryEncoder):
 
     Raises:
         ValueError: Unknown method, attention, shortcuts, output stride or stage; no
-            channels; a binary attention with a method of real activations.
+            channels; a binary attention with a method of binary weights alone.
 
     References:
         Xie et al., SegFormer, NeurIPS 2021, https://arxiv.org/abs/2105.15203; Le and

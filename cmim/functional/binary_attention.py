@@ -3,6 +3,11 @@ r"""Attention whose two products are of binary numbers, as in BinaryViT and BHVi
 Attention multiplies twice: queries with keys (scores), and the softmax of the scores
 with values. Signs of queries, keys and values make the first product binary; the second
 is binary once the probabilities are, for which both papers have a formula.
+
+Compared in float64 with the released code of BinaryViT (github
+Phuoc-Hoan-Le/BinaryViT, commit ca16a43) and BHViT (github IMRL/BHViT, commit 4093f5b,
+its casts to float32 left out): from queries, keys and values to the context, 50 random
+cases each, outputs and all gradients are equal.
 """
 
 from __future__ import annotations

@@ -104,7 +104,8 @@ class ProjectionUnit(nn.Module):
             bias = self.bias.to(out.dtype)
             out = out + (bias if self.tokens else bias.view(-1, 1, 1))
         else:
-            out = self.layer(x, self.bias)
+            # Through the identity, so that taps of the binary network see it here, too.
+            out = self.layer(self.binarize(x), self.bias)
         if self.shortcut is None:
             return out
         return self._over(self.nonlinearity, out + self.shortcut(x))

@@ -191,6 +191,18 @@ def test_tokens_are_tapped_on_the_grid_of_their_picture():
     assert set(tap.binary.unique().tolist()) == {-1, 1}
 
 
+@pytest.mark.parametrize("attention", ATTENTIONS)
+@torch.no_grad()
+def test_the_twin_has_the_same_options_and_runs_what_is_tapped(attention):
+    options = dict(attention=attention, shortcuts="per_layer", base_channels=4)
+    names = binarizer_names(make("bireal", **options))
+    twin = make("fp", **options)
+    with ActivationTaps(twin, names).recording() as seen:
+        twin(images(1, 3, 64, 64))
+    assert set(seen) == set(names)
+    assert all(torch.equal(t.binary, t.full_precision) for t in seen.values())
+
+
 def test_stages_have_mmsegs_names():
     model = nn.ModuleDict({"backbone": make(out_indices=(1, 2))})
     assert [(s.name, s.channels, s.stride) for s in stages_of(model)] == [
@@ -204,7 +216,7 @@ def test_stages_have_mmsegs_names():
     ("options", "said"),
     [
         ({"attention": "full"}, "attention 'full' is unknown; choose from real, "),
-        ({"method": "fp", "attention": "scores"}, "attention 'scores' binarizes "),
+        ({"method": "twn", "attention": "scores"}, "attention 'scores' binarizes "),
         ({"shortcuts": "none"}, "shortcuts 'none' is unknown; choose from per_layer"),
         ({"depths": (2, 2)}, "depths (2, 2): give 4 numbers from 1 on"),
         ({"num_heads": (1, 2, 0, 8)}, "num_heads (1, 2, 0, 8): give 4 numbers"),
