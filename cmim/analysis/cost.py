@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from cmim.layers import BinaryWeightLayer
+from cmim.layers import AttentionProducts, BinaryWeightLayer
 from cmim.methods import (
     ActivationBinarizer,
     OutputScale,
@@ -69,8 +69,10 @@ def layer_costs(
     M N binary convolutions: ``bops = M N MACs``; ``2^k - 1`` even steps are k bits, so
     k of them. Codes of {0, 1} cost what codes of {-1, +1} do. Binary weights on real
     activations count as full precision. As in the literature only convolutions and
-    linear layers are counted, those of attention too, but neither its scores nor what
-    works element by element; memory is 32 bits for
+    linear layers are counted, those of attention too, but not what works element by
+    element; of attention's two products those of
+    :class:`cmim.layers.AttentionProducts`, by their precision, and not those of torch's
+    own attention; memory is 32 bits for
     each value of full precision (batch-norm's two, scales that are not 1, what an
     activation binarizer holds, slopes) and M bits for each binary weight.
 
@@ -153,7 +155,7 @@ def _recording(model: nn.Module, rows: list[LayerCost]) -> Iterator[None]:
             # An encoder that holds values of its own gives a level after another.
             out = given if isinstance(given, Tensor) else _last_tensor(given)
             inputs = [*args, *named.values()]
-            seen = codes[id(inputs[0])][1] if id(inputs[0]) in codes else None
+            seen = [codes[id(x)][1] if id(x) in codes else None for x in inputs]
             row = _row(name, module, inputs, out, seen, id(module) not in stored)
             stored.add(id(module))
             rows.append(row)
@@ -170,7 +172,7 @@ def _recording(model: nn.Module, rows: list[LayerCost]) -> Iterator[None]:
             continue
         if isinstance(module, ActivationBinarizer):
             handles.append(module.register_forward_hook(see_codes))
-        if _held(module):
+        if _held(module) or isinstance(module, AttentionProducts):
             hook = count(name)
             handles.append(module.register_forward_hook(hook, with_kwargs=True))
     try:
@@ -220,10 +222,11 @@ def _row(
     module: nn.Module,
     inputs: Sequence[Any],
     out: Tensor,
-    codes: Codes | None,
+    seen: Sequence[Codes | None],
     first: bool,
 ) -> LayerCost:
     own = _held(module)
+    codes = seen[0]
     memory = FULL * own
     bops, flops = 0, module.macs if isinstance(module, OutputScale) else 0
     weight_bits = FULL
@@ -248,6 +251,8 @@ def _row(
         # Queries and answers, keys and values: a product with E x E weights each.
         queries, keys = inputs[:2]
         flops = 2 * (queries.numel() + keys.numel()) * module.embed_dim
+    if isinstance(module, AttentionProducts):
+        bops, flops = _products(module, inputs, seen)
     return LayerCost(
         name,
         type(module).__name__,
@@ -259,6 +264,25 @@ def _row(
         bops,
         flops,
     )
+
+
+def _products(
+    module: AttentionProducts, inputs: Sequence[Tensor], seen: Sequence[Codes | None]
+) -> tuple[int, int]:
+    """Binary and full-precision multiplications of the two products of attention."""
+    queries, keys, values = seen
+    macs = inputs[0][0].numel() * inputs[1].shape[1]
+    probabilities = module.planes
+    bops = flops = 0
+    for one, other in (
+        (queries and queries.planes, keys and keys.planes),
+        (probabilities, values and values.planes),
+    ):
+        if one and other:
+            bops += macs * one * other
+        else:
+            flops += macs
+    return bops, flops
 
 
 def _last_tensor(given: Sequence[Any]) -> Tensor:

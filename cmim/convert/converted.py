@@ -16,35 +16,13 @@ from cmim.layers import (
     BinaryLinear,
     BinaryWeightLayer,
     TokenActivation,
+    TokenScale,
 )
 from cmim.layers.conv import Unscaled, integer_levels
 from cmim.methods import Method, OutputScale
 
 # A channel whose output varies less gets no gain.
 LEAST_SPREAD = 1e-6
-
-
-class TokenScale(OutputScale):
-    """A method's output scale behind a linear layer, whose channels come last.
-
-    Args:
-        inner: The scale of a 1x1 convolution.
-
-    Shape:
-        ``(N, *, O)`` and the activation ``(N, *, I)`` to ``(N, *, O)``.
-    """
-
-    def __init__(self, inner: OutputScale) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, out: Tensor, activation: Tensor) -> Tensor:
-        scaled = self.inner(_as_row(out), _as_row(activation))
-        return scaled.squeeze(2).transpose(1, 2).reshape(out.shape)
-
-
-def _as_row(x: Tensor) -> Tensor:
-    return x.reshape(x.shape[0], -1, x.shape[-1]).transpose(1, 2).unsqueeze(2)
 
 
 class ConvertedLayer(nn.Module):

@@ -15,6 +15,7 @@ from cmim.deploy.binary_layer import (
     read_layer,
     split_groups,
 )
+from cmim.deploy.compared_activation import ComparedActivation
 from cmim.functional.rotation import sample_mean
 from cmim.layers import (
     BinaryConv2d,
@@ -153,7 +154,8 @@ def pack_network(model: nn.Module, example: Tensor) -> tuple[nn.Module, list[str
     """A copy of a network with a :class:`PackedConv` for every binary convolution.
 
     One forward pass finds which binarizer feeds which convolution. The
-    binarizers of packed convolutions become the identity.
+    binarizers of packed convolutions become the identity, others a
+    :class:`ComparedActivation`.
 
     Args:
         model: In evaluation mode.
@@ -185,6 +187,9 @@ def pack_network(model: nn.Module, example: Tensor) -> tuple[nn.Module, list[str
             binarizer is module for _, binarizer in pairs.values()
         ):
             _replace(model, name, nn.Identity())
+    for name, rest in outermost(model).items():
+        assert isinstance(rest, ActivationBinarizer)
+        _replace(model, name, ComparedActivation(rest))
     return model, packed
 
 

@@ -29,7 +29,13 @@ class BinaryEncoder(BaseModule):
 
     Raises:
         ValueError: A stage that does not exist.
+
+    Attributes:
+        accepted_weights: What ``init_from`` takes beside checkpoints of this project,
+            for messages.
     """
+
+    accepted_weights = "torchvision's ResNet state dicts"
 
     def __init__(
         self,
@@ -57,9 +63,19 @@ class BinaryEncoder(BaseModule):
             channels: Of its output.
             stride: Input pixels per feature pixel of its output.
         """
-        stage = Stage(f"layer{len(self._stages) + 1}", channels, stride)
-        self.add_module(stage.name, module)
-        self._stages.append(stage)
+        name = f"layer{len(self._stages) + 1}"
+        self.add_module(name, module)
+        self.declare_stage(name, channels, stride)
+
+    def declare_stage(self, name: str, channels: int, stride: int) -> None:
+        """Append a stage that is a module of the encoder already.
+
+        Args:
+            name: Of the module, from the encoder on.
+            channels: Of its output.
+            stride: Input pixels per feature pixel of its output.
+        """
+        self._stages.append(Stage(name, channels, stride))
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -79,16 +95,28 @@ class BinaryEncoder(BaseModule):
         """
         return self.get_submodule(self._stages[index].name)(x)
 
+    def initialise(self) -> None:
+        """Kaiming-normal convolutions."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(
+                    module.weight, mode="fan_out", nonlinearity="relu"
+                )
+
+    def rename_weights(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A state dict of a file under the names of this encoder.
+
+        Args:
+            state: Of an encoder, as another library or this project saved it.
+        """
+        return state
+
     def init_weights(self) -> None:
-        """Kaiming-normal convolutions, then ``init_from`` if it is given."""
+        """:meth:`initialise`, or ``init_cfg``; then ``init_from`` if it is given."""
         if self.init_cfg is not None:
             super().init_weights()
         else:
-            for module in self.modules():
-                if isinstance(module, nn.Conv2d):
-                    nn.init.kaiming_normal_(
-                        module.weight, mode="fan_out", nonlinearity="relu"
-                    )
+            self.initialise()
         if self.init_from is not None:
             load_latent_weights(self, self.init_from)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -16,19 +17,29 @@ _COUNTER = ".num_batches_tracked"
 _CLASSIFIERS = ("fc.", "classifier.")
 # Stems of the encoders that torchvision has.
 _FIRST = ("conv1.weight", "features.0.0.weight")
+RESNETS = "torchvision's ResNet and MobileNetV2 state dicts"
 _STEMS = {3: "cifar", 7: "imagenet"}
+
+
+@runtime_checkable
+class NamesWeights(Protocol):
+    """An encoder whose weights have other names in files of other libraries."""
+
+    def rename_weights(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The state dict of a file under the encoder's names."""
 
 
 def load_latent_weights(encoder: nn.Module, path: str | Path) -> None:
     """Load a state dict by name into an encoder.
 
     Accepts torchvision's ResNet and MobileNetV2 state dicts (also with a ``module.``
-    prefix) and this project's checkpoints of any task (keys with a ``backbone.``
-    prefix, or of the encoder alone), trained in full precision or with any method. A
-    classifier (``fc``, ``classifier``), a task's head and the state of losses are
-    ignored, and so are 1x1 shortcuts where the encoder's shortcuts have no weights;
-    parameters that only the method adds are taken where the file has them and keep
-    their initial values elsewhere; everything else must match: weights, biases and
+    prefix), what an encoder's own ``rename_weights`` knows, and this project's
+    checkpoints of any task (keys with a ``backbone.`` prefix, or of the encoder alone),
+    trained in full precision or with any method. A classifier (``fc``,
+    ``classifier``), a task's head and the state of losses are ignored, and so are 1x1
+    shortcuts where the encoder's shortcuts have no weights; parameters that only the
+    method adds are taken where the file has them and keep their initial values
+    elsewhere; everything else must match: weights, biases and
     batch-norm statistics. Classes and pictures of the file are not compared: training
     goes on from here, on others.
 
@@ -42,6 +53,8 @@ def load_latent_weights(encoder: nn.Module, path: str | Path) -> None:
             lacks (a deeper net). The encoder is then as it was.
     """
     state = _without_prefix(read_checkpoint(path)["state_dict"])
+    if isinstance(encoder, NamesWeights):
+        state = encoder.rename_weights(state)
     own = encoder.state_dict()
     missing = [key for key in _required(own) if key not in state]
     other = [k for k in _required(own) if k in state and state[k].shape != own[k].shape]
@@ -58,7 +71,7 @@ def load_latent_weights(encoder: nn.Module, path: str | Path) -> None:
         raise CheckpointError(
             f"init_from '{path}' does not fit this encoder, a "
             f"{type(encoder).__name__}: {_difference(missing, superfluous, other)}; "
-            + _advice(state, own)
+            + _advice(state, own, getattr(encoder, "accepted_weights", RESNETS))
         )
     fitting = {k: v for k, v in state.items() if k in own and v.shape == own[k].shape}
     encoder.load_state_dict(fitting, strict=False)
@@ -77,7 +90,7 @@ def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _required(state: dict[str, Tensor]) -> list[str]:
     """Names that must fit: not the method's own, nor batch-norm's counters."""
-    parts = ("binarize", "nonlinearity", "weight_binarizer", ".scale")
+    parts = ("binarize", "nonlinearity", "weight_binarizer", ".scale", "normalize")
     return [
         key
         for key in state
@@ -98,13 +111,12 @@ def _difference(missing: list[str], superfluous: list[str], other: list[str]) ->
     return ", ".join(found)
 
 
-def _advice(state: dict[str, Tensor], own: dict[str, Tensor]) -> str:
+def _advice(state: dict[str, Tensor], own: dict[str, Tensor], accepted: str) -> str:
     """What to do, by what the first convolutions look like."""
     theirs, ours = _first(state), _first(own)
     if theirs is None or ours is None or theirs.dim() != 4:
         return (
-            "accepted are torchvision's ResNet and MobileNetV2 state dicts and "
-            "checkpoints of this project; this file has "
+            f"accepted are {accepted} and checkpoints of this project; this file has "
             f"{', '.join(list(state)[:3]) or 'no weights'}, ..."
         )
     if theirs.shape[2:] != ours.shape[2:]:

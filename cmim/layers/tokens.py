@@ -1,10 +1,10 @@
-"""Activation binarizers on tokens, whose channels come last."""
+"""What a method makes for maps, on tokens, whose channels come last."""
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from cmim.methods import ActivationBinarizer
+from cmim.methods import ActivationBinarizer, OutputScale
 from cmim.methods.binarizer import Step
 
 
@@ -55,3 +55,46 @@ def _moved(value: Tensor, place: int) -> Tensor:
 
 def _level_moved(value: Tensor | float, place: int) -> Tensor | float:
     return _moved(value, place) if isinstance(value, Tensor) else value
+
+
+class TokenScale(OutputScale):
+    """A method's output scale behind a linear layer, whose channels come last.
+
+    Args:
+        inner: The scale of a 1x1 convolution.
+
+    Shape:
+        ``(N, *, O)`` and the activation ``(N, *, I)`` to ``(N, *, O)``.
+    """
+
+    def __init__(self, inner: OutputScale) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, out: Tensor, activation: Tensor) -> Tensor:
+        scaled = self.inner(_as_row(out), _as_row(activation))
+        return scaled.squeeze(2).transpose(1, 2).reshape(out.shape)
+
+
+def _as_row(x: Tensor) -> Tensor:
+    return x.reshape(x.shape[0], -1, x.shape[-1]).transpose(1, 2).unsqueeze(2)
+
+
+def over_tokens(module: nn.Module, x: Tensor) -> Tensor:
+    """What a module for maps, such as a batch-norm, makes of tokens.
+
+    Args:
+        module: Of maps ``(N, C, H, W)``, to as many places.
+        x: Tokens ``(N, L, C)``.
+
+    Returns:
+        ``(N, L, C')``.
+
+    Examples:
+        >>> import torch
+        >>> halves = nn.Conv2d(2, 1, 1, bias=False)
+        >>> _ = halves.weight.data.fill_(0.5)
+        >>> over_tokens(halves, torch.tensor([[[1.0, 3.0], [0.0, 2.0]]])).tolist()
+        [[[2.0], [1.0]]]
+    """
+    return module(_as_row(x)).squeeze(2).transpose(1, 2)

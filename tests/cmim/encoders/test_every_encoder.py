@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cmim.contrast import ActivationTaps, binarizer_names
 from cmim.encoders import (
     BinaryBNext,
+    BinaryMixTransformer,
     BinaryMobileNet,
     BinaryMobileNetV1,
     BinaryMobileNetV2,
@@ -24,6 +25,9 @@ from cmim.methods import Scheduled, TwoLevelActivation, available_methods, get_m
 
 # The shortest first: by default it stands for all but a few methods, see matrix.py.
 # Class, options, strides of the features, binary convolutions, activation binarizers.
+# Small pictures leave one or two keys with the usual reduction.
+V2_OPTIONS = dict(width_multiplier=0.1, multiple=4)
+MIT_OPTIONS = dict(base_channels=4, sr_ratios=(4, 2, 1, 1))
 ENCODERS = {
     "vgg_small": (BinaryVGGSmall, dict(base_channels=4), (2, 4, 8), 5, 5),
     "resnet18": (BinaryResNet, dict(depth=18, base_channels=4), (4, 8, 16, 32), 16, 16),
@@ -38,19 +42,14 @@ ENCODERS = {
     "resnet50": (BinaryResNet, dict(depth=50, base_channels=4), (4, 8, 16, 32), 48, 48),
     "reactnet_a": (BinaryMobileNet, dict(base_channels=4), (4, 8, 16, 32), 31, 26),
     "mobilenet_v1": (BinaryMobileNetV1, dict(base_channels=4), (4, 8, 16, 32), 13, 13),
-    "mobilenet_v2": (
-        BinaryMobileNetV2,
-        dict(width_multiplier=0.1, multiple=4),
-        (4, 8, 16, 32),
-        34,
-        34,
-    ),
+    "mobilenet_v2": (BinaryMobileNetV2, V2_OPTIONS, (4, 8, 16, 32), 34, 34),
     "bnext": (BinaryBNext, dict(base_channels=4), (4, 8, 16, 32), 31, 31),
+    "mit_b0": (BinaryMixTransformer, MIT_OPTIONS, (4, 8, 16, 32), 20, 76),
 }
 # Enough channels for statistics, and none, by the encoder's own option.
 WIDE = {"mobilenet_v2": dict(width_multiplier=0.5)}
 NO_CHANNELS = "width_multiplier must be above 0 and multiple at least 1, got {} and 4"
-COSTLY = ("resnet50", "mobilenet_v1", "mobilenet_v2", "bnext")
+COSTLY = ("resnet50", "mobilenet_v1", "mobilenet_v2", "bnext", "mit_b0")
 every_encoder = pytest.mark.parametrize("name", list(ENCODERS))
 every_pair = matrix("method,name", available_methods(), list(ENCODERS), costly=COSTLY)
 
@@ -251,7 +250,7 @@ def test_the_twins_weights_load_into_the_latent_weights(name, method, tmp_path):
     assert [key for key in state if key in twin.state_dict()] == list(twin.state_dict())
     for key, value in twin.state_dict().items():
         assert torch.equal(state[key], value), key
-    parts = ("binarize", "nonlinearity", "weight_binarizer", ".scale")
+    parts = ("binarize", "nonlinearity", "weight_binarizer", ".scale", "normalize")
     added = [key for key in state if key not in twin.state_dict()]
     assert all(any(part in key for part in parts) for key in added), added
 
@@ -273,7 +272,8 @@ def test_kaiming_normal_over_the_outputs(name):
     for key, module in encoder.named_modules():
         if isinstance(module, nn.Conv2d):
             weight = module.weight
-            expected = (2 / (weight.shape[0] * weight[0, 0].numel())) ** 0.5
+            reached = weight.shape[0] // module.groups * weight[0, 0].numel()
+            expected = (2 / reached) ** 0.5
             assert weight.std().item() == pytest.approx(expected, rel=0.2), key
 
 
