@@ -9,9 +9,11 @@ from mmengine.config import read_base
 with read_base():
     from ._base_.mobilenet_v2_small import encoder as _encoder
     from ._base_.mobilenet_v2_small import fused as _fused
+    from ._base_.mobilenet_v2_small import rates as _rates
     from ._base_.nyud_depth_small import *
-    from ._base_.schedule_pretrained_small import *
 
 task_model.backbone = _encoder
 task_model.decode_head.update(_fused)
 model = task_model
+train_cfg.update(max_iters=700)
+optim_wrapper.update(paramwise_cfg=_rates)

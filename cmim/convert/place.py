@@ -31,7 +31,8 @@ def unplaced(network: nn.Module) -> dict[str, ConvertedLayer]:
 def place_converted(network: nn.Module, run: Callable[[], Any]) -> list[str]:
     r"""Place thresholds, gains and biases of the converted layers.
 
-    Two passes in evaluation mode. In the first one the layers compute with their latent
+    Two passes in evaluation mode, in which batch-norms that were never trained take the
+    statistics of the pictures. In the first one the layers compute with their latent
     weights, as the full-precision network did: thresholds go to the median of each
     input channel. In the second one they are binary, and gain and bias give each output
     channel the mean m and deviation s that it had:
@@ -66,7 +67,7 @@ def place_converted(network: nn.Module, run: Callable[[], Any]) -> list[str]:
     if not layers:
         return []
     moments: dict[str, Moments] = {}
-    with evaluation(network), _without_autocast():
+    with evaluation(network), _batch_statistics(network), _without_autocast():
         with _replaced(layers, lambda name, layer: _record(name, layer, moments)):
             run()
         with _replaced(layers, lambda name, layer: _place(layer, moments.get(name))):
@@ -137,6 +138,32 @@ def _replaced(
     finally:
         for layer in layers.values():
             del layer.forward
+
+
+@contextmanager
+def _batch_statistics(network: nn.Module) -> Iterator[None]:
+    """Untrained batch-norms normalise, as they will in training.
+
+    With the mean 0 and the variance 1 that they start with, thresholds would lie where
+    no activation of the training is, and no gradient would come back.
+    """
+    untrained = [
+        module
+        for module in network.modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm)
+        and module.num_batches_tracked is not None
+        and int(module.num_batches_tracked) == 0
+    ]
+    momenta = [module.momentum for module in untrained]
+    for module in untrained:
+        module.training, module.momentum = True, 0.0
+    try:
+        yield
+    finally:
+        for module, momentum in zip(untrained, momenta, strict=True):
+            module.training, module.momentum = False, momentum
+            assert module.num_batches_tracked is not None
+            module.num_batches_tracked.zero_()
 
 
 @contextmanager

@@ -96,12 +96,15 @@ class BinaryEncoder(BaseModule):
         return self.get_submodule(self._stages[index].name)(x)
 
     def initialise(self) -> None:
-        """Kaiming-normal convolutions."""
+        """Kaiming-normal convolutions, over the outputs that an input reaches."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(
                     module.weight, mode="fan_out", nonlinearity="relu"
                 )
+                if module.groups > 1:
+                    # torch counts the outputs of all groups.
+                    module.weight.data.mul_(module.groups**0.5)
 
     def rename_weights(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """A state dict of a file under the names of this encoder.

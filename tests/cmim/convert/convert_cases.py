@@ -13,6 +13,8 @@ class Small(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(3, 8, 3, 2, 1)
         self.norm = nn.BatchNorm2d(8)
+        # As if it had been trained: its statistics are used when layers are placed.
+        self.norm.num_batches_tracked.fill_(1)
         self.relu = nn.ReLU(inplace)
         self.conv = nn.Conv2d(8, 16, 3, 2, 1, bias=False)
         self.downsample = nn.Conv2d(8, 16, 1, 2)

@@ -205,3 +205,28 @@ def test_a_binarizer_that_centres_its_input_is_left_as_it_is():
     assert not get_method("rbnn").activation(8).static
     assert torch.equal(activation.shift, torch.zeros(8))
     assert torch.equal(activation.spread, torch.ones(8))
+
+
+def test_untrained_batch_norms_normalise_while_thresholds_are_placed():
+    """With their first statistics all gradients behind the first layer were 0."""
+    torch.manual_seed(0)
+    layers: list[nn.Module] = [nn.Conv2d(3, 8, 3, padding=1)]
+    for _ in range(4):
+        layers += [nn.BatchNorm2d(8), nn.ReLU6(), nn.Conv2d(8, 8, 3, padding=1)]
+    network, _ = convert(nn.Sequential(*layers), "reactnet", binarize=["12"])
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.weight.data.mul_(0.01)
+    network.train()
+    assert len(place_converted(network, lambda: network(X))) == 4
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    for norm in norms:
+        assert norm.training
+        assert norm.momentum == 0.1
+        assert norm.num_batches_tracked == 0
+        assert norm.running_mean.abs().max() == 0
+        assert torch.equal(norm.running_var, torch.ones(8))
+    network(X).square().mean().backward()
+    for place in (3, 6, 9, 12):
+        shift = network[place].binarize.inner.shift.grad
+        assert (shift != 0).all(), place
