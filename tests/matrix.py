@@ -42,3 +42,9 @@ def matrix(
 def stands_for_all(case: tuple, usual: tuple) -> bool:
     """Whether a combination belongs to the default run."""
     return getattr(case[0], "name", case[0]) in FEW or case[1:] == usual
+
+
+def few_first(names: Sequence[str], *more: str) -> list:
+    """Names for one argument: those of :data:`FEW` and ``more``, the rest ``full``."""
+    known = {*FEW, *more}
+    return [pytest.param(n, marks=() if n in known else FULL) for n in names]

@@ -86,6 +86,7 @@ def test_pictures_without_ground_truth_change_no_figure(metric, truth, predictio
     assert metric.evaluate(3) == expected
 
 
+@pytest.mark.full
 def test_classes_that_only_files_tell_are_compared_with_the_head(pictures, tmp_path):
     """Ten folders, and a head of eleven classes of which one would never be right."""
     options = {

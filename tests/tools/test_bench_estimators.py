@@ -2,9 +2,11 @@
 
 import json
 
+import pytest
 from in_process import run_in_process
 
 
+@pytest.mark.full
 def test_small_run(tmp_path):
     record = tmp_path / "figures.json"
     done = run_in_process(

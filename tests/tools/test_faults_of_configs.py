@@ -216,6 +216,7 @@ def test_more_overrides_are_refused(name, value, words, rooms, tmp_path):
     said(name, value, words, rooms, tmp_path)
 
 
+@pytest.mark.full
 def test_what_fails_in_a_step_names_its_part(rooms, tmp_path):
     name, value, words, status = IN_A_STEP[0]
     said(name, value, words, rooms, tmp_path, status)

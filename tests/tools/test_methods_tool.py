@@ -39,6 +39,7 @@ def test_json_holds_the_registry(tmp_path):
     assert options["fp"] == {}
 
 
+@pytest.mark.full
 def test_picture_of_chosen_methods(tmp_path):
     target = tmp_path / "new" / "two.png"
     done = run_in_process("methods", "dorefa", "irnet", "--picture", str(target))

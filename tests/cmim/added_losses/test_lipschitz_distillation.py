@@ -90,6 +90,7 @@ def test_lower_precision(dtype, tolerance):
     torch.testing.assert_close(found.double(), exact, rtol=tolerance, atol=0)
 
 
+@pytest.mark.full
 def test_its_short_name():
     model = torch.nn.Module()
     model.backbone = BinaryResNet(base_channels=4)

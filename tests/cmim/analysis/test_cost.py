@@ -187,6 +187,7 @@ def test_published_totals_of_full_precision(encoder, channels, macs, parameters)
     assert count == pytest.approx(parameters, rel=0.01 if parameters < 5e6 else 0)
 
 
+@pytest.mark.full
 def test_published_binary_operations_of_reactnet_a():
     config = load_config(ROOT / "configs" / "imagenet_reactnet_a.py")
     found = summarize(config)["totals"]
@@ -194,6 +195,7 @@ def test_published_binary_operations_of_reactnet_a():
     assert found["flops"] == pytest.approx(0.12e8, rel=0.02)
 
 
+@pytest.mark.full
 def test_published_binary_operations_of_bnext_tiny():
     """97.81 % of 0.077e9 operations, as its code's page states, times 64."""
     net = BinaryBNext("reactnet").eval()

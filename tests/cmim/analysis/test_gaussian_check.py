@@ -128,6 +128,7 @@ def test_table_names_a_case_once_and_its_units():
     assert "0.446" in lines[4]
 
 
+@pytest.mark.full
 def test_picture_shows_the_error(tmp_path):
     rows = check_estimators(60, 2, [gaussian_case(1, 0.6), noisy_code_case(0.1)])
     good, bad = tmp_path / "new" / "good.png", tmp_path / "bad.png"

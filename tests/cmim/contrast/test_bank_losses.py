@@ -121,6 +121,7 @@ def test_value_by_hand_where_everything_is_alike(name):
     assert loss(*make_batch()).item() == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("shared", [True, False])
 def test_gradients_are_those_of_finite_differences(name, shared):

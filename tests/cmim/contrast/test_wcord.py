@@ -111,6 +111,7 @@ def test_plan_equals_the_textbook():
         )
 
 
+@pytest.mark.full
 def test_plan_of_little_regularization_is_the_best_matching():
     generator = torch.Generator().manual_seed(4)
     cost = torch.rand(9, 9, generator=generator, dtype=torch.float64)

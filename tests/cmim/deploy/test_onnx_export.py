@@ -138,6 +138,7 @@ def test_a_float_network_leaves_the_packed_one_alone():
     assert packed == names
 
 
+@pytest.mark.full
 def test_the_file_names_no_folder_of_the_machine_that_wrote_it(tmp_path):
     net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU()).eval()
     save_onnx(net, torch.zeros(1, 3, 4, 4), tmp_path / "net.onnx")

@@ -89,6 +89,7 @@ def with_head(kind: str) -> tuple[nn.Module, torch.Tensor]:
     return disturb(Joined(encoder, head).eval()), images(3, 32, 32)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", ["linear_flat", "depth", "deeplab"])
 def test_a_network_with_its_head(kind):
     model, x = with_head(kind)

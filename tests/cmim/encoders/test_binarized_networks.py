@@ -167,6 +167,7 @@ def check_packed(encoder: BinarizedEncoder, x: torch.Tensor) -> None:
         assert (out - expected).abs().max() <= 1e-5 * expected.abs().max(), name
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "name",
     ["torchvision/mobilenet_v3_small", pytest.param("mmseg/STDCNet", marks=SLOW)],

@@ -156,6 +156,7 @@ def test_a_file_of_something_else(tmp_path):
         encoder(path)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["resnet18", "mobilenetv3_small_050"])
 @torch.no_grad()
 def test_timms_feature_extractors_have_fewer_dots(name, tmp_path):

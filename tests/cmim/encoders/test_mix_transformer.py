@@ -112,6 +112,7 @@ def test_other_files_are_refused_in_a_sentence(theirs, tmp_path):
         make("bireal", path)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("attention", ATTENTIONS)
 @pytest.mark.parametrize("shortcuts", ["per_layer", "per_block"])
 def test_every_attention_learns(attention, shortcuts):

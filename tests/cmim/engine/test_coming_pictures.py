@@ -60,6 +60,7 @@ FRAME = dict(
 )
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "dataset",
     [

@@ -30,6 +30,7 @@ def test_advice_names_the_model_as_the_config_does(count, said):
         check_classes({**config, "model": task}, task)
 
 
+@pytest.mark.full
 def test_classes_of_labels_that_are_not_read_are_not_compared(rooms):
     """A network of other classes is tested on the depth of a kind that has classes."""
     task = dict(heads=dict(seg=dict(num_classes=3), depth={}))

@@ -128,6 +128,7 @@ def test_a_missing_teacher_is_said_with_what_needs_it(config):
         assert f"added loss '{name}'" in str(error.value)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("partner", ["none", "teacher"])
 @pytest.mark.parametrize("added_losses", [(), ALL], ids=["plain", "all"])
 def test_the_task_model_starts_from_the_same_weights(partner, added_losses, twin):

@@ -102,6 +102,7 @@ def cifar10(write, tmp_path) -> Path:
     return tmp_path
 
 
+@pytest.mark.full
 def test_pictures_are_the_rows_of_the_files_in_order(cifar10):
     data = CIFAR10(str(cifar10), "train", pipeline=[LoadImage()])
     assert len(data) == 60
@@ -126,6 +127,7 @@ def test_cifar100_reads_its_fine_classes(write, tmp_path):
     assert len(data.metainfo["classes"]) == 100
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["cifar10_resnet20_irnet", "cifar100_resnet18_rbnn"])
 def test_configs_read_it(name, cifar10, write):
     write(CIFAR100, "train", batch("fine_labels"))

@@ -39,6 +39,7 @@ LAYOUTS = [
 ]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("said", "files", "others"), LAYOUTS)
 def test_layouts_of_the_page(tmp_path, said, files, others):
     assert f"`{said}`" in PAGE.read_text()
@@ -83,6 +84,7 @@ def test_label_values_of_the_page(tmp_path, said, stored, meant):
     assert read_frame(dataset[0])["gt_seg_map"][0, :3].tolist() == meant
 
 
+@pytest.mark.full
 def test_a_sample_has_paths_formats_and_seed(tmp_path):
     plain(tmp_path)
     dataset = build(tmp_path, {**SEG, **DEPTH}, depth_scale=0.001)

@@ -144,6 +144,7 @@ def test_every_reader_refuses_every_damage(reader, tmp_path):
     assert grown < 100_000  # kB
 
 
+@pytest.mark.full
 def test_labels_and_depth_are_checked_in_surveys(tmp_path):
     from tasks.datasets.survey import survey
 

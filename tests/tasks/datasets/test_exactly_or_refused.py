@@ -175,6 +175,7 @@ def test_no_picture_of_a_class_is_left_out(tmp_path, name, said):
         ImageFolderDataset(str(tmp_path), "train")
 
 
+@pytest.mark.full
 def test_test_pictures_under_other_names_are_found(tmp_path):
     for split, first in (("train", 0), ("val", 2)):
         plain(tmp_path, 3, split=split)
@@ -213,6 +214,7 @@ def test_equal_problems_are_one_line(tmp_path):
     assert "problem (7 times, for example): labels" in text
 
 
+@pytest.mark.full
 def test_labels_of_one_set_and_depth_of_another(tmp_path):
     plain(tmp_path, 3)
     labels = build(tmp_path)

@@ -35,6 +35,7 @@ def test_wrong_scale_is_said(tmp_path):
         build(tmp_path, DEPTH, depth_scale=1.0)
 
 
+@pytest.mark.full
 def test_values_that_say_unknown(tmp_path):
     plain(tmp_path)
     stored = np.full((4, 6), 2000, np.uint16)

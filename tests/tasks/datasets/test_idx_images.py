@@ -32,6 +32,7 @@ def write(folder: Path, images: bytes, labels: bytes, prefix: str = "t10k") -> P
     return folder
 
 
+@pytest.mark.full
 def test_grey_pictures_stand_in_three_channels(tmp_path):
     write(tmp_path, idx(IMAGES), idx(LABELS))
     write(tmp_path, idx(IMAGES[::-1]), idx(LABELS[::-1]), prefix="train")

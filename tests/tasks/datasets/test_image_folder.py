@@ -112,6 +112,7 @@ def test_an_unreadable_picture_is_named(pictures, tmp_path):
         data[0]
 
 
+@pytest.mark.full
 def test_a_sample_depends_on_index_seed_and_epoch_alone(pictures):
     pipeline = [LoadImage(cache=True), RandomCropFlip((32, 32)), PackImage()]
     data = ImageFolderDataset(str(pictures), "train", pipeline=pipeline)
@@ -123,6 +124,7 @@ def test_a_sample_depends_on_index_seed_and_epoch_alone(pictures):
     assert (again[(3, 0, 7)]["inputs"] == first).all()
 
 
+@pytest.mark.full
 def test_loader_gives_stacked_batches_that_replay(pictures):
     config = dict(
         batch_size=8,

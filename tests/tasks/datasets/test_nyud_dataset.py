@@ -22,6 +22,7 @@ def names(folder, split: str, fraction: float = 0.0) -> list[str]:
     return [data.get_data_info(i)["frame"] for i in range(len(data))]
 
 
+@pytest.mark.full
 def test_validation_is_carved_from_whole_training_scenes(rooms):
     train, val = names(rooms, "train", 0.25), names(rooms, "val", 0.25)
     assert sorted(train + val) == sorted(names(rooms, "trainval"))

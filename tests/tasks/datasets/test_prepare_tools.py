@@ -55,6 +55,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     assert float(done.stdout) < 40
 
 
+@pytest.mark.full
 def test_tools_make_and_prepare_rooms(tmp_path: Path) -> None:
     raw, out, figures = tmp_path / "raw", tmp_path / "out", tmp_path / "a.json"
     options = ("--frames", 8, "--size", 24, 32, "--json", figures)

@@ -41,6 +41,7 @@ def test_every_problem_is_named_also_of_the_frames_that_are_probed(tmp_path):
         assert said in problem
 
 
+@pytest.mark.full
 def test_masks_that_could_mean_two_things_are_a_problem(tmp_path):
     plain(tmp_path, values=(0, 255))
     (problem,) = survey(build(tmp_path, probe=False))["problems"]

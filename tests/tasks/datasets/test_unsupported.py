@@ -36,6 +36,7 @@ def test_instance_ids_are_refused_with_the_way_to_name_them(tmp_path):
         build(tmp_path)
 
 
+@pytest.mark.full
 def test_depth_beyond_the_evaluator_is_said(tmp_path):
     """Depth in 1/256 m of 10 to 40 m, and the evaluator's 10 m of indoor scenes."""
     for number in range(3):

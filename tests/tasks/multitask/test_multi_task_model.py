@@ -158,6 +158,7 @@ def test_every_parameter_has_a_gradient(weighting, lacking):
 BOTTLENECK = dict(type="InformationBottleneck", channels=32)
 
 
+@pytest.mark.full
 def test_weights_multiply_losses_and_the_state_holds_them():
     plain, weighed = (
         build(joint_model(("seg", "depth"), weighting=w)).eval()

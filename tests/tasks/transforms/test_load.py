@@ -34,6 +34,7 @@ def test_frame_equals_the_files(folder):
     assert np.allclose(frame["gt_depth_map"], depth / 1000, atol=1e-6)
 
 
+@pytest.mark.full
 def test_half_size_and_cache_agree(folder):
     loader = LoadFrame(reduce=2, cache=True)
     info = NYUv2Dataset(str(folder), "train").get_data_info(0)

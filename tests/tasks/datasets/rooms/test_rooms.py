@@ -287,6 +287,7 @@ def test_class_mapping_file_reads_like_the_official_one(folder: Path) -> None:
     assert mapping["allClassName"].shape == (1, 894)
 
 
+@pytest.mark.full
 def test_files_are_written_byte_identically(folder: Path, tmp_path: Path) -> None:
     write_rooms(tmp_path, frames=14, size=(48, 64), seed=5, progress=False)
     for path in folder.iterdir():
