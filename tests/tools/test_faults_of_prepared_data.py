@@ -117,6 +117,7 @@ def marked(names):
     return [name if name in QUICK else pytest.param(name, marks=slow) for name in names]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", marked(FOLDER))
 def test_a_prepared_folder_with_a_fault_is_refused(name, rooms, tmp_path):
     home = tmp_path / "data"

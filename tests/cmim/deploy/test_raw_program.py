@@ -155,6 +155,7 @@ OPERATIONS = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", OPERATIONS)
 @torch.no_grad()
 def test_an_operation_is_that_of_torch(name):

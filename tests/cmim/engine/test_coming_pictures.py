@@ -75,6 +75,7 @@ def test_pictures_and_their_mirror_images_come_again(dataset):
     require_pictures_that_come_again(config(dataset))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("dataset", "name"),
     [
