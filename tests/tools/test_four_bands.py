@@ -97,6 +97,7 @@ def test_every_tool_takes_them(project, trained, tmp_path, tool, words):
     assert done.status == 0, done.err
 
 
+@pytest.mark.slow
 def test_exported_files_take_them(project, trained, tmp_path):
     config = project / "bands.py"
     for name in ("net.xml", "net.npz", "net.onnx"):

@@ -128,7 +128,7 @@ def test_missing_and_foreign_files_are_refused(tmp_path):
         Engine(tmp_path / "none.xml")
     foreign = tmp_path / "foreign.xml"
     foreign.write_text("<net/>")
-    with pytest.raises(ExportError, match="no OpenVINO model"):
+    with pytest.raises(ExportError, match="no exported model with a digest"):
         Engine(foreign)
 
 

@@ -40,6 +40,7 @@ def run(**environment: str) -> tuple[bool, int]:
     return was_set == "True", int(faults)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator")
 def test_pages_are_fetched_once():
     was_set, faults = run()

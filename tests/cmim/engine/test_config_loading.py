@@ -103,7 +103,7 @@ def test_task_model_is_the_config_without_the_wrapper():
     assert task_model_config(plain) == plain.model
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_an_override_may_name_an_encoder_that_the_config_does_not_import():
     command = (
         "from cmim.engine.config import load_config, task_model_config;"

@@ -89,6 +89,7 @@ def start(rooms, tmp_path):
     return start
 
 
+@pytest.mark.slow
 def test_a_resumed_run_with_kept_features_is_the_same(start, tmp_path):
     last = tmp_path / "run" / "last.pth"
     start(options=FLIPPED)

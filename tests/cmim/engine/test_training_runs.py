@@ -173,6 +173,7 @@ def averaged(path: Path) -> dict:
     return torch.load(path, weights_only=True)
 
 
+@pytest.mark.slow
 def test_ema_has_one_figure_and_resumes_exactly(start, folder, rooms, tmp_path):
     ema = dict(type="EMAHook", momentum=0.2)
     options = {"optim_wrapper.optimizer.lr": 0.1}

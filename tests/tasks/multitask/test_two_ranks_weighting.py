@@ -53,6 +53,7 @@ def train_partly(rank: int) -> dict:
     return {name: p.detach() for name, p in model.named_parameters()}
 
 
+@pytest.mark.slow
 def test_two_processes_weigh_alike(tmp_path: Path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
