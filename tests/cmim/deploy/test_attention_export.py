@@ -51,10 +51,15 @@ def test_layers_are_exact_in_the_engine(attention):
     assert not [row for row in rows if row["wrong"]]
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @torch.no_grad()
 def test_the_first_stage_is_alike_in_the_engine():
-    """Behind it a code that differs beside its threshold reaches every token."""
+    """Behind it a code that differs beside its threshold reaches every token.
+
+    Apart from the other tests, since the engine may take the process with it: with
+    ONEDNN_MAX_CPU_ISA=AVX2 on a CPU with AVX-512 openvino 2026.4 ends in a segmentation
+    fault when it runs this network (its layers one by one are exact there, too).
+    """
     encoder, image = make("bireal", "binaryvit"), picture()
     encoder.out_indices = (0,)
     packed, _ = pack_network(encoder, image)
