@@ -38,8 +38,8 @@ class BinaryMixTransformer(BinaryEncoder):
     Queries, keys, values, projections, the reduction of the keys and the 1x1
     convolutions are binary; patch embeddings, depth-wise convolutions and norms stay
     full precision. The defaults are MiT-B0. ``method='fp'`` is mmseg's
-    ``MixVisionTransformer``, bit for bit, whose checkpoints load into the latent
-    weights of any method.
+    ``MixVisionTransformer`` (to the last bit or to rounding, as the processor sums),
+    whose checkpoints load into the latent weights of any method.
 
     What follows BinaryViT is the attention with two binary products, and a shortcut
     around every binary layer (``shortcuts='per_layer'``); its pooling branches and

@@ -60,9 +60,13 @@ def images(*shape: int) -> Tensor:
 
 
 @pytest.mark.parametrize("size", [(2, 3, 96, 128), (1, 3, 70, 90)])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("dtype", "rounding"), [(torch.float32, 1e-5), (torch.float64, 1e-13)]
+)
 @torch.no_grad()
-def test_full_precision_is_mmsegs_bit_for_bit(theirs, file, size, dtype):
+def test_full_precision_is_mmsegs(theirs, file, size, dtype, rounding):
+    # On some processors equal to the last bit. torch makes keys and values in one
+    # product, whose sums others order otherwise than those of two.
     x = images(*size).to(dtype)
     twin = make("fp", file).to(dtype)
     theirs.to(dtype)
@@ -70,7 +74,8 @@ def test_full_precision_is_mmsegs_bit_for_bit(theirs, file, size, dtype):
         expected = theirs.train(training)(x)
         found = twin.train(training)(x)
         assert len(found) == len(expected) == 4
-        assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+        for a, b in zip(found, expected, strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=rounding)
     theirs.float()
 
 
