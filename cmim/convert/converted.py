@@ -114,7 +114,7 @@ class ConvertedLayer(nn.Module):
         """
         activation = self.activation()
         if activation is not None:
-            activation.place(moments.median, moments.spread)
+            activation.place(moments.median, moments.spread, moments.sample)
         out = self.multiply(x)
         deviation, mean = torch.std_mean(
             by_channel(out, self.tokens), dim=1, correction=0

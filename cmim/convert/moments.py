@@ -9,8 +9,8 @@ from torch import Tensor
 
 from cmim.finite import is_finite
 
-# Values of a channel that its median is taken of.
-MOST_VALUES = 100_000
+# Values of a channel that its median is taken of, and those that are kept.
+MOST_VALUES, KEPT_VALUES = 100_000, 128
 
 
 @dataclass
@@ -22,12 +22,14 @@ class Moments:
         spread: Mean distance of the input from it, ``(I,)``.
         mean: Of the output, ``(O,)``.
         deviation: Of the output, ``(O,)``.
+        sample: Some values of the input, ``(values, I)``.
     """
 
     median: Tensor
     spread: Tensor
     mean: Tensor
     deviation: Tensor
+    sample: Tensor
 
 
 def moments_of(x: Tensor, out: Tensor, tokens: bool) -> Moments:
@@ -51,7 +53,8 @@ def moments_of(x: Tensor, out: Tensor, tokens: bool) -> Moments:
     median = balanced_threshold(given)
     spread = (given - median[:, None]).abs().mean(dim=1)
     deviation, mean = torch.std_mean(made, dim=1, correction=0)
-    return Moments(median, spread, mean, deviation)
+    sample = _regular(given, KEPT_VALUES).t().clone()
+    return Moments(median, spread, mean, deviation, sample)
 
 
 def balanced_threshold(values: Tensor) -> Tensor:
@@ -70,7 +73,7 @@ def balanced_threshold(values: Tensor) -> Tensor:
         >>> balanced_threshold(torch.tensor([[1.0, 2, 3], [0, 0, 7]])).tolist()
         [2.0, 7.0]
     """
-    values = values[:, :: -(-values.shape[1] // MOST_VALUES)]
+    values = _regular(values, MOST_VALUES)
     median = values.median(dim=1, keepdim=True).values
     above = values > median
     following = torch.where(above, values, torch.inf).min(dim=1).values
@@ -83,3 +86,8 @@ def balanced_threshold(values: Tensor) -> Tensor:
 def by_channel(x: Tensor, tokens: bool) -> Tensor:
     """All values of each channel, ``(C, values)``, float32."""
     return x.movedim(-1 if tokens else 1, 0).flatten(1).float()
+
+
+def _regular(values: Tensor, most: int) -> Tensor:
+    """Of the values of each row every n-th, at most so many."""
+    return values[:, :: -(-values.shape[1] // most)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from cmim.convert.width import steady_width
 from cmim.functional.sign import sign
 from cmim.methods import ActivationBinarizer
 from cmim.methods.binarizer import Step, TwoLevelActivation
@@ -68,17 +69,30 @@ class PlacedActivation(ActivationBinarizer):
         self.register_buffer("spread", torch.ones(channels))
 
     @torch.no_grad()
-    def place(self, median: Tensor, spread: Tensor) -> None:
+    def place(
+        self, median: Tensor, spread: Tensor, sample: Tensor | None = None
+    ) -> None:
         """Put the middle threshold at the medians, and give each channel unit spread.
+
+        Where the codes depend on the threshold alone, the spread is that at which
+        gradients keep their size (:func:`cmim.convert.width.steady_width`).
 
         Args:
             median: Of each channel's activations, ``(C,)``.
             spread: Mean distance from it, ``(C,)``; channels of 0 keep theirs.
+            sample: Some activations, ``(values, C)``; without them the width is not
+                looked for.
         """
         if not self.static:
             return
-        self.spread.copy_(torch.where(spread > 0, spread, self.spread))
-        self.shift.copy_(median - self.spread * self._middle())
+        middle = self._middle()
+        spread = torch.where(spread > 0, spread, self.spread)
+        if sample is not None and isinstance(self.inner, TwoLevelActivation):
+            distances = ((sample - median) / spread)[..., None, None]
+            shaped = self._shaped(middle, distances)
+            spread = spread * steady_width(self.inner, distances, shaped)
+        self.spread.copy_(spread)
+        self.shift.copy_(median - self.spread * middle)
 
     def _middle(self) -> Tensor:
         """The middle one of the thresholds, of each channel or of all."""
