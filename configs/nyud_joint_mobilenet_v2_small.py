@@ -9,7 +9,6 @@ from mmengine.config import read_base
 with read_base():
     from ._base_.mobilenet_v2_small import encoder as _encoder
     from ._base_.mobilenet_v2_small import fused as _fused
-    from ._base_.mobilenet_v2_small import rates as _rates
     from ._base_.nyud_seg_depth_small import *
 
 task_model.backbone = _encoder
@@ -28,4 +27,3 @@ model.update(
     teacher="work_dirs/nyud_joint_mobilenet_v2_fp_small/last.pth",
 )
 train_cfg.update(max_iters=700)
-optim_wrapper.update(paramwise_cfg=_rates)
