@@ -25,8 +25,14 @@ def test_unknown_option_fails(tool):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.full
-@every_tool
+# One tool for all, since they start alike; the others in `make slow`.
+@pytest.mark.parametrize(
+    "tool",
+    [
+        pytest.param(t, marks=pytest.mark.full if t == "train" else pytest.mark.slow)
+        for t in TOOLS
+    ],
+)
 def test_a_process_of_its_own_says_the_same(tool, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     done = subprocess.run(

@@ -184,7 +184,7 @@ def test_imagenet_configs_read_synset_folders_in_their_usual_order(method, tmp_p
         assert not (first["inputs"] == train[(index, 0, 4)]["inputs"]).all()
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_real_cifar10_unpacks_and_reads(cifar10_zip, tmp_path):
     report = prepare_cifar10(cifar10_zip, tmp_path / "cifar10", progress=False)
