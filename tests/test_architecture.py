@@ -20,7 +20,7 @@ LOWER |= {"added_losses", "checkpoint", "naming", "analysis", "deploy"}
 LOWER |= {"safe_loading", "digest", "json_file", "finite", "identity"}
 LOWER |= {"data_parts", "whole_output", "stages", "former_names"}
 LOWER |= {"task", "task_model"}
-LOWER |= {"optional_packages"}
+LOWER |= {"optional_packages", "cpu_flags"}
 ABOVE = LOWER | {"hooks", "engine"}
 ALLOWED: dict[str, set[str]] = {
     "functional": set(),
@@ -42,6 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "regularizers": {"added_losses"},
     "whole_output": set(),
     "optional_packages": set(),
+    "cpu_flags": set(),
     "identity": {"data_parts", "task_model"},
     "methods": {"functional", "naming"},
     "layers": {"functional", "methods"},
@@ -88,7 +89,8 @@ ALLOWED: dict[str, set[str]] = {
     "export": ABOVE,
     "inspect": ABOVE,
     "bench": ABOVE | {"export"},
-    "commands": ABOVE | {"export", "inspect", "bench", "known_holes"},
+    "doctor": ABOVE | {"bench", "known_holes"},
+    "commands": ABOVE | {"export", "inspect", "bench", "doctor", "known_holes"},
     "__main__": {"commands"},
 }
 

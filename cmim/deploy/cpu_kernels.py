@@ -8,6 +8,8 @@ from pathlib import Path
 
 import openvino as ov
 
+from cmim.cpu_flags import CPUINFO, cpu_flags
+
 F32 = "INFERENCE_PRECISION_HINT", "f32"
 
 
@@ -21,11 +23,10 @@ def binary_kernels(compiled: ov.CompiledModel) -> list[str]:
     return sorted(found)
 
 
-def has_vector_popcount(path: str | Path = "/proc/cpuinfo") -> bool | None:
+def has_vector_popcount(path: str | Path = CPUINFO) -> bool | None:
     """Whether the CPU counts bits in vectors (AVX512-VPOPCNTDQ); None if unknown."""
-    if not Path(path).is_file():
-        return None
-    return "avx512_vpopcntdq" in Path(path).read_text()
+    flags = cpu_flags(path)
+    return None if flags is None else "avx512_vpopcntdq" in flags
 
 
 def describe_kernels(
