@@ -10,8 +10,6 @@ import openvino as ov
 
 from cmim.cpu_flags import CPUINFO, cpu_flags
 
-F32 = "INFERENCE_PRECISION_HINT", "f32"
-
 
 def binary_kernels(compiled: ov.CompiledModel) -> list[str]:
     """Names of the kernels of a compiled network's binary convolutions."""

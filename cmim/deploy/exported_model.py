@@ -39,7 +39,7 @@ class Engine(nn.Module):
     ) -> None:
         super().__init__()
 
-        from cmim.deploy.shared_core import shared_core
+        from cmim.deploy.shared_core import FLOAT32, shared_core
 
         core = shared_core()
         if not Path(path).is_file():
@@ -50,8 +50,7 @@ class Engine(nn.Module):
         except RuntimeError as error:
             last = str(error).strip().splitlines()[-1]
             raise ExportError(f"{path} is no OpenVINO model: {last}") from None
-        # bfloat16 would round activations next to their thresholds.
-        options = {"INFERENCE_PRECISION_HINT": "f32", **(options or {})}
+        options = {**FLOAT32, **(options or {})}
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = threads
         self.path = path
@@ -171,10 +170,20 @@ def load_exported(
                 f"{path} was exported with {channels} classes, and this config has "
                 f"{classes}: use the config it was exported with"
             )
-    # The engine's outputs stand in for feature maps: each head passes on its own one.
-    model.backbone = engine
+    return with_network(model, engine)
+
+
+def with_network(model: BaseModel, network: nn.Module) -> BaseModel:
+    """A task model with another network in place of its encoder and heads.
+
+    Args:
+        model: The task model, changed.
+        network: Normalised images to a tuple of each head's output. They stand in for
+            feature maps: each head passes on its own one.
+    """
+    model.backbone = network
     if hasattr(model, "bottleneck"):
         model.bottleneck = None
-    for place, head in enumerate(found.heads.values()):
+    for place, head in enumerate(describe(model).heads.values()):
         head.part.forward = itemgetter(place)
     return model

@@ -20,7 +20,7 @@ import openvino as ov
 import openvino.opset13 as ops
 from torch import Tensor
 
-from cmim.deploy.shared_core import kept_signal_stack, shared_core
+from cmim.deploy.shared_core import FLOAT32, kept_signal_stack, shared_core
 
 # NNCF would round the outputs of these operators to 8 bits as well, without a gain.
 LEFT_ALONE = (
@@ -72,7 +72,7 @@ def _round_pooled(model: ov.Model, images: list[np.ndarray]) -> None:
         source = node.input_value(0)
         result = ops.result(ops.reduce_max(ops.absolute(source), ops.constant(AXES)))
         probe = shared_core().compile_model(
-            ov.Model([result], model.get_parameters()).clone(), "CPU"
+            ov.Model([result], model.get_parameters()).clone(), "CPU", FLOAT32
         )
         # NNCF takes the mean of the images' largest values for activations, too.
         top = np.float32(np.mean([probe(image)[0] for image in images]))

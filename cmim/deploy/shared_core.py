@@ -17,6 +17,11 @@ from collections.abc import Iterator
 
 import openvino as ov
 
+# Where the CPU has bfloat16 the engine computes in it unasked, which moves activations
+# over their thresholds; and where instructions are switched off (ONEDNN_MAX_CPU_ISA)
+# 8-bit layers that write bfloat16 give NaN (2026.4.1).
+FLOAT32 = {"INFERENCE_PRECISION_HINT": "f32"}
+
 
 @functools.cache
 def shared_core() -> ov.Core:

@@ -15,7 +15,7 @@ from cmim.deploy.binary_layer import BinaryLayer, SignStep, SignTerm
 from cmim.deploy.formats.format import EngineCheckedLayer
 from cmim.deploy.openvino_graph import add_layer
 from cmim.deploy.packed_conv import PackedConv
-from cmim.deploy.shared_core import shared_core
+from cmim.deploy.shared_core import FLOAT32, shared_core
 
 
 def compile_layer(
@@ -24,7 +24,7 @@ def compile_layer(
     """A network of this layer alone, with further options of the engine."""
     x = ops.parameter(list(shape), ov.Type.f32)
     result = ops.result(add_layer(x.output(0), layer, shape[3]))
-    options = {"INFERENCE_PRECISION_HINT": "f32", **(options or {})}
+    options = {**FLOAT32, **(options or {})}
     return shared_core().compile_model(ov.Model([result], [x]), "CPU", options)
 
 

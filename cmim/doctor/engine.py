@@ -26,14 +26,14 @@ def examine_engine() -> EngineFindings:
     except PackageNotFoundError:
         return found
     try:
-        found.update(_compile_and_run())
+        _compile_and_run(found)
     except Exception as error:
         found["error"] = sentence_of(error)
     return found
 
 
-def _compile_and_run() -> EngineFindings:
-    """``kernels``, ``said`` and ``exact``."""
+def _compile_and_run(found: EngineFindings) -> None:
+    """Fill in ``kernels``, ``said`` and ``exact``."""
     import torch
 
     from cmim.deploy.cpu_kernels import (
@@ -50,9 +50,6 @@ def _compile_and_run() -> EngineFindings:
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     compiled = compile_layer(layer, shape)
     ours = torch.from_numpy(compiled(x.numpy())[0])
-    kernels = binary_kernels(compiled)
-    return dict(  # type: ignore[return-value]
-        kernels=kernels,
-        said=describe_kernels(kernels, popcount=has_vector_popcount()),
-        exact=bool(torch.equal(ours, PackedConv(layer)(x))),
-    )
+    found["kernels"] = binary_kernels(compiled)
+    found["said"] = describe_kernels(found["kernels"], popcount=has_vector_popcount())
+    found["exact"] = bool(torch.equal(ours, PackedConv(layer)(x)))

@@ -100,7 +100,7 @@ def _of_packages(found: DoctorFindings) -> list[str]:
             wrong = " (!)" if package["error"] else ""
             text = f"{name} {package['version']}{wrong}"
             groups.setdefault(package["extra"], []).append(text)
-    lines = []
+    lines: list[str] = []
     for extra, texts in groups.items():
         title = "packages" if not lines else ""
         lines.append(_line(title, f"{extra or 'needed'}: {', '.join(texts)}"))
@@ -111,7 +111,7 @@ def _of_packages(found: DoctorFindings) -> list[str]:
 
 
 def _of_data(found: DoctorFindings) -> list[str]:
-    lines = []
+    lines: list[str] = []
     for name, place in found["data"].items():
         state = "found" if place["found"] else "not here"
         said = f": {place['said']}" if place["said"] else ""

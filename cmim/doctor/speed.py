@@ -39,7 +39,7 @@ def time_binary_layer() -> tuple[float, float]:
     import openvino.opset13 as ops
 
     from cmim.bench.turns import time_turns
-    from cmim.deploy.shared_core import shared_core
+    from cmim.deploy.shared_core import FLOAT32, shared_core
     from cmim.deploy.verify import compile_layer
 
     shape = (1, CHANNELS, HEIGHT, WIDTH)
@@ -53,7 +53,7 @@ def time_binary_layer() -> tuple[float, float]:
     real = shared_core().compile_model(
         ov.Model([ops.result(y)], [x]),
         "CPU",
-        {**options, "INFERENCE_PRECISION_HINT": "f32"},
+        {**options, **FLOAT32},
     )
     image = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
     turns = {}

@@ -12,7 +12,8 @@ from mmseg.registry import MODELS
 from torch import Tensor
 
 from cmim.bench.latency.figures import VariantFigures
-from cmim.bench.latency.variants import Variant, prepare_engine
+from cmim.bench.latency.engines import prepare_file
+from cmim.bench.latency.variants import Variant
 from cmim.deploy.network_core import NetworkCore
 from cmim.models import full_precision_twin
 
@@ -68,7 +69,7 @@ def _measure(
     RESET.write_text("5")
     before = _resident("VmRSS")
     if isinstance(network, str):
-        run = prepare_engine(network, options, 1, example)
+        run = prepare_file(network, options, 1, example)
     else:
         core = NetworkCore(MODELS.build(network).eval()).float()
         run = Variant("torch", "torch", module=core).prepare(1, example)

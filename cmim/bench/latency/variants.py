@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,16 @@ from mmengine.model import BaseModel
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from cmim.bench.latency.engines import Run, prepare_file
 from cmim.checkpoint import load_task_weights
 from cmim.deploy.network_core import NetworkCore
 from cmim.deploy.openvino_export import convert_packed, describe, save_model
 from cmim.deploy.packed_conv import pack_network
 from cmim.deploy.quantize import quantize_rest
-from cmim.deploy.shared_core import shared_core
+from cmim.deploy.shared_core import FLOAT32
 from cmim.identity import check_identity
 from cmim.models import full_precision_twin
 
-Run = Callable[[], Any]
 
 
 @dataclass
@@ -34,10 +34,11 @@ class Variant:
         name: Key in the figures.
         label: For people.
         megabytes: Size of the file, or of the weights where there is no file.
-        path: The exported file, for the engine's variants.
-        options: Options of the engine.
+        path: The exported file, for the variants of engines.
+        options: Options of OpenVINO.
         module: The torch module, for torch's variants.
         note: Why it was not measured.
+        network: Which network it executes: ``one_bit``, ``twin`` or a rival's name.
     """
 
     name: str
@@ -47,13 +48,14 @@ class Variant:
     options: dict[str, Any] = field(default_factory=dict)
     module: nn.Module | None = None
     note: str | None = None
+    network: str = "twin"
 
     def prepare(self, threads: int, example: Tensor) -> Run:
         """A call that runs it once; it is warmed up."""
         if self.module is not None:
             return self._prepare_torch(example)
         assert self.path is not None
-        return prepare_engine(self.path, self.options, threads, example)
+        return prepare_file(self.path, self.options, threads, example)
 
     def _prepare_torch(self, example: Tensor) -> Run:
         module = self.module
@@ -70,21 +72,7 @@ class Variant:
         return run
 
 
-def prepare_engine(
-    path: str, options: dict[str, Any], threads: int, example: Tensor
-) -> Run:
-    """A warmed-up inference request of an exported network."""
-    core = shared_core()
-    compiled = core.compile_model(
-        path, "CPU", {**options, "INFERENCE_NUM_THREADS": threads}
-    )
-    request = compiled.create_infer_request()
-    request.set_input_tensor(ov.Tensor(example.numpy()))
-    request.infer()
-    return request.infer
-
-
-FLOAT32 = {"INFERENCE_PRECISION_HINT": "f32"}
+NO_NNCF = "8-bit variants need nncf: pip install 'cmim[int8]'"
 BFLOAT16 = {"INFERENCE_PRECISION_HINT": "bf16"}
 
 
@@ -101,23 +89,29 @@ def build_networks(
         checkpoint: Its weights; random ones when None.
         twin_checkpoint: The twin's.
         identity: :func:`cmim.identity.identity_of` the config; both must be of it.
+    """
+    twin = full_precision_twin(model_config)
+    return (
+        build_network(model_config, checkpoint, identity),
+        build_network(twin, twin_checkpoint, identity),
+    )
+
+
+def build_network(
+    model_config: dict, checkpoint: str | None, identity: dict[str, Any]
+) -> BaseModel:
+    """A task model for inference, of a checkpoint or with random weights.
 
     Without weights, batch-norms are random too: the engine would leave out ones that
     change nothing, which no trained network has.
     """
-    networks = []
-    for config, path in (
-        (model_config, checkpoint),
-        (full_precision_twin(model_config), twin_checkpoint),
-    ):
-        model = MODELS.build(config)
-        if path:
-            saved = load_task_weights(model, path).get("identity")
-            check_identity(identity, saved, path)
-        else:
-            _draw_batch_norms(model)
-        networks.append(model.eval().requires_grad_(False))
-    return networks[0], networks[1]
+    model = MODELS.build(model_config)
+    if checkpoint:
+        saved = load_task_weights(model, checkpoint).get("identity")
+        check_identity(identity, saved, checkpoint)
+    else:
+        _draw_batch_norms(model)
+    return model.eval().requires_grad_(False)
 
 
 def _draw_batch_norms(model: nn.Module) -> None:
@@ -167,6 +161,7 @@ def make_variants(
             "torch, binary simulated in float32",
             _weights(simulated),
             module=simulated,
+            network="one_bit",
         ),
         Variant("torch_compile", "torch.compile, float32 twin", size, module=real),
     ]
@@ -174,10 +169,10 @@ def make_variants(
         ("openvino_fp32", "OpenVINO, float32 twin"),
         ("openvino_bf16", "OpenVINO, bfloat16 twin"),
     ):
-        variants.append(_saved(name, label, full, twin, out, identity))
+        variants.append(save_variant(name, label, full, twin, out, identity))
     variants[-1].options = BFLOAT16
     data = None if images is None else list(images)
-    note = None if data else "8-bit variants need nncf: pip install 'cmim[int8]'"
+    note = None if data else NO_NNCF
     int8 = quantize_rest(full, data, everything=True) if data else full
     rest = quantize_rest(one_bit, data) if data else one_bit
     for name, label, network, model in (
@@ -185,13 +180,14 @@ def make_variants(
         ("one_bit", "OpenVINO, 1-bit", one_bit, binary),
         ("one_bit_int8", "OpenVINO, 1-bit, rest 8-bit", rest, binary),
     ):
-        variant = _saved(name, label, network, model, out, identity)
+        variant = save_variant(name, label, network, model, out, identity)
         variant.note = note if "int8" in name else None
+        variant.network = "one_bit" if model is binary else "twin"
         variants.append(variant)
     return variants
 
 
-def _saved(
+def save_variant(
     name: str,
     label: str,
     network: ov.Model,
@@ -199,6 +195,7 @@ def _saved(
     out: Path,
     identity: dict[str, Any],
 ) -> Variant:
+    """A variant of a network that OpenVINO runs, written to ``out``."""
     path = out / f"{name}.xml"
     describe(network, model, identity)
     save_model(network, path)

@@ -24,10 +24,9 @@ def check_in_openvino(network: PackedNetwork, path: Path) -> Checked:
     import torch
 
     from cmim.deploy.compare_outputs import compare_outputs
-    from cmim.deploy.shared_core import shared_core
+    from cmim.deploy.shared_core import FLOAT32, shared_core
 
-    options = {"INFERENCE_PRECISION_HINT": "f32"}
-    compiled = shared_core().compile_model(str(path), "CPU", options)
+    compiled = shared_core().compile_model(str(path), "CPU", FLOAT32)
     with torch.no_grad():
         expected = network.core(network.example)
     ours = list(compiled(network.example.numpy()).values())

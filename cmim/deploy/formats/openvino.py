@@ -32,10 +32,9 @@ def write_xml(network: PackedNetwork, path: Path) -> list[WrittenLayer]:
 
 def engine_layers(path: str | Path) -> list[WrittenLayer]:
     """What the engine runs: name, type and kernel of each layer with weights."""
-    from cmim.deploy.shared_core import shared_core
+    from cmim.deploy.shared_core import FLOAT32, shared_core
 
-    options = {"INFERENCE_PRECISION_HINT": "f32"}
-    compiled = shared_core().compile_model(str(path), "CPU", options)
+    compiled = shared_core().compile_model(str(path), "CPU", FLOAT32)
     rows = []
     for node in compiled.get_runtime_model().get_ordered_ops():
         info = node.get_rt_info()
