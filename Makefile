@@ -24,7 +24,7 @@ setup: $(VENV)/ready
 
 $(VENV)/ready: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev,analysis,deploy,int8,encoders]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,analysis,deploy,int8,rivals,encoders]'
 	touch $@
 
 demo: setup

@@ -8,6 +8,7 @@ EXTRAS = {
     "onnx": "deploy",
     "onnxscript": "deploy",
     "nncf": "int8",
+    "onnxruntime": "rivals",
     "sklearn": "analysis",
     "tensorboard": "analysis",
     "submitit": "cluster",

@@ -11,7 +11,8 @@ class MeasuredVariant(TypedDict, total=False):
     Attributes:
         peak_mb: Peak resident memory in MB; None where its process ended early.
         metrics: Those of the task on the test images that were asked for.
-        change: The first metric against torch's float32 execution.
+        change: The first metric against torch's float32 execution, a rival's against
+            its execution in OpenVINO in float32.
     """
 
     peak_mb: float | None
@@ -20,11 +21,27 @@ class MeasuredVariant(TypedDict, total=False):
 
 
 class VariantFigures(MeasuredVariant):
-    """A way to execute the network; ``note`` says why it was not measured."""
+    """A way to execute a network; ``note`` says why it was not measured.
 
+    ``network`` is ``one_bit``, ``twin`` or a rival's name.
+    """
+
+    network: str
     label: str
     megabytes: float
     note: str | None
+
+
+class RecordedFigures(TypedDict):
+    """What a training run has recorded of its network, tested in torch.
+
+    Attributes:
+        metrics: Those of its test.
+        file: Where they were read.
+    """
+
+    metrics: dict[str, float]
+    file: str
 
 
 class NodeTime(TypedDict):
@@ -67,8 +84,12 @@ class LatencyFigures(TypedDict):
         calibration: The images that the ranges of 8-bit layers were measured on.
         threads: By number of threads ``ms`` and ``spread_ms`` of each variant, and of
             the ``fastest`` 1-bit variant ``speedup_vs_...``, medians over rounds, and
-            ``size_ratio``.
+            ``size_ratio``; ``rivals`` has the time of each variant of a rival over that
+            of the fastest 1-bit one, medians of ratios within a round.
         variants: By name.
+        rivals: Names of the rivals.
+        recorded: By network, of checkpoints with a record beside them.
+        higher_is_better: Whether larger values of the first metric are better.
         profile: The profile of the fastest 1-bit variant.
         kernels: The engine's kernels of binary convolutions, in words.
     """
@@ -78,5 +99,8 @@ class LatencyFigures(TypedDict):
     calibration: str
     threads: dict[str, dict[str, Any]]
     variants: dict[str, VariantFigures]
+    rivals: list[str]
+    recorded: dict[str, RecordedFigures]
+    higher_is_better: bool
     profile: Profile
     kernels: str

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +10,28 @@ import torch
 from mmengine.config import Config
 from torch import Tensor
 
-from cmim.bench.latency.accuracy import measure_accuracy
-from cmim.bench.latency.figures import LatencyFigures, VariantFigures
+from cmim.bench.latency.accuracy import Trained, measure_accuracy
+from cmim.bench.latency.figures import (
+    LatencyFigures,
+    RecordedFigures,
+    VariantFigures,
+)
 from cmim.bench.latency.memory import measure_memory
 from cmim.bench.latency.profile import profile_network
+from cmim.bench.latency.rival_variants import make_rival_variants
+from cmim.bench.latency.rivals import Rival, read_rivals, recorded_figures
+from cmim.bench.latency.timing import fastest, summarise, time_variants
 from cmim.bench.latency.variants import Variant, build_networks, make_variants
-from cmim.bench.turns import time_turns
 from cmim.data_parts import data_parts, named_size
 from cmim.deploy.cpu_kernels import describe_kernels, has_vector_popcount
 from cmim.engine.config import ConfigError, pipelines_of, task_model_config
 from cmim.engine.config_place import named_part
 from cmim.export.images import calibration_images
 from cmim.identity import identity_of
+from cmim.models import full_precision_twin
 from cmim.optional_packages import is_installed
 from cmim.stages import input_bands
-
-BASELINES = {
-    "speedup_vs_torch_fp32": "torch_fp32",
-    "speedup_vs_openvino_fp32": "openvino_fp32",
-    "speedup_vs_openvino_int8": "openvino_int8",
-}
+from cmim.task_model import describe
 
 
 @named_part
@@ -43,6 +44,8 @@ def bench_latency(
     rounds: int = 11,
     images: int = 0,
     out: str | Path = "work_dirs/latency",
+    rivals: Sequence[str] = (),
+    checkpoints: Mapping[str, str] | None = None,
 ) -> LatencyFigures:
     """Time a network and its full-precision twin, the variants taking turns.
 
@@ -59,39 +62,36 @@ def bench_latency(
         rounds: Timed turns of each variant.
         images: Test images for the accuracy; none when 0.
         out: Folder for the exported networks and the picture.
+        rivals: Networks to compare with, see :mod:`cmim.bench.latency.rivals`.
+        checkpoints: Their weights by name.
 
     Raises:
-        ConfigError: No size is known, accuracy without checkpoint, or a binary network
-            that is not one.
+        ConfigError: No size is known, accuracy without checkpoint, a binary network
+            that is not one, or a rival that is none.
     """
     if images and checkpoint is None:
         raise ConfigError("accuracy needs a trained network: name its CHECKPOINT")
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
+    against = read_rivals(config, rivals, checkpoints)
     height, width = size or input_size(config)
     torch.manual_seed(0)
-    model_config = task_model_config(config)
-    if model_config["backbone"].get("init_from"):
-        model_config["backbone"]["init_from"] = None
-    identity = identity_of(config)
-    binary, twin = build_networks(model_config, checkpoint, twin_checkpoint, identity)
+    networks = _networks(config, checkpoint, twin_checkpoint, against)
+    own = networks["one_bit"]
+    binary, twin = build_networks(own.model, checkpoint, twin_checkpoint, own.identity)
     example = torch.randn(1, input_bands(binary), height, width)
     calibration, source = _calibration(config, binary, (height, width))
-    variants = make_variants(binary, twin, calibration, example, out, identity)
+    variants = make_variants(binary, twin, calibration, example, out, own.identity)
+    for rival in against:
+        variants += make_rival_variants(rival, calibration, example, out)
     times = {
-        str(n): _summarise(variants, _time(variants, n, rounds, example))
+        str(n): summarise(variants, time_variants(variants, n, rounds, example))
         for n in threads
     }
-    rows = {
-        v.name: VariantFigures(
-            label=v.label, megabytes=round(v.megabytes, 3), note=v.note
-        )
-        for v in variants
-    }
-    measure_memory(rows, variants, model_config, example)
-    trained = dict(one_bit=checkpoint, twin=twin_checkpoint)
+    rows = _rows(variants)
+    measure_memory(rows, variants, own.model, example)
     if images:
-        measure_accuracy(rows, config, trained, variants, images)
+        measure_accuracy(rows, config, networks, variants, images)
     profile, kernels = profile_network(fastest(variants), binary, example)
     return LatencyFigures(
         input=list(example.shape),
@@ -99,9 +99,55 @@ def bench_latency(
         calibration=source,
         threads=times,
         variants=rows,
+        rivals=[rival.name for rival in against],
+        recorded=_recorded(networks),
+        higher_is_better=_higher_is_better(own.model),
         profile=profile,
         kernels=describe_kernels(kernels, popcount=has_vector_popcount()),
     )
+
+
+def _networks(
+    config: Config, checkpoint: str | None, twin: str | None, rivals: Sequence[Rival]
+) -> dict[str, Trained]:
+    """All networks by the name that variants call them by."""
+    model = task_model_config(config)
+    if model["backbone"].get("init_from"):
+        model["backbone"]["init_from"] = None
+    identity = identity_of(config)
+    return {
+        "one_bit": Trained(model, identity, checkpoint),
+        "twin": Trained(full_precision_twin(model), identity, twin),
+        **{r.name: Trained(r.model, r.identity, r.checkpoint) for r in rivals},
+    }
+
+
+def _rows(variants: Sequence[Variant]) -> dict[str, VariantFigures]:
+    return {
+        v.name: VariantFigures(
+            network=v.network,
+            label=v.label,
+            megabytes=round(v.megabytes, 3),
+            note=v.note,
+        )
+        for v in variants
+    }
+
+
+def _recorded(networks: Mapping[str, Trained]) -> dict[str, RecordedFigures]:
+    """What lies beside the checkpoints."""
+    found = {
+        name: recorded_figures(network.checkpoint)
+        for name, network in networks.items()
+        if network.checkpoint
+    }
+    return {name: record for name, record in found.items() if record is not None}
+
+
+def _higher_is_better(model: dict) -> bool:
+    """Of the first metric, which is the first head's."""
+    heads = list(describe(model).heads.values())
+    return not heads or heads[0].kind.higher_is_better
 
 
 def input_size(config: Config) -> tuple[int, int]:
@@ -120,12 +166,6 @@ def input_size(config: Config) -> tuple[int, int]:
     )
 
 
-def fastest(variants: Sequence[Variant]) -> Variant:
-    """The 1-bit variant with the fewest float layers that was measured."""
-    names = {v.name: v for v in variants if v.note is None}
-    return names.get("one_bit_int8", names["one_bit"])
-
-
 def _calibration(
     config: Config, model: Any, size: tuple[int, int]
 ) -> tuple[list[Tensor] | None, str]:
@@ -137,48 +177,3 @@ def _calibration(
         # Time does not depend on the ranges; accuracy does, and needs the data anyway.
         return [torch.randn(shape) for _ in range(4)], "random images"
     return calibration_images(config, model, size, 1, 32), "32 training images"
-
-
-def _time(
-    variants: Sequence[Variant], threads: int, rounds: int, example: Tensor
-) -> dict[str, list[float]]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    turns = {}
-    for variant in variants:
-        if variant.note is not None:
-            continue
-        try:
-            turns[variant.name] = variant.prepare(threads, example)
-        except Exception as error:
-            if variant.name != "torch_compile":
-                raise
-            # It needs a C++ compiler, and does not support every machine.
-            variant.note = f"not measured: {str(error).strip().splitlines()[0]}"
-    times = time_turns(
-        turns, rounds, warm_up=0, rehearsed=True, label=f"{threads} threads"
-    )
-    torch.set_num_threads(before)
-    return {name: [1e3 * each for each in seconds] for name, seconds in times.items()}
-
-
-def _summarise(
-    variants: Sequence[Variant], times: dict[str, list[float]]
-) -> dict[str, Any]:
-    ours = fastest(variants)
-    sizes = {v.name: v.megabytes for v in variants}
-    row: dict[str, Any] = dict(
-        ms={name: round(statistics.median(t), 2) for name, t in times.items()},
-        spread_ms={
-            name: [round(min(t), 2), round(max(t), 2)] for name, t in times.items()
-        },
-        fastest=ours.name,
-        size_ratio=round(sizes["openvino_fp32"] / sizes[ours.name], 2),
-    )
-    for network, suffix in ((ours.name, ""), ("one_bit", "_one_bit_only")):
-        for key, name in BASELINES.items():
-            if name in times:
-                pairs = zip(times[name], times[network], strict=True)
-                ratio = statistics.median(slow / fast for slow, fast in pairs)
-                row[key + suffix] = round(ratio, 2)
-    return row

@@ -11,8 +11,8 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from cmim.bench.latency.figures import VariantFigures
 from cmim.bench.latency.engines import prepare_file
+from cmim.bench.latency.figures import VariantFigures
 from cmim.bench.latency.variants import Variant
 from cmim.deploy.network_core import NetworkCore
 from cmim.models import full_precision_twin

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cmim.analysis.colours import INK, PALE, TEAL
+from cmim.analysis.colours import INK, ORANGE, PALE, TEAL
 from cmim.bench.latency.figures import LatencyFigures, VariantFigures
 from cmim.bench.latency.profile import say_bound
+from cmim.bench.latency.tradeoff import accuracy_of, say_records, say_rivals
 
 NODES = 15
 
@@ -22,14 +23,18 @@ def format_latency(figures: LatencyFigures, nodes: int = 0) -> str:
     counts = list(figures["threads"])
     head = "".join(f"{f'{c} thread' + 's' * (c != '1'):>12s}" for c in counts)
     shape = "x".join(str(n) for n in figures["input"])
+    width = max(len(row["label"]) for row in figures["variants"].values()) + 2
     lines = [
         f"input {shape}, medians of {figures['rounds']} rounds in ms; 8-bit ranges "
         f"from {figures['calibration']}",
-        f"{'':36s}{head}{'file MB':>10s}{'peak MB':>10s}  accuracy (change)",
+        f"{'':{width}s}{head}{'file MB':>10s}{'peak MB':>10s}  accuracy (change)",
     ]
-    lines += [_row(name, row, figures) for name, row in figures["variants"].items()]
+    variants = figures["variants"]
+    lines += [_row(name, row, figures, width) for name, row in variants.items()]
+    lines += say_records(figures)
     for count in counts:
-        lines.append(_speedups(count, figures["threads"][count], figures["variants"]))
+        lines.append(_speedups(count, figures["threads"][count], variants))
+        lines += say_rivals(count, figures)
     profile = figures["profile"]
     lines += [say_bound(profile), figures["kernels"]]
     if nodes:
@@ -41,18 +46,18 @@ def format_latency(figures: LatencyFigures, nodes: int = 0) -> str:
     return "\n".join(lines)
 
 
-def _row(name: str, row: VariantFigures, figures: LatencyFigures) -> str:
+def _row(name: str, row: VariantFigures, figures: LatencyFigures, width: int) -> str:
     if row["note"] is not None:
-        return f"{row['label']:36s}  {row['note']}"
+        return f"{row['label']:{width}s}{row['note']}"
     times = "".join(f"{t['ms'][name]:12.1f}" for t in figures["threads"].values())
     peak = row.get("peak_mb")
-    metrics = row.get("metrics")
     accuracy = "-"
-    if metrics:
-        first, value = next(iter(metrics.items()))
-        accuracy = f"{first} {value:.4g} ({row['change']:+.3g})"
+    if found := accuracy_of(row, figures):
+        metric, value, measured = found
+        how = f"{row['change']:+.3g}" if measured else "recorded"
+        accuracy = f"{metric} {value:.4g} ({how})"
     return (
-        f"{row['label']:36s}{times}{row['megabytes']:10.2f}"
+        f"{row['label']:{width}s}{times}{row['megabytes']:10.2f}"
         f"{f'{peak:.0f}' if peak else '-':>10s}  {accuracy}"
     )
 
@@ -99,7 +104,12 @@ def draw_latency(path: str | Path, figures: LatencyFigures, title: str) -> None:
     for axes, count in zip(panels, counts, strict=True):
         times = figures["threads"][count]["ms"]
         values = [times[name] for name in rows]
-        colours = [TEAL if name.startswith("one_bit") else PALE for name in rows]
+        colours = [
+            TEAL if name.startswith("one_bit")
+            else ORANGE if row["network"] in figures["rivals"]
+            else PALE
+            for name, row in rows.items()
+        ]  # fmt: skip
         bars = axes.barh([row["label"] for row in rows.values()], values, color=colours)
         axes.bar_label(
             bars, [f"{v:.0f}" for v in values], padding=3, fontsize=8, color=INK

@@ -1,16 +1,15 @@
 """What a user would pick instead: small full-precision networks, which then get 8 bits.
 
-A rival solves the config's task, at its input size, with random weights or a checkpoint.
-It is a config of the project's or the user's, or one of two networks made for the
-config's own heads: MobileNetV2 and a narrow ResNet-18, at output stride 16, with a light
-head that joins strides 8 and 16.
+A rival solves the config's task, at its input size, with random weights or a
+checkpoint. It is a config of the project's or the user's, or one of two networks made
+for the config's own heads: MobileNetV2 and a narrow ResNet-18, at output stride 16,
+with a light head that joins strides 8 and 16.
 """
 
 from __future__ import annotations
 
 import copy
 import inspect
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +18,12 @@ from typing import Any
 
 from mmengine.config import Config
 
+from cmim.bench.latency.figures import RecordedFigures
 from cmim.encoders import BinarizedEncoder, BinaryResNet
 from cmim.engine.config import ConfigError, load_config, task_model_config
+from cmim.engine.config_names import find_config
 from cmim.identity import identity_of
+from cmim.json_file import read_json
 from cmim.task_model import component, describe
 
 DEFAULT = ("mobilenet_v2", "resnet18-48")
@@ -34,6 +36,8 @@ _MOBILENET = dict(
     output_stride=16,
     stages=("features.6", "features.17"),
 )
+# What evaluations say besides metrics.
+NO_METRICS = ("images", "seconds", "images_per_second")
 _LIGHT = dict(channels=128, dilations=(1, 2))
 
 
@@ -132,7 +136,7 @@ def _with_encoder(
 
 
 def _read_config(config: Config, name: str, checkpoints: Mapping[str, str]) -> Rival:
-    if not Path(name).suffix and "/" not in name and not _is_config(name):
+    if not Path(name).suffix and "/" not in name and not find_config(name).is_file():
         raise ConfigError(
             f"the rival '{name}' is unknown; name mobilenet_v2, resnet18-WIDTH such as "
             "resnet18-48, or a config"
@@ -151,12 +155,6 @@ def _read_config(config: Config, name: str, checkpoints: Mapping[str, str]) -> R
     return Rival(called, model, other, checkpoints.get(called))
 
 
-def _is_config(name: str) -> bool:
-    from cmim.engine.config_names import find_config
-
-    return find_config(name).is_file()
-
-
 def _answers(identity: dict[str, Any]) -> dict[str, Any]:
     """What heads answer, whatever their type; and the classes."""
     heads = {
@@ -173,8 +171,8 @@ def _said(identity: dict[str, Any]) -> str:
     )
 
 
-def recorded_figures(checkpoint: str) -> tuple[dict[str, Any], str] | None:
-    """The test figures that the run beside a checkpoint has left, and their file.
+def recorded_figures(checkpoint: str) -> RecordedFigures | None:
+    """The test figures that the run beside a checkpoint has left.
 
     Args:
         checkpoint: ``WORK_DIR/last.pth``; the figures are those of ``metrics.json``.
@@ -185,13 +183,10 @@ def recorded_figures(checkpoint: str) -> tuple[dict[str, Any], str] | None:
     path = Path(checkpoint).parent / "metrics.json"
     if not path.is_file():
         return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))["test"]
-        numbers = {
-            key: value for key, value in found.items() if isinstance(value, int | float)
-        }
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-    for name in ("images", "seconds", "images_per_second"):
-        numbers.pop(name, None)
-    return (numbers, str(path)) if numbers else None
+    found = read_json(path).get("test")
+    numbers = {
+        name: float(value)
+        for name, value in (found if isinstance(found, dict) else {}).items()
+        if isinstance(value, int | float) and name not in NO_METRICS
+    }
+    return RecordedFigures(metrics=numbers, file=str(path)) if numbers else None

@@ -25,7 +25,6 @@ from cmim.identity import check_identity
 from cmim.models import full_precision_twin
 
 
-
 @dataclass
 class Variant:
     """One way to execute the network.

@@ -10,14 +10,10 @@ pytest.importorskip("openvino")
 
 import torch
 
-from cmim.bench.latency.measure import (
-    BASELINES,
-    _summarise,
-    bench_latency,
-    input_size,
-)
+from cmim.bench.latency.measure import bench_latency, input_size
 from cmim.bench.latency.profile import binary_operations, say_bound
 from cmim.bench.latency.report import draw_latency, format_latency
+from cmim.bench.latency.timing import BASELINES, summarise
 from cmim.bench.latency.variants import Variant, build_networks
 from cmim.engine.config import ConfigError, load_config
 
@@ -88,7 +84,7 @@ def test_speedups_are_medians_of_paired_ratios():
         openvino_int8=[3.0, 6.0, 6.0],
         one_bit=[1.0, 3.0, 1.0],
     )
-    row = _summarise(variants, times)
+    row = summarise(variants, times)
     assert row["fastest"] == "one_bit"
     assert row["size_ratio"] == 24
     # Ratios 10, 10, 20; 8, 8, 12; 3, 2, 6.
@@ -102,7 +98,7 @@ def test_the_mixed_variant_counts_where_it_exists():
     variants = [Variant("one_bit", "", 2.0), Variant("one_bit_int8", "", 1.0)]
     variants += [Variant("openvino_fp32", "", 8.0)]
     times = dict(one_bit=[4.0], one_bit_int8=[2.0], openvino_fp32=[8.0])
-    row = _summarise(variants, times)
+    row = summarise(variants, times)
     assert row["fastest"] == "one_bit_int8"
     assert row["speedup_vs_openvino_fp32"] == 4
     assert row["speedup_vs_openvino_fp32_one_bit_only"] == 2
