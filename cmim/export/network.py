@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class ExportFigures(Checked):
     Attributes:
         out: The file.
         format: Its name.
+        rest: The form of the layers beside the binary ones.
         input: Shape of the input ``[N, C, H, W]``.
         bytes: Size of the file and those beside it.
         latent_bytes: Size of the network's weights as float32.
@@ -43,6 +45,7 @@ class ExportFigures(Checked):
 
     out: str
     format: str
+    rest: str
     input: list[int]
     bytes: int
     latent_bytes: int
@@ -131,6 +134,7 @@ def export_network(
     return ExportFigures(
         out=str(out),
         format=form,
+        rest=rest,
         input=list(example.shape),
         bytes=sum(file.stat().st_size for file in chosen.files(out)),
         latent_bytes=sum(v.numel() * 4 for v in model.state_dict().values()),
@@ -160,6 +164,10 @@ def _check_possible(form: str, rest: str, verify: bool) -> None:
         require_packages(f"checking {chosen.suffix} files", *chosen.check_packages)
 
 
+def _rests(figures: ExportFigures) -> Mapping[str, tuple[str, ...]]:
+    return export_formats()[figures["format"]].rests
+
+
 def format_export(figures: ExportFigures) -> str:
     """The table of layers and a summary line."""
     lines = []
@@ -182,6 +190,11 @@ def format_export(figures: ExportFigures) -> str:
         )
     if "same_class" in figures:
         lines.append(f"class map: {figures['same_class']:.2%} of the places alike")
+    if figures["packed"] and figures["rest"] == "float32" and len(_rests(figures)) > 1:
+        lines.append(
+            "the layers beside the binary ones are float32: --rest int8 makes the file "
+            "smaller and faster, with other roundings (test it: its metric may change)"
+        )
     counts = figures["bytes"], figures["latent_bytes"], figures["checkpoint_bytes"]
     size, latent, checkpoint = (count / 1e6 for count in counts)
     lines.append(

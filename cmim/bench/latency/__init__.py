@@ -33,6 +33,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=[1, 2],
         help="numbers of CPU threads",
     )
+    parser.add_argument(
+        "--clock",
+        choices=("wall", "cpu"),
+        default="wall",
+        help="cpu: the time that the processor spent, for machines that others use, "
+        "too (with --threads 1)",
+    )
     parser.add_argument("--rounds", type=cli.positive, default=11, help="timed rounds")
     parser.add_argument(
         "--images",
@@ -108,6 +115,7 @@ def measure(args: argparse.Namespace) -> Mapping[str, Any]:
         out=args.out,
         rivals=DEFAULT if args.rivals == [] else args.rivals or (),
         checkpoints=dict(args.checkpoints),
+        clock=args.clock,
     )
     print(format_latency(figures, NODES if args.profile else 0))
     picture = Path(args.out) / "latency.png"

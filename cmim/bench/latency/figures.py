@@ -75,12 +75,31 @@ class Profile(TypedDict):
     cached_tops: float
 
 
+class ElementWisePass(TypedDict):
+    """An element-wise pass: what it joins, the shape that it writes, ms by threads."""
+
+    operations: str
+    output: str
+    ms: dict[str, float]
+
+
+class Passes(TypedDict):
+    """Kinds of passes of the fastest 1-bit network, and those that are element-wise.
+
+    ``kinds`` has milliseconds by kind and number of threads.
+    """
+
+    kinds: dict[str, dict[str, float]]
+    element_wise: list[ElementWisePass]
+
+
 class LatencyFigures(TypedDict):
     """All figures of a run.
 
     Attributes:
         input: Shape of the input ``[N, C, H, W]``.
         rounds: Timed turns of each variant.
+        clock: ``wall``, or ``cpu`` for the time that the processor spent.
         calibration: The images that the ranges of 8-bit layers were measured on.
         threads: By number of threads ``ms`` and ``spread_ms`` of each variant, and of
             the ``fastest`` 1-bit variant ``speedup_vs_...``, medians over rounds, and
@@ -91,11 +110,13 @@ class LatencyFigures(TypedDict):
         recorded: By network, of checkpoints with a record beside them.
         higher_is_better: Whether larger values of the first metric are better.
         profile: The profile of the fastest 1-bit variant.
+        passes: The same network at each number of threads.
         kernels: The engine's kernels of binary convolutions, in words.
     """
 
     input: list[int]
     rounds: int
+    clock: str
     calibration: str
     threads: dict[str, dict[str, Any]]
     variants: dict[str, VariantFigures]
@@ -103,4 +124,5 @@ class LatencyFigures(TypedDict):
     recorded: dict[str, RecordedFigures]
     higher_is_better: bool
     profile: Profile
+    passes: Passes
     kernels: str

@@ -17,6 +17,7 @@ from cmim.bench.latency.figures import (
     VariantFigures,
 )
 from cmim.bench.latency.memory import measure_memory
+from cmim.bench.latency.passes import profile_passes
 from cmim.bench.latency.profile import profile_network
 from cmim.bench.latency.rival_variants import make_rival_variants
 from cmim.bench.latency.rivals import Rival, read_rivals, recorded_figures
@@ -46,6 +47,7 @@ def bench_latency(
     out: str | Path = "work_dirs/latency",
     rivals: Sequence[str] = (),
     checkpoints: Mapping[str, str] | None = None,
+    clock: str = "wall",
 ) -> LatencyFigures:
     """Time a network and its full-precision twin, the variants taking turns.
 
@@ -64,11 +66,16 @@ def bench_latency(
         out: Folder for the exported networks and the picture.
         rivals: Networks to compare with, see :mod:`cmim.bench.latency.rivals`.
         checkpoints: Their weights by name.
+        clock: ``wall``, or ``cpu`` for the time that the processor spent, which other
+            programs change little.
 
     Raises:
         ConfigError: No size is known, accuracy without checkpoint, a binary network
-            that is not one, or a rival that is none.
+            that is not one, a rival that is none, or the processor's time of several
+            threads, which is no latency.
     """
+    if clock == "cpu" and any(count > 1 for count in threads):
+        raise ConfigError("--clock cpu adds up all threads: ask for --threads 1")
     if images and checkpoint is None:
         raise ConfigError("accuracy needs a trained network: name its CHECKPOINT")
     out = Path(out)
@@ -85,7 +92,7 @@ def bench_latency(
     for rival in against:
         variants += make_rival_variants(rival, calibration, example, out)
     times = {
-        str(n): summarise(variants, time_variants(variants, n, rounds, example))
+        str(n): summarise(variants, time_variants(variants, n, rounds, example, clock))
         for n in threads
     }
     rows = _rows(variants)
@@ -96,6 +103,7 @@ def bench_latency(
     return LatencyFigures(
         input=list(example.shape),
         rounds=rounds,
+        clock=clock,
         calibration=source,
         threads=times,
         variants=rows,
@@ -103,6 +111,7 @@ def bench_latency(
         recorded=_recorded(networks),
         higher_is_better=_higher_is_better(own.model),
         profile=profile,
+        passes=profile_passes(fastest(variants), example, threads),
         kernels=describe_kernels(kernels, popcount=has_vector_popcount()),
     )
 

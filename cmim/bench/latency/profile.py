@@ -57,7 +57,7 @@ def profile_network(
         "CPU",
         {**variant.options, "INFERENCE_NUM_THREADS": 1, "PERF_COUNT": True},
     )
-    nodes = _node_times(compiled, example.numpy())
+    nodes = node_times(compiled, example.numpy())
     kinds: dict[str, float] = {}
     for node in nodes:
         kinds[node["kind"]] = kinds.get(node["kind"], 0.0) + node["ms"]
@@ -111,14 +111,15 @@ def cached_rate(channels: int = 256, size: int = 28) -> float:
     )
     shape = (1, channels, size, size)
     options = {"INFERENCE_NUM_THREADS": 1, "PERF_COUNT": True}
-    nodes = _node_times(
+    nodes = node_times(
         compile_layer(layer, shape, options), np.zeros(shape, np.float32)
     )
     ms = next(n["ms"] for n in nodes if n["kind"] == "binary convolutions")
     return 2 * channels * channels * 9 * size * size / ms / 1e9
 
 
-def _node_times(compiled: ov.CompiledModel, image: np.ndarray) -> list[NodeTime]:
+def node_times(compiled: ov.CompiledModel, image: np.ndarray) -> list[NodeTime]:
+    """Median times of the nodes that take any, costliest first."""
     request = compiled.create_infer_request()
     times: dict[tuple[str, str, str], list[float]] = {}
     for _ in range(RUNS):

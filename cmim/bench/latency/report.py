@@ -7,6 +7,7 @@ from typing import Any
 
 from cmim.analysis.colours import INK, ORANGE, PALE, TEAL
 from cmim.bench.latency.figures import LatencyFigures, VariantFigures
+from cmim.bench.latency.passes import say_passes
 from cmim.bench.latency.profile import say_bound
 from cmim.bench.latency.tradeoff import accuracy_of, say_records, say_rivals
 
@@ -25,7 +26,8 @@ def format_latency(figures: LatencyFigures, nodes: int = 0) -> str:
     shape = "x".join(str(n) for n in figures["input"])
     width = max(len(row["label"]) for row in figures["variants"].values()) + 2
     lines = [
-        f"input {shape}, medians of {figures['rounds']} rounds in ms; 8-bit ranges "
+        f"input {shape}, medians of {figures['rounds']} rounds in ms"
+        f"{' of the processor' * (figures['clock'] == 'cpu')}; 8-bit ranges "
         f"from {figures['calibration']}",
         f"{'':{width}s}{head}{'file MB':>10s}{'peak MB':>10s}  accuracy (change)",
     ]
@@ -37,6 +39,7 @@ def format_latency(figures: LatencyFigures, nodes: int = 0) -> str:
         lines += say_rivals(count, figures)
     profile = figures["profile"]
     lines += [say_bound(profile), figures["kernels"]]
+    lines += say_passes(figures["passes"], bool(nodes))
     if nodes:
         lines.append(f"{'ms':>8s}  {'kind':22s} {'kernel':26s} node")
         lines += [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ BASELINES = {
     "speedup_vs_openvino_int8": "openvino_int8",
 }
 
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 # Networks that are the config's own.
 OWN = ("one_bit", "twin")
 
@@ -29,7 +31,11 @@ def fastest(variants: Sequence[Variant]) -> Variant:
 
 
 def time_variants(
-    variants: Sequence[Variant], threads: int, rounds: int, example: Tensor
+    variants: Sequence[Variant],
+    threads: int,
+    rounds: int,
+    example: Tensor,
+    clock: str = "wall",
 ) -> dict[str, list[float]]:
     """Milliseconds of each variant in each round; one that cannot run gets a note."""
     before = torch.get_num_threads()
@@ -46,7 +52,12 @@ def time_variants(
             # It needs a C++ compiler, and does not support every machine.
             variant.note = f"not measured: {str(error).strip().splitlines()[0]}"
     times = time_turns(
-        turns, rounds, warm_up=0, rehearsed=True, label=f"{threads} threads"
+        turns,
+        rounds,
+        warm_up=0,
+        rehearsed=True,
+        label=f"{threads} threads",
+        clock=CLOCKS[clock],
     )
     torch.set_num_threads(before)
     return {name: [1e3 * each for each in seconds] for name, seconds in times.items()}
