@@ -135,6 +135,7 @@ def test_int8_reads_images_for_its_ranges(tmp_path, monkeypatch):
     torch.save(dict(state_dict=model.state_dict()), checkpoint)
     for rest in ("float32", "int8"):
         out = tmp_path / f"{rest}.xml"
-        export_network(config, str(checkpoint), out, size=(32, 48), rest=rest)
+        found = export_network(config, str(checkpoint), out, size=(32, 48), rest=rest)
+        assert ("--rest int8 makes" in format_export(found)) == (rest == "float32")
         assert ('levels="256"' in out.read_text()) == (rest == "int8")
     assert asked == [((32, 48), 1)]
