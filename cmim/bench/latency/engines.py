@@ -53,6 +53,8 @@ def make_session(path: str, threads: int) -> Any:
     """
     import onnxruntime
 
+    # On Windows it would report what it does.
+    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -15,6 +15,7 @@ import torch
 from mmseg.registry import MODELS
 
 from cmim.bench.latency import named_file
+from cmim.bench.latency.accuracy import Trained, measure_accuracy
 from cmim.bench.latency.measure import bench_latency
 from cmim.bench.latency.report import draw_latency, format_latency
 from cmim.bench.latency.rival_variants import make_rival_variants
@@ -24,6 +25,7 @@ from cmim.bench.latency.tradeoff import accuracy_of, draw_tradeoff, say_rivals
 from cmim.bench.latency.variants import Variant, build_network
 from cmim.deploy.network_core import NetworkCore
 from cmim.engine.config import ConfigError, load_config
+from cmim.engine.evaluate import evaluate
 from cmim.json_file import JsonFileError
 from cmim.task_model import component
 
@@ -250,3 +252,32 @@ def test_the_whole_run_has_the_rivals(tmp_path):
     assert "of this rival" in text
     draw_latency(tmp_path / "bars.png", figures, "tiny")
     json.dumps(figures)
+
+
+@pytest.mark.full
+def test_accuracy_of_a_rival_is_that_of_its_weights_however_executed(rooms, tmp_path):
+    config = load_config(
+        "configs/rooms_seg_bireal.py",
+        {"data_root": str(rooms), "test_dataloader.dataset.pipeline.1.size": (48, 64)},
+    )
+    (rival,) = read_rivals(config, ["resnet18-8"])
+    rival.model["decode_head"]["channels"] = 8
+    torch.manual_seed(0)
+    model = build_network(rival.model, None, rival.identity)
+    checkpoint = tmp_path / "last.pth"
+    torch.save({"state_dict": model.state_dict()}, checkpoint)
+    trained = Rival(rival.name, rival.model, rival.identity, str(checkpoint))
+    example = torch.randn(1, 3, 48, 64)
+    variants = make_rival_variants(trained, None, example, tmp_path)
+    network = Trained(rival.model, rival.identity, str(checkpoint))
+    figures = {v.name: {} for v in variants}
+    measure_accuracy(figures, config, {rival.name: network}, variants, images=2)
+    measured = {name: row["metrics"] for name, row in figures.items() if row}
+    assert "resnet18-8_openvino_fp32" in measured
+    config.test_dataloader.dataset.limit = 2
+    config.test_dataloader.update(num_workers=0, persistent_workers=False)
+    expected = evaluate(model, config)
+    for name, metrics in measured.items():
+        assert metrics["images"] == 2
+        assert metrics["mIoU"] == pytest.approx(expected["mIoU"], abs=0.05), name
+        assert abs(figures[name]["change"]) < 0.05
