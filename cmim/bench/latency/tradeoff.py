@@ -99,10 +99,15 @@ def draw_tradeoff(path: str | Path, figures: LatencyFigures, title: str) -> bool
     colours["one_bit"] = TEAL
     for axes, count in zip(panels, counts, strict=True):
         times = figures["threads"][count]["ms"]
-        for name, (row, (_, value, measured)) in known.items():
+        # Neighbours have their names on different sides.
+        for place, name in enumerate(sorted(known, key=times.__getitem__)):
+            row, (_, value, measured) = known[name]
             colour = colours[row["network"]]
-            _draw_point(axes, times[name], value, row["label"], colour, measured)
+            point = axes.plot(times[name], value, "o", color=colour)[0]
+            point.set_markerfacecolor(colour if measured else "none")
+            _write_label(axes, (times[name], value), row["label"], place % 2 == 0)
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
         axes.margins(x=0.25, y=0.25)
         axes.grid(color=GRID)
         axes.set_xlabel(f"ms an image, {count} thread" + "s" * (count != "1"))
@@ -116,17 +121,17 @@ def draw_tradeoff(path: str | Path, figures: LatencyFigures, title: str) -> bool
     return True
 
 
-def _draw_point(
-    axes: Any, ms: float, value: float, label: str, colour: str, measured: bool
+def _write_label(
+    axes: Any, point: tuple[float, float], label: str, above: bool
 ) -> None:
-    face = colour if measured else "none"
-    axes.plot(ms, value, "o", color=colour, markerfacecolor=face)
     axes.annotate(
         label,
-        (ms, value),
-        xytext=(5, 4),
+        point,
+        xytext=(5, 4 if above else -4),
         textcoords="offset points",
+        verticalalignment="bottom" if above else "top",
+        rotation=25 if above else -25,
+        rotation_mode="anchor",
         fontsize=6,
         color=INK,
-        rotation=25,
     )
