@@ -178,7 +178,7 @@ def input_size(config: Config) -> tuple[int, int]:
 def _calibration(
     config: Config, model: Any, size: tuple[int, int]
 ) -> tuple[list[Tensor] | None, str]:
-    if not is_installed("nncf"):
+    if not is_installed("nncf") and not is_installed("onnxruntime"):
         return None, "no 8-bit variants"
     parts = data_parts(config, "train_dataloader")
     if not all(Path(str(part.get("data_root"))).is_dir() for _, part in parts):

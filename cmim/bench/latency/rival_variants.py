@@ -51,14 +51,15 @@ def make_rival_variants(
         )
     # Conversion patches the module.
     full = convert_packed(copy.deepcopy(core), example)
-    int8 = quantize_rest(full, images, everything=True) if images else full
+    able = images is not None and is_installed("nncf")
+    int8 = quantize_rest(full, images or (), everything=True) if able else full
     found = []
     for bits, network in (("fp32", full), ("int8", int8)):
         name, label = f"{rival.name}_openvino_{bits}", f"{rival.name}, OpenVINO"
         variant = save_variant(
             name, f"{label} {_said(bits)}", network, model, out, rival.identity
         )
-        variant.note = NO_NNCF if bits == "int8" and not images else None
+        variant.note = NO_NNCF if bits == "int8" and not able else None
         found.append(variant)
     found += _in_onnx_runtime(rival, core, images, example, out)
     for variant in found:
@@ -85,7 +86,7 @@ def _in_onnx_runtime(
         elif bits == "fp32":
             save_onnx(core, example, path, identity=rival.identity)
         elif images is None:
-            variant.note = NO_NNCF
+            variant.note = "not asked for: there are no calibration images"
         else:
             quantize_onnx(out / f"{rival.name}_ort_fp32.onnx", path, images)
         if variant.note is None:

@@ -23,6 +23,7 @@ from cmim.deploy.quantize import quantize_rest
 from cmim.deploy.shared_core import FLOAT32
 from cmim.identity import check_identity
 from cmim.models import full_precision_twin
+from cmim.optional_packages import is_installed
 
 
 @dataclass
@@ -170,7 +171,7 @@ def make_variants(
     ):
         variants.append(save_variant(name, label, full, twin, out, identity))
     variants[-1].options = BFLOAT16
-    data = None if images is None else list(images)
+    data = list(images) if images is not None and is_installed("nncf") else None
     note = None if data else NO_NNCF
     int8 = quantize_rest(full, data, everything=True) if data else full
     rest = quantize_rest(one_bit, data) if data else one_bit
