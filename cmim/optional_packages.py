@@ -12,6 +12,7 @@ EXTRAS = {
     "sklearn": "analysis",
     "tensorboard": "analysis",
     "submitit": "cluster",
+    "ray": "cluster",
     "timm": "encoders",
 }
 # Where the package index has another name than the import.

@@ -18,6 +18,7 @@ from cmim.engine.run_tool import run_tool
 from cmim.engine.tool_parser import ToolParser
 
 __all__ = [
+    "OptionsAction",
     "add_config_options",
     "add_json_option",
     "make_parser",

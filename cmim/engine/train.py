@@ -34,7 +34,7 @@ from cmim.engine.record import (
 from cmim.engine.run_folder import holds_run, leads, locked, set_aside
 from cmim.engine.runner import CMIMRunner
 from cmim.engine.steps import check_loop, fit_schedules
-from cmim.hooks import RecordTiming
+from cmim.hooks import RecordTiming, RecordTrace
 from cmim.identity import identity_of
 from cmim.json_file import read_json
 from cmim.models import CMIM
@@ -95,6 +95,7 @@ def _train(
             {**record, "seed": runner.seed, "world_size": runner.world_size},
         )
     _check_teacher(runner, config)
+    runner.register_hook(RecordTrace())
     runner.train()
     _end_workers(runner)
     network = network_of(task_model_config(config))

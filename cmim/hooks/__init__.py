@@ -4,6 +4,7 @@ import cmim.safe_loading  # noqa: F401
 from cmim.hooks.clip_latent_weights import ClipLatentWeights
 from cmim.hooks.record_flips import RecordFlips
 from cmim.hooks.record_timing import RecordTiming
+from cmim.hooks.record_trace import RecordTrace
 from cmim.hooks.save_checkpoint import SaveCheckpoint
 from cmim.hooks.seed_steps import SeedSteps
 from cmim.hooks.set_progress import SetProgress
@@ -14,6 +15,7 @@ __all__ = [
     "DivergedError",
     "RecordFlips",
     "RecordTiming",
+    "RecordTrace",
     "SaveCheckpoint",
     "SeedSteps",
     "SetProgress",

@@ -1,0 +1,191 @@
+"""The record of a run: one small JSON, with all that its figures depend on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cmim.checkpoint import read_checkpoint
+from cmim.code_digest import code_digest, loaded_modules
+from cmim.digest import sha256_of
+from cmim.engine.record import write_json
+from cmim.json_file import JsonFileError, read_json
+from cmim.suite.plan import PROTOCOL, PlannedRun
+
+STATES = ("ok", "failed", "stale")
+# Instructions of a CPU that decide how fast, and in the last bits what, it computes.
+_FLAGS = re.compile(
+    r"\b(avx2|avx512f|avx512_vpopcntdq|avx512_bf16|amx_bf16|neon|asimd)\b"
+)
+# Figures that no two runs share.
+TIMES = ("minutes", "seconds", "images_per_second", "data_wait_share", "peak_memory_gb")
+
+
+def ran(run: PlannedRun, folder: Path, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of a finished run.
+
+    Args:
+        run: What was planned.
+        folder: The run's folder, with checkpoint and trace.
+        figures: What :func:`cmim.engine.train.train` has returned.
+    """
+    begun = read_json(folder / "run.json")
+    modules = loaded_modules()
+    plain = {k: v for k, v in figures.items() if k not in ("test", "network", "seed")}
+    return dict(
+        **_head(run, "ok"),
+        test=figures.get("test", {}),
+        network=figures.get("network"),
+        cost={**plain, **begun.get("cost", {})},
+        trace=read_json(folder / "trace.json"),
+        weights=weights_digest(folder / "last.pth"),
+        command=begun["commands"][0],
+        precision=begun["precision"],
+        versions=begun["versions"],
+        machine=machine(begun["device"]),
+        code=dict(commit=commit(), digest=code_digest(modules), modules=modules),
+    )
+
+
+def failed(run: PlannedRun, reason: str) -> dict[str, Any]:
+    """The record of a run that ended without figures."""
+    return dict(**_head(run, "failed"), reason=reason, machine=machine("cpu"))
+
+
+def _head(run: PlannedRun, status: str) -> dict[str, Any]:
+    return dict(
+        protocol=PROTOCOL,
+        key=run.key,
+        status=status,
+        suite=run.suite,
+        division=run.division,
+        labels=run.labels,
+        seed=run.seed,
+        config=run.config,
+        options={k: v for k, v in run.options.items() if k != "data_root"},
+        data=run.data,
+        threads=run.threads,
+        resolved=run.resolved,
+    )
+
+
+def record_path(results: Path, run: PlannedRun) -> Path:
+    """Where the record of a run lies."""
+    return results / run.suite / f"{run.key}.json"
+
+
+def write_record(results: Path, run: PlannedRun, record: Mapping[str, Any]) -> Path:
+    """Write a record, whole or not at all.
+
+    Returns:
+        Its path.
+    """
+    path = record_path(results, run)
+    write_json(path, record)
+    return path
+
+
+def read_records(results: Path) -> list[dict[str, Any]]:
+    """All records of a folder, each with its ``path``; damaged files are named.
+
+    A record of other code than today's, or of another protocol, has the status
+    ``stale`` here; the file stays as it was.
+
+    Raises:
+        JsonFileError: A file that is no record.
+    """
+    found = []
+    for path in sorted(results.rglob("*.json")):
+        record = read_json(path)
+        if not {"key", "status", "labels", "protocol"} <= set(record):
+            raise JsonFileError(f"'{path}' is no record of a run; move it elsewhere")
+        if record["status"] == "ok" and is_stale(record):
+            record["status"] = "stale"
+        found.append({**record, "path": str(path)})
+    return found
+
+
+def is_stale(record: Mapping[str, Any]) -> bool:
+    """Whether the code or the protocol have changed since the run."""
+    code = record.get("code", {})
+    same = code.get("digest") == code_digest(code.get("modules", []))
+    return record["protocol"] != PROTOCOL or not same
+
+
+def weights_digest(checkpoint: str | Path) -> str:
+    """SHA-256 of the weights of a checkpoint: names, types and bytes.
+
+    The file itself holds times as well, so that no two runs write the same.
+    """
+    state = read_checkpoint(str(checkpoint))["state_dict"]
+    parts: list[bytes] = []
+    for name in sorted(state):
+        values = state[name].detach().cpu().contiguous()
+        parts.append(f"{name} {values.dtype} {tuple(values.shape)}\n".encode())
+        parts.append(values.reshape(-1).numpy().tobytes())
+    return sha256_of(*parts)
+
+
+def same_figures(a: Any, b: Any) -> bool:
+    """Whether two records say the same, apart from times and places.
+
+    Examples:
+        >>> same_figures({"mIoU": 8.5, "seconds": 3}, {"mIoU": 8.5, "seconds": 4})
+        True
+    """
+    return _timeless(a) == _timeless(b)
+
+
+def _timeless(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        left_out = {*TIMES, "machine", "versions", "command", "code", "path"}
+        return {k: _timeless(v) for k, v in value.items() if k not in left_out}
+    return value
+
+
+def machine(device: str) -> dict[str, Any]:
+    """The processor, and its instructions that matter."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        text = ""
+    name = re.search(r"model name\s*: (.+)", text)
+    return dict(
+        cpu=name[1] if name else platform.processor() or platform.machine(),
+        flags=sorted(set(_FLAGS.findall(text))),
+        cores=os.cpu_count(),
+        device=device,
+        system=platform.system(),
+    )
+
+
+def commit() -> str | None:
+    """The checkout's commit, with ``+`` where files differ; None outside of one."""
+    here = Path(__file__).resolve().parents[2]
+    try:
+        head = _git(here, "rev-parse", "HEAD")
+        changed = _git(here, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + ("+" if changed else "")
+
+
+def _git(folder: Path, *words: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(folder), *words], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def finished_keys(results: Path, runs: Iterable[PlannedRun]) -> dict[str, str]:
+    """Status of the runs that have a record, by key."""
+    found = {}
+    for run in runs:
+        path = record_path(results, run)
+        if path.is_file():
+            found[run.key] = read_json(path)["status"]
+    return found

@@ -1,0 +1,111 @@
+"""Records of several seeds as rows: figures, spread, and gain over the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cmim.suite.statistics import Gain, Spread, gain_of, spread_of
+
+# Of the test figures, those that say how it went and not how well.
+_ASIDE = ("images", "seconds", "images_per_second", "measured_share")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What differs in seed only.
+
+    Attributes:
+        suite: Its suite.
+        labels: Value by axis.
+        seeds: Those that ended with figures.
+        figures: Mean and spread by metric.
+        gains: Gain over the baseline by metric; empty without a baseline.
+        status: ``'ok'``, or ``'stale'`` where a record is of other code.
+        records: The records.
+    """
+
+    suite: str
+    labels: dict[str, str]
+    seeds: tuple[int, ...]
+    figures: dict[str, Spread]
+    gains: dict[str, Gain]
+    status: str
+    records: tuple[Mapping[str, Any], ...]
+
+
+def rows_of(
+    records: Sequence[Mapping[str, Any]], baseline: Mapping[str, str] | None = None
+) -> list[Row]:
+    """Group records by all but their seeds.
+
+    Args:
+        records: As :func:`cmim.suite.record.read_records` gives them.
+        baseline: Values of axes that the others are compared with.
+
+    Returns:
+        Rows in the order of their first records; failed runs are left out.
+    """
+    groups: dict[tuple, list[Mapping[str, Any]]] = {}
+    for record in records:
+        if record["status"] != "failed":
+            key = (record["suite"], *sorted(record["labels"].items()))
+            groups.setdefault(key, []).append(record)
+    rows = []
+    for (suite, *items), group in groups.items():
+        labels = dict(items)
+        base = {**labels, **(baseline or {})}
+        theirs = groups.get((suite, *sorted(base.items())), [])
+        compared = base != labels and set(baseline or {}) <= set(labels)
+        rows.append(_row(suite, labels, group, theirs if compared else []))
+    return rows
+
+
+def _row(
+    suite: str,
+    labels: dict[str, str],
+    group: Sequence[Mapping[str, Any]],
+    baseline: Sequence[Mapping[str, Any]],
+) -> Row:
+    names = metric_names(group)
+    by_metric = {name: _by_seed(group, name) for name in names}
+    gains = {
+        name: gain_of(by_metric[name], _by_seed(baseline, name))
+        for name in names
+        if baseline
+    }
+    return Row(
+        suite=suite,
+        labels={axis: group[0]["labels"][axis] for axis in group[0]["labels"]},
+        seeds=tuple(sorted(record["seed"] for record in group)),
+        figures={name: spread_of(list(v.values())) for name, v in by_metric.items()},
+        gains=gains,
+        status="stale" if any(r["status"] == "stale" for r in group) else "ok",
+        records=tuple(group),
+    )
+
+
+def metric_names(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Test metrics that all records have, in their order.
+
+    Examples:
+        >>> metric_names([{"test": {"mIoU": 8.5, "images": 3, "per_class": {}}}])
+        ['mIoU']
+    """
+    first = records[0]["test"]
+    return [
+        name
+        for name, value in first.items()
+        if isinstance(value, (int, float))
+        and not name.endswith(_ASIDE)
+        and all(isinstance(r["test"].get(name), (int, float)) for r in records)
+    ]
+
+
+def _by_seed(records: Sequence[Mapping[str, Any]], name: str) -> dict[int, float]:
+    return {
+        record["seed"]: record["test"][name]
+        for record in records
+        if name in record.get("test", {})
+    }

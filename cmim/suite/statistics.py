@@ -1,0 +1,113 @@
+"""What repetitions say: mean, spread, differences to a baseline of the same seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.95
+# Fewer pairs have no interval.
+FEWEST = 3
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Figures of several seeds.
+
+    Attributes:
+        mean: Of the seeds.
+        deviation: Of the seeds, with n - 1; NaN for one.
+        count: Seeds.
+    """
+
+    mean: float
+    deviation: float
+    count: int
+
+
+def spread_of(values: Sequence[float]) -> Spread:
+    """Mean and deviation of the figures of several seeds.
+
+    Examples:
+        >>> spread_of([1.0, 3.0])
+        Spread(mean=2.0, deviation=1.414..., count=2)
+    """
+    many = len(values) > 1
+    deviation = float(np.std(values, ddof=1)) if many else math.nan
+    return Spread(float(np.mean(values)), deviation, len(values))
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Differences to the baseline of the same seed.
+
+    Attributes:
+        mean: Of the differences.
+        low: Lower end of the 95 % interval (BCa bootstrap over seeds); NaN below three
+            seeds.
+        high: Its upper end.
+        p: Of the two-sided permutation test of signs; NaN below three seeds. With n
+            seeds it cannot be below 2 / 2^n.
+        count: Seeds that both have.
+    """
+
+    mean: float
+    low: float
+    high: float
+    p: float
+    count: int
+
+    @property
+    def words(self) -> str:
+        """What may be said of it.
+
+        Examples:
+            >>> gain_of({0: 1.0, 1: 2.0}, {0: 0.5, 1: 2.5}).words
+            'two seeds: no interval'
+        """
+        if self.count < FEWEST:
+            names = {0: "no seed in common", 1: "one seed", 2: "two seeds"}
+            return f"{names[self.count]}: no interval" if self.count else names[0]
+        if self.low <= 0 <= self.high:
+            return "within noise"
+        return "higher" if self.mean > 0 else "lower"
+
+
+def gain_of(figures: Mapping[int, float], baseline: Mapping[int, float]) -> Gain:
+    """The gain over a baseline, paired by seed.
+
+    Args:
+        figures: By seed.
+        baseline: By seed.
+
+    Examples:
+        >>> gain = gain_of({0: 2.0, 1: 3.1, 2: 4.2}, {0: 1.0, 1: 2.0, 2: 3.0})
+        >>> round(gain.mean, 3), gain.low <= gain.mean <= gain.high, gain.p
+        (1.1, True, 0.25)
+    """
+    seeds = sorted(set(figures) & set(baseline))
+    differences = np.array([figures[s] - baseline[s] for s in seeds])
+    mean = float(differences.mean()) if len(seeds) else math.nan
+    if len(seeds) < FEWEST:
+        return Gain(mean, math.nan, math.nan, math.nan, len(seeds))
+    test = stats.permutation_test(
+        (differences,), np.mean, permutation_type="samples", n_resamples=np.inf
+        if len(seeds) <= 12 else 9999, random_state=np.random.default_rng(0),
+    )  # fmt: skip
+    low, high = _interval(differences)
+    return Gain(mean, low, high, float(test.pvalue), len(seeds))
+
+
+def _interval(differences: np.ndarray) -> tuple[float, float]:
+    """BCa bootstrap over seeds; of equal differences the point itself."""
+    if np.ptp(differences) == 0:
+        return float(differences[0]), float(differences[0])
+    found = stats.bootstrap(
+        (differences,), np.mean, confidence_level=LEVEL, method="BCa",
+        random_state=np.random.default_rng(0),
+    )  # fmt: skip
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
