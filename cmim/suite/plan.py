@@ -14,7 +14,7 @@ from typing import Any
 from mmengine.config import Config
 
 from cmim.digest import sha256_of
-from cmim.engine.config import ConfigError, load_config
+from cmim.engine.config import ConfigError, load_config, used_parts
 from cmim.suite.definition import PARTS, Suite
 
 # Of recipe, splits and metrics: figures of two protocols are not compared.
@@ -174,8 +174,14 @@ def _run(
 
 
 def resolve(config: Config) -> dict[str, Any]:
-    """A config as plain values; classes by their full names."""
-    return json.loads(json.dumps(config.to_dict(), sort_keys=True, default=str))
+    """What a run reads of a config, as plain values; classes by their full names.
+
+    Args:
+        config: As :func:`cmim.engine.config.load_config` reads it.
+    """
+    plain = used_parts(Config(config.to_dict()))
+    read = {k: v for k, v in plain.items() if not k.startswith("_")}
+    return json.loads(json.dumps(read, sort_keys=True, default=str))
 
 
 def _without_places(resolved: Any) -> Any:
