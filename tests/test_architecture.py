@@ -90,7 +90,10 @@ ALLOWED: dict[str, set[str]] = {
     "inspect": ABOVE,
     "bench": ABOVE | {"export"},
     "doctor": ABOVE | {"bench", "known_holes"},
-    "commands": ABOVE | {"export", "inspect", "bench", "doctor", "known_holes"},
+    "code_digest": {"digest"},
+    "suite": ABOVE | {"code_digest"},
+    "commands": ABOVE
+    | {"export", "inspect", "bench", "doctor", "known_holes", "suite"},
     "__main__": {"commands"},
 }
 

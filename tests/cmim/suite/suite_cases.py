@@ -1,0 +1,89 @@
+"""Suites for tests: files, plans without configs, an engine that computes nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from cmim.suite import record
+from cmim.suite.engines import Engine
+from cmim.suite.plan import PlannedRun
+
+ROOMS = """
+config = "rooms_seg_bireal"
+steps = 4
+seeds = [0, 1]
+options = {"train_dataloader.batch_size": 2, "test_dataloader.dataset.limit": 3}
+axes = dict(
+    method=dict(
+        bireal={"model.model.backbone.method": "bireal"},
+        reactnet={"model.model.backbone.method": "reactnet"},
+    ),
+    loss=dict(
+        none={"model.partner": "none"},
+        latent={"model.partner": "latent"},
+    ),
+)
+baseline = dict(loss="none")
+"""
+
+
+def write_suite(folder: Path, text: str = ROOMS, name: str = "small") -> Path:
+    """A suite's file."""
+    path = folder / f"{name}.py"
+    path.write_text(f'"""A suite."""\n{text}')
+    return path
+
+
+def run_named(key: str, needs: str | None = None, seed: int = 0) -> PlannedRun:
+    """A plan of one run that reads no config."""
+    return PlannedRun(
+        key=key,
+        suite="none",
+        labels={"run": key},
+        config="none",
+        options={} if needs is None else {"model.teacher": f"run:{needs}"},
+        seed=seed,
+        division="open",
+        threads=1,
+        resolved={"train_cfg": {"max_iters": 1}},
+    )
+
+
+class FakeEngine(Engine):
+    """Ends runs at once, as ``outcomes`` say: a list of ends for each key.
+
+    ``"ok"`` writes a record, ``"failed"`` one with a reason, a number is the signal
+    that killed the process.
+    """
+
+    def __init__(self, outcomes: dict[str, list], slots: int | None = 1) -> None:
+        self.outcomes = {key: list(ends) for key, ends in outcomes.items()}
+        self.slots = slots
+        self.order: list[str] = []
+        self.most = 0
+        self.stopped = False
+        self._now: dict[str, tuple[PlannedRun, Path]] = {}
+
+    def start(self, key: str, job: Path, threads: int) -> None:
+        content = json.loads(job.read_text())
+        run = PlannedRun(**content["run"])
+        self._now[key] = (run, Path(content["results"]))
+        self.order.append(key)
+        self.most = max(self.most, len(self._now))
+
+    def ended(self) -> dict[str, int]:
+        found = {}
+        for key, (run, results) in self._now.items():
+            end = self.outcomes.get(key, ["ok"]).pop(0)
+            if end == "ok":
+                content = {**record.failed(run, ""), "status": "ok", "test": {}}
+                record.write_record(results, run, content)
+            elif end == "failed":
+                record.write_record(results, run, record.failed(run, "no data"))
+            found[key] = -end if isinstance(end, int) else 0
+        self._now.clear()
+        return found
+
+    def stop(self) -> None:
+        self.stopped = True

@@ -1,0 +1,148 @@
+"""Suite files and plans: what is multiplied, what a key depends on, what is refused."""
+
+from __future__ import annotations
+
+import pytest
+from suite_cases import ROOMS, write_suite
+
+from cmim.engine.config import ConfigError
+from cmim.suite.definition import read_suite, suites_folder
+from cmim.suite.plan import data_digest, plan_suite
+from cmim.suite.select import select
+
+NEEDS = """
+config = "rooms_seg_bireal"
+steps = 4
+seeds = [0, 1]
+needs = dict(twin={"model.partner": "none", "model.model.backbone.method": "fp"})
+axes = dict(
+    loss=dict(
+        none={"model.partner": "none"},
+        teacher={"model.partner": "teacher", "model.teacher": "{twin}"},
+    ),
+)
+"""
+
+
+@pytest.fixture
+def data(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "train.txt").write_text("1\n")
+    return folder
+
+
+@pytest.fixture
+def plan(tmp_path, data):
+    def made(text: str = ROOMS, **options):
+        suite = read_suite(write_suite(tmp_path, text))
+        return plan_suite(suite, {"data_root": str(data), **options})
+
+    return made
+
+
+def test_axes_and_seeds_are_multiplied(plan):
+    runs = plan()
+    assert len(runs) == len({run.key for run in runs}) == 8
+    assert [(*run.labels.values(), run.seed) for run in runs[:3]] == [
+        ("bireal", "none", 0),
+        ("bireal", "none", 1),
+        ("bireal", "latent", 0),
+    ]
+    assert {run.resolved["train_cfg"]["max_iters"] for run in runs} == {4}
+    assert runs[2].resolved["model"]["partner"] == "latent"
+
+
+def test_keys_depend_on_what_results_depend_on(plan, data):
+    before = [run.key for run in plan()]
+    assert [run.key for run in plan()] == before
+    assert not set(before) & {r.key for r in plan(**{"train_cfg.max_iters": 5})}
+    assert not set(before) & {r.key for r in plan(ROOMS + "threads = 2\n")}
+    moved = data.rename(data.with_name("elsewhere"))
+    assert [run.key for run in plan(data_root=str(moved))] == before
+    (moved / "train.txt").write_text("2\n")
+    data_digest.cache_clear()
+    assert not set(before) & {run.key for run in plan(data_root=str(moved))}
+
+
+def test_a_needed_run_stands_in_front_once_a_seed(plan):
+    runs = plan(NEEDS)
+    assert [run.labels for run in runs].count({"needed": "twin"}) == 2
+    order = [run.key for run in runs]
+    students = [run for run in runs if run.labels.get("loss") == "teacher"]
+    for run in students:
+        assert order.index(run.needs[0]) < order.index(run.key)
+        assert run.options["model.teacher"] == f"run:{run.needs[0]}"
+    twins = {run.seed: run.key for run in runs if "needed" in run.labels}
+    assert {run.seed: run.needs for run in students} == {
+        seed: [key] for seed, key in twins.items()
+    }
+
+
+def test_one_teacher_may_serve_all_seeds(plan):
+    runs = plan(NEEDS.replace('twin={"', 'twin={"seed": 7, "'))
+    assert [run.seed for run in runs if "needed" in run.labels] == [7]
+
+
+def test_a_part_is_chosen_with_what_it_needs(plan):
+    runs = plan(NEEDS)
+    chosen = select(runs, ["loss=teacher", "seed=1"])
+    assert [list(run.labels.values()) for run in chosen] == [["twin"], ["teacher"]]
+    assert select(runs, []) == runs
+    with pytest.raises(ConfigError, match="fits no run; there is none, teacher"):
+        select(runs, ["loss=cmim"])
+    with pytest.raises(ConfigError, match="there is axes loss, needed, seed"):
+        select(runs, ["losses=none"])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("steps = 0", "steps must be at least 1, got 0"),
+        ("steps = 'all'", "steps='all' is of another kind"),
+        ("seed = [1]", "unknown 'seed'; it has config, axes, seeds"),
+        ("seeds = []", "seeds must be whole numbers from 0 on"),
+        ("seeds = [1, 1]", "a seed is there twice"),
+        ("seeds = [-1]", "seeds must be whole numbers from 0 on, got [-1]"),
+        (
+            "axes = dict(loss=dict())",
+            "axes['loss'] must be a dictionary with something",
+        ),
+        ("axes = dict(loss=dict(a='none'))", "is a dictionary of overrides"),
+        ("division = 'secret'", "division 'secret'; choose from closed, open"),
+        ("baseline = dict(loss='kd')", "baseline loss='kd' is no value of an axis (no"),
+    ],
+)
+def test_a_wrong_file_is_refused_in_a_sentence(tmp_path, text, said):
+    with pytest.raises(ConfigError) as error:
+        read_suite(write_suite(tmp_path, f"config = 'rooms_seg_bireal'\n{text}\n"))
+    assert said in str(error.value)
+    assert "small.py" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model.teacher": "{other}"}, "needs a run that is not described; needs has"),
+        ({"model.modle.x": 1}, "loss=a"),
+        ({"config": "no_such"}, "config 'no_such' does not exist"),
+    ],
+)
+def test_a_wrong_value_is_said_with_its_run(plan, change, said):
+    text = f"config = 'rooms_seg_bireal'\naxes = dict(loss=dict(a={change!r}))\n"
+    with pytest.raises(ConfigError) as error:
+        plan(text)
+    assert said in str(error.value)
+    assert "small" in str(error.value)
+
+
+def test_missing_data_are_said(plan, tmp_path):
+    with pytest.raises(ConfigError, match="is not there or empty; say where"):
+        plan(data_root=str(tmp_path / "none"))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("path", sorted(suites_folder().glob("*.py")), ids=str)
+def test_the_projects_suites_can_be_planned(path, data):
+    suite = read_suite(path)
+    assert plan_suite(suite, {"data_root": str(data)})

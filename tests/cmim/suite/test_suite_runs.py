@@ -1,0 +1,95 @@
+"""Whole suites on the generated rooms: killed and resumed, failing, repeated."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from suite_cases import ROOMS, write_suite
+
+from cmim.json_file import read_json
+from cmim.suite.record import read_records, same_figures
+
+ROOT = Path(__file__).resolve().parents[3]
+SMALL = ROOMS.replace("seeds = [0, 1]", "seeds = [0]").replace("reactnet", "xnor_net")
+
+pytestmark = pytest.mark.slow
+
+
+def words(tool: str, *more: object) -> list[str]:
+    return [sys.executable, str(ROOT / "tools" / f"{tool}.py"), *map(str, more)]
+
+
+def suite_words(suite: Path, rooms: Path, home: Path, *more: object) -> list[str]:
+    return words(
+        "suite", suite, "--cfg-options", f"data_root={rooms}", "--results",
+        home / "results", "--work-dir", home / "work", "--workers", 2, *more,
+    )  # fmt: skip
+
+
+def records(home: Path) -> dict[str, dict]:
+    return {record["key"]: record for record in read_records(home / "results")}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, rooms) -> Path:
+    """A suite of four runs, carried out without an interruption."""
+    home = tmp_path_factory.mktemp("done")
+    suite = write_suite(home, SMALL)
+    subprocess.run(suite_words(suite, rooms, home), check=True)
+    return home
+
+
+def test_records_hold_what_figures_depend_on(done):
+    found = records(done)
+    assert [record["status"] for record in found.values()] == ["ok"] * 4
+    for record in found.values():
+        assert len(record["trace"]["loss"]) == 4
+        assert record["test"]["images"] == 3
+        assert "cmim.models.cmim" in record["code"]["modules"]
+        assert record["machine"]["cpu"]
+        assert record["versions"]["torch"]
+        assert len(record["weights"]) == 64
+
+
+def test_killed_five_times_the_records_are_the_same(done, rooms, tmp_path):
+    suite = write_suite(tmp_path, SMALL)
+    choose = random.Random(5)
+    for _ in range(5):
+        process = subprocess.Popen(suite_words(suite, rooms, tmp_path))
+        time.sleep(choose.uniform(5, 40))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    subprocess.run(suite_words(suite, rooms, tmp_path), check=True)
+    found, expected = records(tmp_path), records(done)
+    assert found.keys() == expected.keys()
+    for key, record in found.items():
+        assert same_figures(record, expected[key]), key
+
+
+def test_a_run_that_fails_loses_nothing(rooms, tmp_path):
+    text = SMALL.replace('"latent"', '"teacher", "model.teacher": "no/such.pth"')
+    suite = write_suite(tmp_path, text)
+    assert subprocess.run(suite_words(suite, rooms, tmp_path)).returncode == 1
+    status = [record["status"] for record in records(tmp_path).values()]
+    assert sorted(status) == ["failed", "failed", "ok", "ok"]
+    reasons = {r.get("reason") for r in records(tmp_path).values()} - {None}
+    assert all("no/such.pth" in reason for reason in reasons)
+
+
+def test_a_row_comes_back(done, rooms, tmp_path):
+    key = sorted(records(done))[0]
+    again = subprocess.run(
+        words("reproduce", key[:8], "--results", done / "results", "--data-root", rooms,
+              "--json", tmp_path / "found.json"),
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert again.returncode == 0, again.stderr
+    assert "the figures came back; the weights are the same" in again.stdout
+    assert read_json(tmp_path / "found.json")["step"] is None
