@@ -2,7 +2,7 @@
 
 from setuptools import find_packages, setup
 
-CONFIGS = ("cmim.configs", "cmim.configs._base_")
+CONFIGS = ("cmim.configs", "cmim.configs._base_", "cmim.configs.suites")
 
 setup(
     packages=[*find_packages(include=("cmim*", "tasks*")), *CONFIGS],

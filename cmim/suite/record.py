@@ -10,12 +10,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
+
 from cmim.checkpoint import read_checkpoint
 from cmim.code_digest import code_digest, loaded_modules
 from cmim.digest import sha256_of
 from cmim.engine.record import write_json
+from cmim.inspect.summary import summarize
 from cmim.json_file import JsonFileError, read_json
 from cmim.suite.plan import PROTOCOL, PlannedRun
+from cmim.task import known_tasks
 
 STATES = ("ok", "failed", "stale")
 # Instructions of a CPU that decide how fast, and in the last bits what, it computes.
@@ -26,13 +30,16 @@ _FLAGS = re.compile(
 TIMES = ("minutes", "seconds", "images_per_second", "data_wait_share", "peak_memory_gb")
 
 
-def ran(run: PlannedRun, folder: Path, figures: Mapping[str, Any]) -> dict[str, Any]:
+def ran(
+    run: PlannedRun, folder: Path, figures: Mapping[str, Any], config: Config
+) -> dict[str, Any]:
     """The record of a finished run.
 
     Args:
         run: What was planned.
         folder: The run's folder, with checkpoint and trace.
         figures: What :func:`cmim.engine.train.train` has returned.
+        config: Of the run.
     """
     begun = read_json(folder / "run.json")
     modules = loaded_modules()
@@ -40,8 +47,9 @@ def ran(run: PlannedRun, folder: Path, figures: Mapping[str, Any]) -> dict[str, 
     return dict(
         **_head(run, "ok"),
         test=figures.get("test", {}),
+        main=main_figures(figures.get("test", {})),
         network=figures.get("network"),
-        cost={**plain, **begun.get("cost", {})},
+        cost={**plain, **summarize(config)["totals"]},
         trace=read_json(folder / "trace.json"),
         weights=weights_digest(folder / "last.pth"),
         command=begun["commands"][0],
@@ -50,6 +58,22 @@ def ran(run: PlannedRun, folder: Path, figures: Mapping[str, Any]) -> dict[str, 
         machine=machine(begun["device"]),
         code=dict(commit=commit(), digest=code_digest(modules), modules=modules),
     )
+
+
+def main_figures(test: Mapping[str, Any]) -> dict[str, bool]:
+    """The figures that stand for their tasks, and whether larger ones are better.
+
+    Args:
+        test: Figures by name, with the prefix of a joint model's head or without.
+
+    Examples:
+        >>> from tasks.depth import DepthMetric
+        >>> main_figures({"depth/rmse": 1.0, "depth/delta1": 0.5})
+        {'depth/rmse': False}
+    """
+    better = {task.figure: task.higher_is_better for task in known_tasks().values()}
+    names = {name: name.rpartition("/")[2] for name in test}
+    return {name: better[last] for name, last in names.items() if last in better}
 
 
 def failed(run: PlannedRun, reason: str) -> dict[str, Any]:

@@ -10,11 +10,14 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cmim.json_file import read_json
 from cmim.suite.plan import PlannedRun
 from cmim.whole_output import write_whole
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 JOB = "job.json"
 
@@ -50,15 +53,17 @@ def work_on(path: Path) -> None:
     from cmim.suite import record
 
     try:
-        figures = _train(run, work, job["data_root"])
-        written = record.ran(run, work / run.key, figures)
+        figures, config = _train(run, work, job["data_root"])
+        written = record.ran(run, work / run.key, figures, config)
     except (Exception, SystemExit) as error:
         record.write_record(results, run, record.failed(run, sentence_of(error)))
         raise
     record.write_record(results, run, written)
 
 
-def _train(run: PlannedRun, work: Path, data_root: str | None) -> dict[str, Any]:
+def _train(
+    run: PlannedRun, work: Path, data_root: str | None
+) -> tuple[dict[str, Any], Config]:
     import torch
 
     from cmim.engine.config import load_config
@@ -77,7 +82,7 @@ def _train(run: PlannedRun, work: Path, data_root: str | None) -> dict[str, Any]
     config = prepare_training(
         load_config(run.config, options), str(folder), resume=begun, seed=run.seed
     )
-    return train(config)
+    return train(config), config
 
 
 def _is_run(value: Any) -> bool:

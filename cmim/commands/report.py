@@ -1,0 +1,46 @@
+"""Write the records of suites as a page and as tables."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from cmim.engine import cli
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    parser = cli.make_parser(
+        "Write the records of suites as one page that needs nothing else (sortable "
+        "tables, accuracy against cost, training curves, the command of every row), "
+        "and as Markdown and CSV.",
+        "python tools/report.py results --out report --baseline loss=none",
+    )
+    parser.add_argument("results", help="folder of the records")
+    parser.add_argument(
+        "--out", type=cli.output_folder, default="report", help="default: report"
+    )
+    parser.add_argument(
+        "--baseline",
+        nargs="+",
+        default=[],
+        metavar="AXIS=VALUE",
+        help="compare rows with the one that differs in this, seed by seed",
+    )
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the options say; status 1 where there is no record."""
+    from cmim.suite.record import read_records
+    from cmim.suite.report import write_report
+
+    records = read_records(Path(args.results))
+    if not records:
+        print(f"there is no record in '{args.results}': run a suite first")
+        return 1
+    baseline = dict(word.split("=", 1) for word in args.baseline if "=" in word)
+    files = write_report(records, Path(args.out), baseline)
+    ended = sum(record["status"] != "failed" for record in records)
+    print(f"{ended} runs, {len(records) - ended} failed: {', '.join(map(str, files))}")
+    return 0

@@ -1,0 +1,39 @@
+"""Records as one page, a Markdown table and a CSV file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cmim.suite.report.page import write_page
+from cmim.suite.report.tables import as_csv, as_markdown
+from cmim.suite.rows import rows_of
+from cmim.whole_output import write_whole
+
+
+def write_report(
+    records: Sequence[Mapping[str, Any]],
+    folder: Path,
+    baseline: Mapping[str, str] | None = None,
+) -> list[Path]:
+    """Write ``index.html``, ``results.md`` and ``results.csv``.
+
+    Args:
+        records: As :func:`cmim.suite.record.read_records` gives them.
+        folder: Is made where it is missing.
+        baseline: Values of axes that the others are compared with.
+
+    Returns:
+        The files.
+    """
+    rows = rows_of(records, baseline)
+    failed = [record for record in records if record["status"] == "failed"]
+    files = {
+        "results.md": as_markdown(rows),
+        "results.csv": as_csv(records),
+        "index.html": write_page(rows, failed, baseline or {}),
+    }
+    for name, text in files.items():
+        write_whole(folder / name, text)
+    return [folder / name for name in files]

@@ -1,0 +1,99 @@
+"""Drawings of a report as SVG text, which a page holds by itself."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from cmim.suite.rows import Row
+
+# Values that a curve is drawn with.
+POINTS = 120
+
+
+def title_of(row: Row) -> str:
+    """A row's labels in a few words."""
+    return ", ".join(row.labels.values())
+
+
+def loss_curves(rows: Sequence[Row]) -> str:
+    """Training losses, mean of the seeds, smoothed over a fiftieth of the run."""
+    figure, axes = _figure()
+    for row in rows:
+        traces = [record.get("trace") for record in row.records]
+        known = [np.array(t["loss"]) for t in traces if t and t["loss"]]
+        if not known:
+            continue
+        length = min(map(len, known))
+        mean = np.mean([trace[:length] for trace in known], axis=0)
+        width = max(1, length // 50)
+        smooth = np.convolve(mean, np.ones(width) / width, mode="valid")
+        chosen = np.linspace(0, len(smooth) - 1, min(POINTS, len(smooth))).astype(int)
+        every = row.records[0]["trace"]["every"]
+        axes.plot((chosen + width) * every, smooth[chosen], label=title_of(row), lw=1.2)
+    axes.set(xlabel="step", ylabel="loss of the training")
+    return _svg(figure, "Losses of the training by step")
+
+
+def pareto_front(rows: Sequence[Row], metric: str, higher: bool, cost: str) -> str:
+    """A figure against a cost; what no other row beats in both is joined by a line.
+
+    Args:
+        rows: Those without the cost or the figure are left out.
+        metric: Name of the test figure.
+        higher: Larger figures are better.
+        cost: Name in the records' costs; drawn on a logarithmic axis.
+    """
+    figure, axes = _figure()
+    points = []
+    for row in rows:
+        price = row.records[0].get("cost", {}).get(cost)
+        spread = row.figures.get(metric)
+        if price and spread is not None:
+            points.append((float(price), spread.mean))
+            error = None if np.isnan(spread.deviation) else spread.deviation
+            axes.errorbar(price, spread.mean, yerr=error, fmt="o", label=title_of(row))
+    front = front_of(points, higher)
+    axes.plot(*zip(*front, strict=True), color="0.6", lw=1, zorder=0)
+    axes.set(xlabel=cost, ylabel=metric, xscale="log")
+    return _svg(figure, f"{metric} against {cost}")
+
+
+def front_of(
+    points: Sequence[tuple[float, float]], higher: bool
+) -> list[tuple[float, float]]:
+    """Points that no other one beats: at no more cost a better figure.
+
+    Examples:
+        >>> front_of([(1, 5.0), (2, 4.0), (3, 7.0), (3, 6.0)], higher=True)
+        [(1, 5.0), (3, 7.0)]
+    """
+    sign = 1 if higher else -1
+    found: list[tuple[float, float]] = []
+    for price, value in sorted(points, key=lambda p: (p[0], -sign * p[1])):
+        if not found or sign * value > sign * found[-1][1]:
+            found.append((price, value))
+    return found
+
+
+def _figure():
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _svg(figure: Figure, what: str) -> str:
+    """The drawing without its XML head, with a title for those who cannot see it."""
+    (axes,) = figure.axes
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(fontsize=8, frameon=False)
+    out = io.StringIO()
+    FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None, "Title": what})
+    text = out.getvalue()
+    svg = text[text.index("<svg") :]
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{what}" ', 1)

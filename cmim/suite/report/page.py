@@ -1,0 +1,104 @@
+"""The page of a report: one file, which needs nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+
+from cmim.suite.plan import PROTOCOL
+from cmim.suite.report.charts import loss_curves, pareto_front
+from cmim.suite.report.tables import axes_of, main_of, show, show_gain
+from cmim.suite.rows import Row
+
+# Costs that figures are drawn against, as far as records have them.
+COSTS = ("ops", "memory_mbit")
+
+
+def write_page(
+    rows: Sequence[Row],
+    failed: Sequence[Mapping[str, Any]],
+    baseline: Mapping[str, str],
+) -> str:
+    """The page as HTML.
+
+    Args:
+        rows: Of any suites.
+        failed: Records of runs without figures.
+        baseline: Values of axes that the others are compared with.
+    """
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=select_autoescape(),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    suites = [
+        _suite(name, [row for row in rows if row.suite == name])
+        for name in dict.fromkeys(row.suite for row in rows)
+    ]
+    return templates.get_template("page.html").render(
+        suites=suites,
+        failed=failed,
+        baseline=", ".join(f"{k}={v}" for k, v in baseline.items()),
+        protocol=PROTOCOL,
+        machines=sorted({_machine(r) for row in rows for r in row.records}),
+    )
+
+
+def _machine(record: Mapping[str, Any]) -> str:
+    found = record.get("machine", {})
+    flags = ", ".join(found.get("flags", []))
+    return f"{found.get('cpu', 'unknown')} ({flags or 'no flags known'})"
+
+
+def _suite(name: str, rows: Sequence[Row]) -> dict[str, Any]:
+    main = main_of(rows)
+    fronts = [
+        pareto_front(rows, metric, higher, cost)
+        for metric, higher in main.items()
+        for cost in COSTS
+        if any(row.records[0].get("cost", {}).get(cost) for row in rows)
+    ]
+    return dict(
+        name=name,
+        axes=axes_of(rows),
+        main=list(main),
+        compared=any(row.gains for row in rows),
+        lines=[_line(row, list(main)) for row in rows],
+        drawings=[*fronts, loss_curves(rows)],
+    )
+
+
+def _line(row: Row, main: Sequence[str]) -> dict[str, Any]:
+    first = row.records[0]
+    cost = first.get("cost", {})
+    return dict(
+        labels=row.labels,
+        seeds=len(row.seeds),
+        stale=row.status == "stale",
+        figures=[
+            dict(
+                shown=show(row.figures.get(name)),
+                sort=row.figures[name].mean if name in row.figures else None,
+                gain=show_gain(row.gains.get(name)),
+            )
+            for name in main
+        ],
+        gops=f"{cost['ops'] / 1e9:.3f}" if cost.get("ops") else "",
+        mbit=f"{cost['memory_mbit']:.2f}" if cost.get("memory_mbit") else "",
+        minutes=f"{cost['minutes']:.1f}" if cost.get("minutes") is not None else "",
+        runs=[
+            dict(
+                key=record["key"],
+                seed=record["seed"],
+                command=record.get("command", ""),
+                commit=(record.get("code") or {}).get("commit") or "unknown",
+            )
+            for record in row.records
+        ],
+        config=json.dumps(first["resolved"], indent=1),
+    )
