@@ -42,6 +42,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--no-timing", action="store_true", help="with --dry-run: time no steps either"
     )
+    _add_part(parser)
+    _add_places(parser)
+    _add_engine(parser)
+    return parser
+
+
+def _add_part(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only",
         metavar="AXIS=VALUE",
@@ -58,9 +65,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--retry-failed", action="store_true", help="run again what has failed before"
     )
-    _add_places(parser)
-    _add_engine(parser)
-    return parser
 
 
 def _add_places(parser: argparse.ArgumentParser) -> None:
