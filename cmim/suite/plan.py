@@ -168,7 +168,7 @@ def _run(
         seed=seed,
         division=suite.division,
         threads=suite.threads,
-        resolved=content["config"],  # type: ignore[arg-type]
+        resolved=content["config"],
         data=data,
     )
 
