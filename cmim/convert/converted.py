@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from cmim.convert.moments import Moments, by_channel, moments_of
+from cmim.convert.phase import Phase
 from cmim.convert.placed import PlacedActivation, placed
 from cmim.layers import (
     BinaryConv2d,
@@ -34,9 +36,10 @@ class ConvertedLayer(nn.Module):
     learned; :func:`cmim.convert.place_converted` starts them so that mean and deviation
     of each output channel are those of the full-precision layer, and the thresholds of
     b at the medians of its input. A layer that was not placed does that for itself with
-    its first batch in training. The latent weights are the former layer's. Its state
-    dict loads, also strictly: ``weight`` is taken for ``conv.weight``, what the method
-    adds keeps its values, and the layer is to be placed again.
+    its first batch in training. :meth:`set_phase` lets training see other things than
+    evaluation. The latent weights are the former layer's. Its state dict loads, also
+    strictly: ``weight`` is taken for ``conv.weight``, what the method adds keeps its
+    values, and the layer is to be placed again.
 
     Args:
         layer: The full-precision layer.
@@ -78,20 +81,57 @@ class ConvertedLayer(nn.Module):
         self.register_buffer("placed", torch.zeros((), dtype=torch.bool))
         # Whether ``placed`` was looked at: reading it at each step would wait for it.
         self._looked = False
+        self.phase = Phase.BINARY
+        self._keeps_output = False
         self.to(layer.weight)
 
+    def set_phase(self, phase: Phase, keep_output: bool = False) -> None:
+        """Choose what training computes from now on.
+
+        It is no part of the state: what chooses it chooses it again in a resumed run.
+
+        Args:
+            phase: A layer that was placed must not become ``LATENT``, since its bias is
+                no longer that of the full-precision layer.
+            keep_output: Weights that become binary take a new gain and bias with the
+                next batch in training, so that mean and deviation of each output
+                channel stay what they are with real weights.
+        """
+        self.phase, self._keeps_output = phase, keep_output
+        self._looked = False
+
     def forward(self, x: Tensor) -> Tensor:
-        if self.training and not self._looked:
+        if self.training:
+            if self.phase is Phase.LATENT:
+                return self.latent_forward(x)
+            self._prepare(x.detach())
+        real = self.training and self.phase is Phase.REAL_WEIGHTS
+        return self._scaled(self.multiply(x, real))
+
+    def _prepare(self, x: Tensor) -> None:
+        if not self._looked:
             self._looked = True
             if not bool(self.placed):
-                self._place_alone(x.detach())
-        out = self.multiply(x)
+                self._alone(self._place_alone, x)
+        if self._keeps_output:
+            self._keeps_output = False
+            self._alone(self._keep_output, x)
+
+    def _scaled(self, out: Tensor) -> Tensor:
         gain, bias = (self.per_channel(v).to(out.dtype) for v in (self.gain, self.bias))
         return out * gain + bias
 
-    def multiply(self, x: Tensor) -> Tensor:
-        """The output without gain and bias."""
-        return self.scale(self.conv(self.binarize(x)), x)
+    def multiply(self, x: Tensor, real_weights: bool = False) -> Tensor:
+        """The output without gain and bias.
+
+        Args:
+            x: The layer's input.
+            real_weights: Take the latent weights in place of the binary ones.
+        """
+        conv, codes = self.conv, self.binarize(x)
+        if real_weights and isinstance(conv, BinaryWeightLayer):
+            return self.scale(conv.latent_forward(codes), x)
+        return self.scale(conv(codes), x)
 
     def latent_forward(self, x: Tensor) -> Tensor:
         """What the full-precision layer gave, as long as this one is not placed."""
@@ -115,16 +155,20 @@ class ConvertedLayer(nn.Module):
         activation = self.activation()
         if activation is not None:
             activation.place(moments.median, moments.spread, moments.sample)
-        out = self.multiply(x)
-        deviation, mean = torch.std_mean(
-            by_channel(out, self.tokens), dim=1, correction=0
-        )
-        still = deviation < LEAST_SPREAD
-        gain = torch.where(still, 1.0, moments.deviation / deviation.clamp(min=1e-30))
-        self.gain.copy_(gain)
-        self.bias.copy_(moments.mean - gain * mean)
+        out = self.multiply(x, self.phase is Phase.REAL_WEIGHTS)
+        self._match(out, moments.mean, moments.deviation)
         self.placed.fill_(True)
-        return out * self.per_channel(self.gain) + self.per_channel(self.bias)
+        return self._scaled(out)
+
+    def _match(self, out: Tensor, mean: Tensor, deviation: Tensor) -> None:
+        """Gain and bias that give an output these means and deviations."""
+        own, own_mean = self._spread_and_mean(out)
+        gain = torch.where(own < LEAST_SPREAD, 1.0, deviation / own.clamp(min=1e-30))
+        self.gain.copy_(gain)
+        self.bias.copy_(mean - gain * own_mean)
+
+    def _spread_and_mean(self, out: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.std_mean(by_channel(out, self.tokens), dim=1, correction=0)
 
     def share(self) -> None:
         """All processes take the first one's thresholds, gain and bias."""
@@ -138,14 +182,21 @@ class ConvertedLayer(nn.Module):
             dist.broadcast(value.data, 0)
 
     @torch.no_grad()
-    def _place_alone(self, x: Tensor) -> None:
+    def _alone(self, change: Callable[[Tensor], None], x: Tensor) -> None:
+        """Change the layer by a batch, as evaluation computes; all processes alike."""
         training, kind = self.training, x.device.type
         self.eval()
         with torch.autocast(kind, enabled=False):
-            x = x.to(self.gain.dtype)
-            self.place(moments_of(x, self.latent_forward(x), self.tokens), x)
+            change(x.to(self.gain.dtype))
         self.train(training)
         self.share()
+
+    def _place_alone(self, x: Tensor) -> None:
+        self.place(moments_of(x, self.latent_forward(x), self.tokens), x)
+
+    def _keep_output(self, x: Tensor) -> None:
+        deviation, mean = self._spread_and_mean(self._scaled(self.multiply(x, True)))
+        self._match(self.multiply(x), mean, deviation)
 
     def activation(self) -> PlacedActivation | None:
         """The binarizer whose thresholds can be placed."""

@@ -13,6 +13,7 @@ from cmim.convert.choose import choose_layers
 from cmim.convert.converted import ConvertedLayer
 from cmim.convert.place import full_precision, place_converted
 from cmim.convert.probe import LAYERS, evaluation, probe
+from cmim.convert.recalibrate import recalibrate_batch_norm
 from cmim.convert.relu import in_front_of
 from cmim.convert.table import ConvertedRow
 from cmim.layers.binary_weights import as_method
@@ -29,6 +30,7 @@ def convert(
     pictures: Tensor | Sequence | None = None,
     example: Tensor | Sequence | None = None,
     relu: str = "keep",
+    recalibrate: bool = False,
 ) -> tuple[nn.Module, list[ConvertedRow]]:
     """A copy of a network whose convolutions and linear layers are binary.
 
@@ -51,6 +53,9 @@ def convert(
             ``pictures``, or noise, when None.
         relu: ``'keep'``, or ``'drop'``: leave out non-linearities that one binary layer
             alone reads.
+        recalibrate: Give the batch-norms of the binary network the statistics that they
+            have on ``pictures``, see :func:`cmim.convert.recalibrate_batch_norm`;
+            nothing with ``'fp'``.
 
     Returns:
         The binary network, and a row for each layer, in the order of use.
@@ -58,7 +63,8 @@ def convert(
     Raises:
         ValueError: A pattern that matches nothing, a network without a layer that can
             become binary, an example that it does not take, an unknown method;
-            ``relu='drop'`` where a shortcut reads the non-linearity, too.
+            ``relu='drop'`` where a shortcut reads the non-linearity, too;
+            ``recalibrate`` without pictures.
 
     Examples:
         >>> net = nn.Sequential(
@@ -70,6 +76,8 @@ def convert(
     """
     if relu not in RELUS:
         raise ValueError(f"relu {relu!r} is unknown; choose from {', '.join(RELUS)}")
+    if recalibrate and pictures is None:
+        raise ValueError("recalibrate=True needs pictures=, whose statistics are taken")
     chosen = as_method(method)
     if example is None:
         # All outputs of the pass stay in memory for a while.
@@ -99,6 +107,8 @@ def convert(
             _check_equal(network, converted, example)
         if pictures is not None:
             place_converted(converted, lambda: converted(pictures))
+        if recalibrate:
+            recalibrate_batch_norm(converted, [pictures])
     return converted, rows
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cmim.convert.converted import ConvertedLayer
 from cmim.convert.moments import Moments, moments_of
+from cmim.convert.phase import Phase
 from cmim.convert.probe import evaluation
 
 
@@ -39,7 +40,8 @@ def place_converted(network: nn.Module, run: Callable[[], Any]) -> list[str]:
 
     .. math:: g = s_{fp} / s_b, \qquad c = m_{fp} - g\, m_b
 
-    Layers that were placed before stay; of one that is called several times the first
+    Layers that were placed before stay, and so do those that training still computes in
+    full precision (``Phase.LATENT``); of one that is called several times the first
     call counts. With several processes all take the values of the first one.
 
     Args:
@@ -63,11 +65,16 @@ def place_converted(network: nn.Module, run: Callable[[], Any]) -> list[str]:
         >>> codes.mean().item()  # 64 of 128 values of each channel are above
         0.0
     """
-    layers = unplaced(network)
+    waiting, layers = _by_phase(unplaced(network))
     if not layers:
         return []
     moments: dict[str, Moments] = {}
-    with evaluation(network), _batch_statistics(network), _without_autocast():
+    with (
+        evaluation(network),
+        _batch_statistics(network),
+        _without_autocast(),
+        _replaced(waiting, lambda name, layer: layer.latent_forward),
+    ):
         with _replaced(layers, lambda name, layer: _record(name, layer, moments)):
             run()
         with _replaced(layers, lambda name, layer: _place(layer, moments.get(name))):
@@ -75,6 +82,14 @@ def place_converted(network: nn.Module, run: Callable[[], Any]) -> list[str]:
     for name in moments:
         layers[name].share()
     return list(moments)
+
+
+def _by_phase(
+    layers: dict[str, ConvertedLayer],
+) -> tuple[dict[str, ConvertedLayer], dict[str, ConvertedLayer]]:
+    """Layers that are not to be binary yet, and the others."""
+    waiting = {n: layer for n, layer in layers.items() if layer.phase is Phase.LATENT}
+    return waiting, {n: m for n, m in layers.items() if n not in waiting}
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from cmim.convert import convert, place_converted, set_output_stride, unplaced
+from cmim.convert import convert, place_converted, set_output_stride
 from cmim.convert.stage_search import PICTURE
 from cmim.convert.table import ConvertedRow, format_rows
 from cmim.encoders.body_stages import (
@@ -122,6 +122,10 @@ class BinarizedEncoder(BaseModule):
             for s in self._stages
         )
 
+    def place_again(self) -> None:
+        """Place layers that have no thresholds yet from the next batch in training."""
+        self._to_place = True
+
     def init_weights(self) -> None:
         """The network's own initialisation, then the weights of the file."""
         if self.init_cfg is not None:
@@ -136,8 +140,7 @@ class BinarizedEncoder(BaseModule):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         if self.training and self._to_place:
             self._to_place = False
-            if unplaced(self.network):
-                place_converted(self.network, lambda: self._features(x.detach()))
+            place_converted(self.network, lambda: self._features(x.detach()))
         image = (x.shape[2], x.shape[3])
         features = self._features(x)
         return tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_main_process
 from mmengine.evaluator import Evaluator
+from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from mmseg.registry import MODELS
@@ -23,6 +25,7 @@ from cmim.deploy.formats import format_of
 from cmim.engine.config import ConfigError, require_parts, task_model_config
 from cmim.engine.config_classes import check_read_classes
 from cmim.engine.config_place import named_part
+from cmim.hooks.gradual_binarization import RECORD, not_binary_yet
 from cmim.identity import check_identity, identity_of
 from cmim.optional_packages import require_packages
 
@@ -57,8 +60,13 @@ def load_task_model(config: Config, checkpoint: str) -> BaseModel:
         require_packages(f"reading {form.suffix} files", *form.packages)
         return form.read(model_config, checkpoint, own)
     model = MODELS.build(model_config)
-    saved = load_task_weights(model, checkpoint).get("identity")
-    check_identity(own, saved, checkpoint)
+    saved = load_task_weights(model, checkpoint)
+    check_identity(own, saved.get("identity"), checkpoint)
+    meta = saved.get("meta")
+    record = meta.get(RECORD) if isinstance(meta, dict) else None
+    said = not_binary_yet(record, f"'{checkpoint}'")
+    if said:
+        print_log(said, "current", logging.WARNING)
     return model.to(get_device()).eval()
 
 
