@@ -13,6 +13,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from cmim.convert import convert, place_converted, set_output_stride
+from cmim.convert import unpack_attention as unpacked
 from cmim.convert.stage_search import PICTURE
 from cmim.convert.table import ConvertedRow, format_rows
 from cmim.encoders.body_stages import (
@@ -55,6 +56,8 @@ class BinarizedEncoder(BaseModule):
             or searched by their strides, when None.
         in_channels: Bands of the pictures, 3 for RGB.
         network_options: Further arguments of the network.
+        unpack_attention: Make torch's attention of linear layers, which become binary
+            like others, see :func:`cmim.convert.unpack_attention`.
         init_cfg: mmengine initialisation, in place of the network's own.
 
     Shape:
@@ -63,7 +66,7 @@ class BinarizedEncoder(BaseModule):
 
     Raises:
         ValueError: Unknown network, method, stage or pattern; an output stride that
-            the network cannot have.
+            the network cannot have; no attention of torch to unpack.
 
     Examples:
         >>> net = BinarizedEncoder("torchvision/mobilenet_v2", output_stride=16)
@@ -88,6 +91,7 @@ class BinarizedEncoder(BaseModule):
         stages: Sequence[str] | None = None,
         in_channels: int = 3,
         network_options: dict | None = None,
+        unpack_attention: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -96,6 +100,8 @@ class BinarizedEncoder(BaseModule):
         self.init_from = pretrained if init_from is None else init_from
         self.in_channels = require_bands(in_channels)
         body = build_body(network, in_channels, dict(network_options or {}))
+        if unpack_attention:
+            body.network = unpacked(body.network)
         size = body.size or PICTURE
         example = torch.rand(1, in_channels, *size, generator=_generator())
         if output_stride is not None:

@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from cmim.checkpoint import CheckpointError, read_checkpoint
-from cmim.convert import ConvertedLayer
+from cmim.convert import ConvertedLayer, UnpackedAttention
 
 # What stands in front of a network's names, from the outside.
 PREFIXES = ("module.", "backbone.", "network.")
@@ -39,7 +39,8 @@ def load_foreign_weights(
     own = network.state_dict()
     wanted = {_plain(key, network): key for key in own}
     flat = {_flat(name): name for name in wanted}
-    state = _inside(read_checkpoint(path)["state_dict"], wanted, flat)
+    state = read_checkpoint(path)["state_dict"]
+    state = _unpacked(_inside(state, wanted, flat), network)
     found: dict[str, Tensor] = {}
     unused = []
     for key, value in state.items():
@@ -102,6 +103,25 @@ def _inside(
                 if key.startswith(prefix)
             }
     return state
+
+
+def _unpacked(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Weights of torch's attention for the linear layers that it was made of."""
+    made: dict[str, Tensor] = {}
+    theirs: set[str] = set()
+    for name, module in network.named_modules():
+        prefix = f"{name}." if name else ""
+        if isinstance(module, UnpackedAttention):
+            for part in ("weight", "bias"):
+                joint, out = f"{prefix}in_proj_{part}", f"{prefix}out_proj.{part}"
+                if joint in state and state[joint].shape[:1] == (3 * module.embed_dim,):
+                    for word, value in zip("qkv", state[joint].chunk(3), strict=True):
+                        made[f"{prefix}{word}.{part}"] = value
+                    theirs.add(joint)
+                if out in state:
+                    made[f"{prefix}out.{part}"] = state[out]
+                    theirs.add(out)
+    return {k: v for k, v in state.items() if k not in theirs} | made
 
 
 def _flat(name: str) -> str:

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from cmim.convert import convert
 
-# Rows and columns of the finest features in the pass that shows which layers run.
-ROWS, COLUMNS = 32, 48
+# Rows and columns of the finest features in the pass that shows which layers run, and
+# of the coarsest ones for heads that pool over more than those have, as LRASPP does.
+FINEST, COARSEST = (32, 48), (64, 64)
 
 
 @MODELS.register_module()
@@ -55,24 +56,42 @@ def BinarizedHead(
         ['Conv2d', 'ConvertedLayer']
     """
     made = MODELS.build(dict(type=head, **options))
-    if level_channels is None:
-        features = example_features(made.in_channels, made.in_index)
-    else:
-        features = example_features(level_channels, range(len(level_channels)))
+    channels, indices = made.in_channels, made.in_index
+    if level_channels is not None:
+        channels, indices = level_channels, range(len(level_channels))
+    features = example_features(channels, indices)
+    if not _runs(made, features):
+        # What fails for another reason is refused by the conversion.
+        features = example_features(channels, indices, large=True)
     binary, _ = convert(
         made, method, keep=keep, binarize=binarize, example=features, relu=relu
     )
     return binary
 
 
+@torch.no_grad()
+def _runs(head: nn.Module, features: list[Tensor]) -> bool:
+    training = head.training
+    try:
+        head.eval()(features)
+    except (RuntimeError, ValueError, TypeError, AssertionError):
+        return False
+    finally:
+        head.train(training)
+    return True
+
+
 def example_features(
-    in_channels: int | Sequence[int], in_index: int | Sequence[int]
+    in_channels: int | Sequence[int],
+    in_index: int | Sequence[int],
+    large: bool = False,
 ) -> list[Tensor]:
     """Levels of features that a head could read, each of half the former's size.
 
     Args:
         in_channels: Of the level, or of each.
         in_index: The level that a head reads, or the levels.
+        large: The coarsest level has 64x64 pixels.
 
     Examples:
         >>> [tuple(f.shape) for f in example_features([8, 16], [0, 2])]
@@ -84,10 +103,13 @@ def example_features(
     widths = [1] * count
     for index, width in zip(indices, channels, strict=True):
         widths[index] = width
+    rows, columns = FINEST
+    if large:
+        rows, columns = (side << (count - 1) for side in COARSEST)
     generator = torch.Generator().manual_seed(0)
     return [
         torch.rand(
-            1, width, max(2, ROWS >> k), max(3, COLUMNS >> k), generator=generator
+            1, width, max(2, rows >> k), max(3, columns >> k), generator=generator
         )
         for k, width in enumerate(widths)
     ]

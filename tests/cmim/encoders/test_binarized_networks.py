@@ -9,51 +9,16 @@ import torch
 from matrix import FULL
 
 from cmim.analysis.cost import layer_costs, totals
-from cmim.convert import unplaced
+from cmim.bench.networks import NETWORKS as LISTED
+from cmim.bench.networks import OPTIONS
+from cmim.convert import convert, unplaced
 from cmim.deploy.binary_layer import ExportError
 from cmim.deploy.packed_conv import pack_network
 from cmim.encoders import BinarizedEncoder
+from cmim.encoders.sources import build_body
 from cmim.layers import BinaryWeightLayer
 
 SLOW = pytest.mark.slow
-NORM = dict(type="BN")
-
-
-def hrnet_stage(modules: int, blocks: tuple, widths: tuple) -> dict[str, Any]:
-    kind = "BOTTLENECK" if len(widths) == 1 else "BASIC"
-    return dict(
-        num_modules=modules,
-        num_branches=len(widths),
-        block=kind,
-        num_blocks=blocks,
-        num_channels=widths,
-    )
-
-
-OPTIONS: dict[str, dict[str, Any]] = {
-    # The shape of a MiT-B0 with fewer blocks for the default tests.
-    "mmseg/MixVisionTransformer": dict(
-        embed_dims=32, num_stages=4, num_layers=[2, 2, 2, 2], num_heads=[1, 2, 5, 8]
-    ),
-    "mmseg/STDCNet": dict(
-        stdc_type="STDCNet1",
-        channels=(32, 64, 256, 512, 1024),
-        bottleneck_type="cat",
-        num_convs=4,
-        norm_cfg=NORM,
-        act_cfg=dict(type="ReLU"),
-    ),
-    "mmseg/BiSeNetV2": dict(norm_cfg=NORM),
-    "mmseg/HRNet": dict(
-        norm_cfg=NORM,
-        extra=dict(
-            stage1=hrnet_stage(1, (2,), (64,)),
-            stage2=hrnet_stage(1, (2, 2), (18, 36)),
-            stage3=hrnet_stage(1, (2, 2, 2), (18, 36, 72)),
-            stage4=hrnet_stage(1, (2, 2, 2, 2), (18, 36, 72, 144)),
-        ),
-    ),
-}
 # Name, marks, height and width. Ones that name theirs take no others.
 NETWORKS = [
     ("torchvision/mobilenet_v3_small", (), (64, 96)),
@@ -96,6 +61,41 @@ def make(name: str, method: str) -> BinarizedEncoder:
 def images(count: int, size: tuple[int, int], seed: int = 1) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(count, 3, *size, generator=generator)
+
+
+def test_the_listed_networks_are_tested():
+    assert {name for name, *_ in NETWORKS} == set(LISTED)
+
+
+def outputs(network: torch.nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
+    """All that a network gives in evaluation and in training, and a gradient."""
+    found = []
+    for mode in (False, True):
+        # Dropout and stochastic depth draw the same.
+        torch.manual_seed(0)
+        network.train(mode)
+        out = network(x)
+        found += [out] if isinstance(out, torch.Tensor) else list(out)
+    found[-1].square().mean().backward()
+    first = next(p for p in network.parameters() if p.grad is not None)
+    return [*found, first.grad]
+
+
+@every_network
+def test_full_precision_is_the_network_itself_bit_for_bit(name, size):
+    if name.startswith("timm/"):
+        pytest.importorskip("timm")
+    torch.manual_seed(0)
+    network = build_body(name, 3, dict(OPTIONS.get(name, {}))).network
+    same, rows = convert(network, "fp", example=images(1, size))
+    assert not any(row.became for row in rows)
+    x = images(2, size, seed=2)
+    for ours, theirs in zip(outputs(same, x), outputs(network, x), strict=True):
+        assert torch.equal(ours, theirs)
+    state = network.state_dict()
+    assert list(same.state_dict()) == list(state)
+    for key, value in same.state_dict().items():
+        assert torch.equal(value, state[key]), key
 
 
 @every_network
