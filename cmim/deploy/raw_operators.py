@@ -217,8 +217,25 @@ def _slice(r, x, axis=0, start=None, end=None, step=1):
         return x
     place = _axis(x, axis)
     first, last, step = slice(start, end, step).indices(x.shape[place])
-    options = dict(axis=place, start=first, stop=last, step=step)
-    return r.add("slice", [x], options)
+    return r.add("slice", [x], dict(axis=place, start=first, stop=last, step=step))
+
+
+def _split(r, x, size, axis=0):
+    """Parts of one size along an axis, of which the last may be smaller."""
+    at, parts = _axis(x, axis), []
+    for low in range(0, x.shape[at], size):
+        high = min(low + size, x.shape[at])
+        r.shape = (*x.shape[:at], high - low, *x.shape[at + 1 :])
+        parts.append(r.add("slice", [x], dict(axis=at, start=low, stop=high, step=1)))
+    return parts
+
+
+def _transpose(r, x, *axes):
+    """Of a line: the same numbers in the same order."""
+    first, last = sorted(_axis(x, axis) for axis in axes)
+    long = [size for size in x.shape[first : last + 1] if size > 1]
+    _refuse_unless(len(long) < 2, f"transposition of {' by '.join(map(str, long))}")
+    return _reshape(r, x)
 
 
 def _pad(r, x, widths, mode="constant", value=None):
@@ -267,6 +284,8 @@ HANDLERS: dict[str, Callable[..., Value]] = {
     "aten.mean": _mean,
     "aten.cat": _cat,
     "aten.slice": _slice,
+    "aten.split": _split,
+    "aten.transpose": _transpose,
     "aten.pad": _pad,
     "aten.constant_pad_nd": lambda r, x, n, value=0: _pad(r, x, n, value=value),
     "aten.expand": _plain("broadcast"),

@@ -87,7 +87,8 @@ def compare_layers(
     from cmim.deploy.packed_conv import PackedConv
 
     calls: dict[str, tuple[Tensor, Tensor]] = {}
-    modules = {n: m for n, m in core.named_modules() if isinstance(m, PackedConv)}
+    packed = [m for m in core.modules() if isinstance(m, PackedConv)]
+    modules = {module.layer.name: module for module in packed}
     handles = [
         module.register_forward_hook(
             lambda _, args, out, name=name: calls.__setitem__(name, (args[0], out))

@@ -91,29 +91,74 @@ def test_layers_are_exact_in_openvino(method):
     assert off.float().mean() < 0.02
 
 
+class Vectors(nn.Module):
+    """Linear layers on a vector, behind a pooling."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 16, 3)
+        self.hidden, self.second = nn.Linear(16, 24), nn.Linear(24, 8)
+        self.classifier = nn.Linear(8, 5)
+
+    def forward(self, x):
+        x = self.second(self.hidden(self.stem(x).mean((2, 3))).relu())
+        return self.classifier(x)
+
+
+def raw_cases() -> dict[str, nn.Module]:
+    groups = nn.Conv2d(16, 32, 3, 2, 1, groups=2)
+    torch.manual_seed(0)
+    return dict(
+        plain=network(nn.Conv2d(16, 16, 3, 1, 1), nn.ReLU()),
+        grouped=network(groups, nn.BatchNorm2d(32), nn.Conv2d(32, 16, 1)),
+        vectors=Vectors(),
+    )
+
+
 @pytest.mark.full
+@pytest.mark.parametrize("method", ["reactnet", "dorefa", "abc_net"])
+@pytest.mark.parametrize("kind", ["plain", "grouped", "vectors"])
 @torch.no_grad()
-def test_convolutions_are_exact_in_numpy(tmp_path):
-    binary = converted("reactnet", nn.Conv2d(16, 16, 3, 1, 1), nn.ReLU())
-    core, names = pack_network(binary, X)
+def test_layers_are_exact_in_numpy(kind, method, tmp_path):
+    binary, rows = convert(raw_cases()[kind], method, pictures=X)
+    core, names = pack_network(binary.eval().requires_grad_(False), X)
+    assert names == [f"{row.name}.conv" for row in rows if row.became]
     build_program(core, X[:1]).save(tmp_path / "net.npz")
     read = load_network(tmp_path / "net.npz")
-    rows, expected = compare_layers(read, core, Y)
-    assert [row["layer"] for row in rows] == names
-    assert not [row for row in rows if row["wrong"]]
+    compared, expected = compare_layers(read, core, Y)
+    if kind == "grouped":
+        names[0:1] = ["1.conv.0", "1.conv.1"]
+    assert [row["layer"] for row in compared] == names
+    assert not [row for row in compared if row["wrong"]]
     ours = torch.from_numpy(read.run(Y.numpy()))
     torch.testing.assert_close(ours, expected[0], rtol=1e-4, atol=1e-5)
+    known = {"conv", "linear", "affine", "relu", "mean"}
+    known |= {"binary_conv", "slice", "concat", "reshape"}
+    assert {step["op"] for step in read.steps} <= known
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(
-    ("layer", "name"),
-    [(nn.Conv2d(16, 16, 3, 1, 1, groups=2), "1.conv"), (Tokens(16, 16), "1")],
-)
-def test_what_the_raw_format_lacks_is_refused_by_name(layer, name):
-    core, _ = pack_network(converted("bireal", layer), X)
-    with pytest.raises(ExportError, match=f"^{name}.*: the raw format has no aten"):
+@torch.no_grad()
+def test_tokens_in_the_raw_format_are_refused_by_name():
+    core, _ = pack_network(converted("bireal", Tokens(16, 16)), X)
+    with pytest.raises(ExportError, match=r"^1.*: the raw format has no aten"):
         build_program(core, X[:1])
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda x: x.transpose(1, 2), "no transposition of 3 by 12"),
+        (lambda x: x.mean(3, True).transpose(1, 3), "no transposition of 3 by 12"),
+    ],
+)
+def test_transpositions_of_more_than_a_line_are_refused(function, said):
+    class Operation(nn.Module):
+        def forward(self, x):
+            return function(x)
+
+    with pytest.raises(ExportError, match=f"the raw format has {said}"):
+        build_program(Operation(), X[:1])
 
 
 @pytest.mark.parametrize(

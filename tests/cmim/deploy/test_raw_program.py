@@ -144,6 +144,8 @@ OPERATIONS = {
     "concat": Operation(lambda x: torch.cat([x, 2 * x], 1)),
     "concat_rows": Operation(lambda x: torch.cat([x, x], -2)),
     "slice": Operation(lambda x: x[:, 1:, ::2, -3:]),
+    "split": Operation(lambda x: torch.cat(x.split(4, dim=2)[::-1], 2)),
+    "line": Operation(lambda x: x.mean(3, True).mean(2, True).transpose(1, 3)),
     "zeros_around": Operation(lambda x: nn.functional.pad(x, (0, 1, 2, 0, 1, 1))),
     "both": Operation(lambda x: (x + x.abs()) * x - x / (x.abs() + 1)),
     "map": Operation(lambda x: MAP * x + (MAP - x) / MAP - 1 / (x.abs() + MAP)),
