@@ -39,8 +39,7 @@ def load_foreign_weights(
     own = network.state_dict()
     wanted = {_plain(key, network): key for key in own}
     flat = {_flat(name): name for name in wanted}
-    state = read_checkpoint(path)["state_dict"]
-    state = _unpacked(_inside(state, wanted, flat), network)
+    state = _inside(read_checkpoint(path)["state_dict"], wanted, flat, network)
     found: dict[str, Tensor] = {}
     unused = []
     for key, value in state.items():
@@ -90,8 +89,12 @@ def _plain(key: str, network: nn.Module) -> str:
 
 
 def _inside(
-    state: dict[str, Tensor], wanted: dict[str, str], flat: dict[str, str]
+    state: dict[str, Tensor],
+    wanted: dict[str, str],
+    flat: dict[str, str],
+    network: nn.Module,
 ) -> dict[str, Tensor]:
+    """The state without what stands in front of the network's names and parts."""
     for prefix in PREFIXES:
         # A network may have a part of that name itself.
         if any(_match(key, wanted, flat) for key in state):
@@ -102,7 +105,7 @@ def _inside(
                 for key, value in state.items()
                 if key.startswith(prefix)
             }
-    return state
+    return _unpacked(state, network)
 
 
 def _unpacked(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
