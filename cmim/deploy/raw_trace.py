@@ -127,7 +127,7 @@ def _walk(exported: Any, recorder: Recorder) -> tuple[str, ...]:
 def _call(node: fx.Node, values: dict[fx.Node, Any], recorder: Recorder) -> Any:
     args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda n: values[n])
     if node.target is operator.getitem and isinstance(args[0], list):
-        return node.target(*args)
+        return args[0][args[1]]  # type: ignore[index]
     # Other handlers give the first output of an operator that has several.
     if node.target is operator.getitem and isinstance(args[0], Value):
         if args[1] != 0 and node.users:
