@@ -55,6 +55,7 @@ def load_task_model(config: Config, checkpoint: str) -> BaseModel:
     own = identity_of(config)
     if form is not None and form.read is not None:
         require_packages(f"reading {form.suffix} files", *form.packages)
+        form.require()
         return form.read(model_config, checkpoint, own)
     model = MODELS.build(model_config)
     saved = load_task_weights(model, checkpoint).get("identity")

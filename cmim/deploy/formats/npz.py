@@ -81,23 +81,11 @@ def compare_layers(
     Returns:
         A row for each binary layer, and the core's outputs.
     """
-    import torch
-
+    from cmim.deploy.layer_calls import layer_calls
     from cmim.deploy.numpy_reference import binary_conv
-    from cmim.deploy.packed_conv import PackedConv
 
-    calls: dict[str, tuple[Tensor, Tensor]] = {}
-    modules = {n: m for n, m in core.named_modules() if isinstance(m, PackedConv)}
-    handles = [
-        module.register_forward_hook(
-            lambda _, args, out, name=name: calls.__setitem__(name, (args[0], out))
-        )
-        for name, module in modules.items()
-    ]
-    with torch.no_grad():
-        expected = core(example)
-    for handle in handles:
-        handle.remove()
+    calls, expected = layer_calls(core, example)
+    layers = {name: core.get_submodule(name).layer for name in calls}
     rows = []
     for step in network.steps:
         if step["op"] != "binary_conv":
@@ -105,7 +93,7 @@ def compare_layers(
         name = step["name"]
         x, out = (tensor.numpy() for tensor in calls[name])
         arrays = {role: network.arrays[key] for role, key in step["arrays"].items()}
-        ours, layer = binary_conv(step, arrays, x), modules[name].layer
+        ours, layer = binary_conv(step, arrays, x), layers[name]
         o, i, kh, kw = layer.shape
         rows.append(
             CheckedLayer(
