@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from cmim.deploy.lce.layout import last_shape, per_channel, place_of
-from cmim.deploy.lce.padding import same_plan
+from cmim.deploy.lce.padding import needed_end, same_plan
 
 LOWEST = float(np.finfo(np.float32).min)
 Step = dict[str, Any]
@@ -82,19 +82,20 @@ class Operators:
         end: Sequence[int] | None = None, value: float = 0.0,
     ) -> tuple[str, Any]:  # fmt: skip
         """Padding by the operator where that is the same, else in front of it."""
-        end = begin if end is None else end
         dilation = step.get("dilation", [1, 1])
-        plans = [
-            same_plan(*given)
-            for given in zip(
-                x.shape[1:3], kernel, step["stride"], dilation, begin, end, strict=True
+        given = [
+            *zip(
+                x.shape[1:3], kernel, step["stride"], dilation, begin, end or begin,
+                strict=True,
             )
-        ]
-        if not any((*begin, *end)):
+        ]  # fmt: skip
+        ends = [[axis[4], needed_end(*axis)] for axis in given]
+        if not any(map(any, ends)):
             return "VALID", x
+        plans = [same_plan(*axis) for axis in given]
         if all(plan is not None and plan.is_plain for plan in plans):
             return "SAME", x
-        ends = [[0, 0], *map(list, zip(begin, end, strict=True)), [0, 0]]
+        ends = [[0, 0], *ends, [0, 0]]
         return "VALID", self.tf.pad(x, ends, constant_values=value)
 
     def on_linear(self, step: Step, arrays: Arrays, shapes: Any, x: Any) -> Any:
@@ -211,7 +212,11 @@ class Operators:
         ends = [[0, 0] for _ in x.shape]
         for axis, width in enumerate(step["widths"]):
             ends[place_of(axis, len(step["shape"]))] = width
-        return self.tf.pad(x, ends, constant_values=step["value"])
+        # One more, which is cut off: the converter would join padding of its own
+        # choice with a convolution behind it, see ``needed_end``.
+        ends = [[first, last + 1] for first, last in ends]
+        found = self.tf.pad(x, ends, constant_values=step["value"])
+        return found[tuple(slice(0, -1) for _ in ends)]
 
     def on_reshape(self, step: Step, arrays: Arrays, shapes: Any, x: Any) -> Any:
         return self._reshaped(x, shapes[0], step["shape"])

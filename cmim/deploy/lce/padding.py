@@ -63,3 +63,28 @@ def same_plan(
         if not rest and first >= 0 and first + count <= made and not reads_extra:
             return SamePlan(extra, first, count, made)
     return None
+
+
+def needed_end(size: int, kernel: int, stride: int, dilation: int, begin: int,
+               end: int) -> int:  # fmt: skip
+    """Zeros behind an image that some output reads.
+
+    The engine's converter takes padding in front of a convolution for "SAME" where both
+    ends have alike, although with a stride of 2 "SAME" has one less in front. Without
+    what nothing reads it is right.
+
+    Args:
+        size: Pixels along the axis.
+        kernel: Taps of the kernel.
+        stride: In pixels.
+        dilation: In pixels.
+        begin: Zeros in front.
+        end: Zeros behind.
+
+    Examples:
+        >>> needed_end(8, 3, 2, 1, 1, 1), needed_end(7, 3, 2, 1, 1, 1)
+        (0, 1)
+    """
+    reach = dilation * (kernel - 1) + 1
+    count = (size + begin + end - reach) // stride + 1
+    return max((count - 1) * stride + reach - begin - size, 0)
