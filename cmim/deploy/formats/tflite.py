@@ -82,9 +82,7 @@ def check_in_lce(network: PackedNetwork, path: Path) -> Checked:
     return Checked(verified=rows, **compare_outputs(ours, expected))
 
 
-def read_tflite(
-    model_config: dict, path: str, identity: dict[str, Any]
-) -> BaseModel:
+def read_tflite(model_config: dict, path: str, identity: dict[str, Any]) -> BaseModel:
     """A task model that the engine runs, see :func:`load_tflite`."""
     from cmim.deploy.lce.exported_network import load_tflite
 

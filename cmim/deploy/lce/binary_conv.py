@@ -4,8 +4,9 @@ The converter takes a convolution for binary where its input is a choice between
 -1, its weights are of one magnitude a filter, and its padding is zero ("SAME") or none.
 A factor and a sum with numbers a channel behind it become part of the operator.
 
-The engine's fast kernel for ARM reads the sign bit, so that -0.0 would be -1. Thresholds
-are subtracted, 0 as the smallest normal number below it: -0.0 never gets there.
+The engine's fast kernel for ARM reads the sign bit, so that -0.0 would be -1.
+Thresholds are subtracted, 0 as the smallest normal number below it: -0.0 never gets
+there.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def weighted(
     factor: np.ndarray,
     shift: np.ndarray,
 ) -> Any:
-    """``factor`` times the sums of a product, plus ``shift``, a number a filter each."""
+    """``factor`` times the sums of a product, plus ``shift``, a number a filter."""
     difference = x - cut_of(product.cut)
     padding = "VALID"
     plans: list[SamePlan] = []

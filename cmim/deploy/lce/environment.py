@@ -19,7 +19,11 @@ def lce_python() -> Path:
     chosen = os.environ.get(VARIABLE)
     path = Path(chosen) if chosen else FOLDER / "bin" / "python"
     if not path.is_file():
-        where = f"{VARIABLE} names {path}, which does not exist" if chosen else "none is here"
+        where = (
+            f"{VARIABLE} names {path}, which does not exist"
+            if chosen
+            else "none is here"
+        )
         raise ImportError(
             ".tflite files are written and run by Larq Compute Engine in a Python of "
             f"its own, and {where}: run make setup-lce in the project's folder, or set "

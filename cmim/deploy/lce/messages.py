@@ -1,4 +1,4 @@
-"""Messages between two processes: JSON and arrays through a pipe. Nothing is pickled."""
+"""Messages between processes: JSON and arrays in a pipe. Nothing is pickled."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 r"""A binary convolution as products of signs that Larq Compute Engine has.
 
 Its padding is zero, or its caller pads with a sign. With P and Q the sums of products
-with -1 and +1 outside of the image, those with zeros and those of the weights inside are
+with -1 and +1 outside of the image, those with zeros there and those of the weights
+inside are
 
 .. math:: S = (P + Q) / 2, \qquad U = \Sigma W - (Q - P) / 2
 

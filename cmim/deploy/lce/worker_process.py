@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import tempfile
@@ -114,10 +115,9 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
 def _end(process: subprocess.Popen[bytes]) -> None:
     """The end of its input ends it."""
     for pipe in (process.stdin, process.stdout):
-        try:
+        # What was still to be written to a process that has gone is lost.
+        with contextlib.suppress(OSError):
             _pipe(pipe).close()
-        except OSError:  # what was still to be written to a process that has gone
-            pass
     try:
         process.wait(timeout=10)
     except subprocess.TimeoutExpired:

@@ -30,9 +30,7 @@ def _padded(x, kernel, strides, padding, dilations, value):
     assert padding == "SAME"
     rows, columns = (
         _same(n, d * (k - 1) + 1, s)
-        for n, k, s, d in zip(
-            images.shape[2:], kernel, strides, dilations, strict=True
-        )
+        for n, k, s, d in zip(images.shape[2:], kernel, strides, dilations, strict=True)
     )
     return F.pad(images, (*columns, *rows), value=value)
 
