@@ -59,14 +59,14 @@ def operators_of(model: Any) -> Iterator[WrittenOperator]:
         output = graph.tensors[operator.outputs[0]]
         places = operator.inputs[1:2]
         second = graph.tensors[places[0]] if len(places) and places[0] >= 0 else None
-        stored = None if second is None else model.buffers[second.buffer].data
-        constant = stored is not None and len(stored) > 0
+        data = None if second is None else model.buffers[second.buffer].data
+        stored = b"" if data is None else bytes(bytearray(data))
         yield WrittenOperator(
             kind,
             tuple(map(int, output.shape)),
             output.name.decode(),
-            tuple(map(int, second.shape)) if constant and second is not None else (),
-            bytes(bytearray(stored)) if constant else b"",
+            tuple(map(int, second.shape)) if stored and second is not None else (),
+            stored,
         )
 
 
