@@ -49,9 +49,15 @@ def run_program(tf: Any, network: Network, image: Any, batch: int) -> list[Any]:
     """
     shapes, operators = shapes_of(network), Operators(tf, batch)
     values = {network.document["input"]["name"]: image}
+    maps = {step["output"] for step in network.steps if step["op"] == "constant"}
     for step in network.steps:
         arrays = arrays_of(network, step)
         inputs = [values[name] for name in step["inputs"]]
+        if step["op"] != "binary_conv" and not maps.isdisjoint(step["inputs"]):
+            inputs = [
+                x if name in maps else operators.apart(x)
+                for name, x in zip(step["inputs"], inputs, strict=True)
+            ]
         if step["op"] == "binary_conv":
             found = add_binary_conv(tf, step, arrays, inputs[0])
         else:

@@ -108,6 +108,14 @@ class Operators:
         x = x if (scale == 1).all() else x * scale
         return x if not shift.any() else x + shift
 
+    def apart(self, x: Any) -> Any:
+        """The same values, which the converter does not join with what follows.
+
+        It would make a map of constants part of a binary convolution, which has numbers
+        a channel only.
+        """
+        return self.tf.maximum(x, LOWEST)
+
     def on_constant(self, step: Step, arrays: Arrays, shapes: Any) -> Any:
         value = arrays["value"][None]
         value = value.transpose(0, 2, 3, 1) if value.ndim == 4 else value
