@@ -39,7 +39,7 @@ class Operators:
         self.tf, self.batch = tf, batch
 
     def __call__(
-        self, step: Step, arrays: Arrays, shapes: list[Sequence[int]], inputs: list
+        self, step: Step, arrays: Arrays, shapes: Sequence[Sequence[int]], inputs: list
     ) -> Any:
         """The output of a step.
 
@@ -121,7 +121,7 @@ class Operators:
         value = value.transpose(0, 2, 3, 1) if value.ndim == 4 else value
         return self.tf.constant(value)
 
-    def _two(self, step: Step, shapes: list[Sequence[int]]) -> None:
+    def _two(self, step: Step, shapes: Sequence[Sequence[int]]) -> None:
         if len(shapes[0]) != len(shapes[1]):
             raise TranslationError(
                 f"{step['name'] or step['output']}: {step['op']} of values with "
