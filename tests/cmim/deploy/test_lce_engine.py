@@ -27,7 +27,8 @@ from cmim.layers import BinaryUnit
 from cmim.methods import available_methods
 
 pytestmark = pytest.mark.slow
-METHODS = [*available_methods(), *ADDITIONS]
+# Methods of binary weights alone have no binary layer in a file.
+METHODS = [m for m in (*available_methods(), *ADDITIONS) if m not in REAL_ACTIVATIONS]
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +130,7 @@ def test_every_method_is_exact(engine, tmp_path):
     core, names = pack_network(
         Together({name.replace("+", "_"): units(name) for name in METHODS}).eval(), x
     )
-    assert len(names) == 2 * len(set(METHODS) - set(REAL_ACTIVATIONS))
+    assert len(names) == 2 * len(METHODS)
     network = written(engine, build_program(core, x), tmp_path)
     calls, expected = layer_calls(core, x)
     inputs = [given.numpy() for given, _ in calls.values()]
