@@ -83,9 +83,10 @@ def compare_layers(
     """
     from cmim.deploy.layer_calls import layer_calls
     from cmim.deploy.numpy_reference import binary_conv
+    from cmim.deploy.packed_conv import PackedConv
 
     calls, expected = layer_calls(core, example)
-    layers = {name: core.get_submodule(name).layer for name in calls}
+    layers = {n: m.layer for n, m in core.named_modules() if isinstance(m, PackedConv)}
     rows = []
     for step in network.steps:
         if step["op"] != "binary_conv":

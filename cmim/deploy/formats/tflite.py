@@ -6,7 +6,7 @@ import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cmim.deploy.formats.format import (
     Checked,
@@ -45,7 +45,7 @@ def write_tflite(network: PackedNetwork, path: Path) -> list[WrittenLayer]:
         )
         seal(place)
         check_identity(network.identity, LceNetwork(place).identity, path)
-    return [WrittenLayer(**row) for row in written["layers"]]
+    return cast(list[WrittenLayer], written["layers"])
 
 
 def _raw_program(network: PackedNetwork, folder: Path) -> Path:
@@ -73,7 +73,7 @@ def check_in_lce(network: PackedNetwork, path: Path) -> Checked:
         calls, _ = layer_calls(core, image)
         inputs = [calls[row["layer"]][0].numpy() for row in in_numpy]
         found, _ = shared_worker().ask("compare", inputs, program=str(program))
-    rows = [EngineCheckedLayer(**row) for row in found["rows"]]
+    rows = cast(list[EngineCheckedLayer], found["rows"])
     # The engine is compared with the raw program, and that with torch.
     for row, other in zip(rows, in_numpy, strict=True):
         row["wrong"] += other["wrong"]
