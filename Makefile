@@ -2,14 +2,17 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# The Python that Larq Compute Engine's environment is made with.
+LCE_PYTHON ?= python3.11
 # A process a core; a file's tests stay together, since they share what was trained.
 PARALLEL ?= -n auto --maxprocesses=8 --dist loadfile
 export NO_ALBUMENTATIONS_UPDATE = 1
 
-.PHONY: help setup demo quick test slow mutants versions lint audit clean
+.PHONY: help setup setup-lce demo quick test slow mutants versions lint audit clean
 
 help:
 	@echo "make setup   virtual environment in $(VENV) with all dependencies"
+	@echo "make setup-lce  Larq Compute Engine for .tflite files, in an environment of its own"
 	@echo "make demo    generated rooms: prepare, train, test, picture (minutes)"
 	@echo "make quick   tests and doctests while you work"
 	@echo "make test    what CI runs: whole matrices, too"
@@ -18,13 +21,21 @@ help:
 	@echo "make versions the quick tests with every Python that is here"
 	@echo "make lint    ruff and mypy"
 	@echo "make audit   known holes of the installed packages and of the lower bounds"
-	@echo "make clean   remove $(VENV) and caches (data and runs stay)"
+	@echo "make clean   remove $(VENV), .venv-lce and caches (data and runs stay)"
 
 setup: $(VENV)/ready
 
 $(VENV)/ready: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev,analysis,deploy,int8,rivals,encoders]'
+	touch $@
+
+# Its packages do not go with the others: an older NumPy, and Python 3.11 at most.
+setup-lce: .venv-lce/ready
+
+.venv-lce/ready: requirements-lce.txt
+	test -x .venv-lce/bin/python || $(LCE_PYTHON) -m venv .venv-lce
+	.venv-lce/bin/python -m pip install --quiet --requirement requirements-lce.txt
 	touch $@
 
 demo: setup
@@ -54,4 +65,4 @@ audit: setup
 	$(BIN)/python tools/audit.py
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) .venv-lce .pytest_cache .mypy_cache .ruff_cache *.egg-info

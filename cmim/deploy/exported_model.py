@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 from mmengine.model import BaseModel
-from mmseg.registry import MODELS
-from torch import Tensor, nn
 
 from cmim.deploy.binary_layer import ExportError
+from cmim.deploy.engine import ExportedNetwork, task_model_of
 from cmim.deploy.network_core import OUTPUT
 from cmim.deploy.seal import check_seal
-from cmim.identity import check_identity
-from cmim.task_model import describe
 
 
-class Engine(nn.Module):
+class Engine(ExportedNetwork):
     """A compiled OpenVINO model, called with tensors.
 
     Args:
@@ -37,8 +33,6 @@ class Engine(nn.Module):
         threads: int | None = None,
         options: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__()
-
         from cmim.deploy.shared_core import FLOAT32, shared_core
 
         core = shared_core()
@@ -53,46 +47,33 @@ class Engine(nn.Module):
         options = {**FLOAT32, **(options or {})}
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = threads
-        self.path = path
-        self.identity = read_identity(model, path)
-        self.shape = tuple(model.input(0).shape)
+        identity = read_identity(model, path)
         try:
-            self._compiled = core.compile_model(model, "CPU", options)
+            compiled = core.compile_model(model, "CPU", options)
         except RuntimeError as error:
             raise ExportError(_why_not_compiled(path, error)) from None
+        shapes = [output.get_partial_shape() for output in compiled.outputs]
+        super().__init__(
+            str(path),
+            identity,
+            tuple(model.input(0).shape),
+            _tasks(compiled),
+            [int(shape[1].get_length()) for shape in shapes],
+        )
+        self._compiled = compiled
 
-    @property
-    def outputs(self) -> list[str]:
-        """Tasks of the outputs; a network with one head has one without a name."""
-        found = []
-        for output in self._compiled.outputs:
-            named = [n for n in output.get_names() if n.startswith(OUTPUT)]
-            found.append(named[0].removeprefix(OUTPUT) if named else "")
-        return found
+    def run(self, images: np.ndarray) -> list[np.ndarray]:
+        found = self._compiled(images)
+        return [found[k] for k in range(len(self.outputs))]
 
-    @property
-    def channels(self) -> list[int]:
-        """Channels of each output."""
-        shapes = [output.get_partial_shape() for output in self._compiled.outputs]
-        return [int(shape[1].get_length()) for shape in shapes]
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The output of each head for normalised images ``(N, 3, H, W)``, any N."""
-        batch, *image = self.shape
-        if list(x.shape[1:]) != image:
-            given, wanted = ("x".join(map(str, s)) for s in (x.shape[2:], image[1:]))
-            raise ExportError(
-                f"{self.path} was exported for images of {wanted} pixels, and these "
-                f"have {given}: export it with --size {x.shape[2]} {x.shape[3]}"
-            )
-        parts: list[list[Tensor]] = [[] for _ in self._compiled.outputs]
-        for start in range(0, len(x), batch):
-            part = x[start : start + batch]
-            full = torch.cat([part, part[-1:].expand(batch - len(part), -1, -1, -1)])
-            found = self._compiled(full.float().cpu().numpy())
-            for k, kept in enumerate(parts):
-                kept.append(torch.from_numpy(found[k].copy())[: len(part)])
-        return tuple(torch.cat(kept).to(x.device) for kept in parts)
+def _tasks(compiled: Any) -> list[str]:
+    """Tasks of the outputs; a network with one head has one without a name."""
+    found = []
+    for output in compiled.outputs:
+        named = [n for n in output.get_names() if n.startswith(OUTPUT)]
+        found.append(named[0].removeprefix(OUTPUT) if named else "")
+    return found
 
 
 def _why_not_compiled(path: str | Path, error: RuntimeError) -> str:
@@ -147,43 +128,4 @@ def load_exported(
     Raises:
         ExportError: The file is missing, no model, or one of other tasks.
     """
-    engine = Engine(path, threads, options)
-    if identity is not None:
-        try:
-            check_identity(identity, engine.identity, path)
-        except ValueError as error:
-            raise ExportError(str(error)) from None
-    model = MODELS.build(model_config).eval().requires_grad_(False)
-    found = describe(model)
-    # The output of a model with one head is exported without a name.
-    named = list(found.heads) if found.joint else [""]
-    if engine.outputs != named:
-        given, wanted = (", ".join(n) or "one task" for n in (engine.outputs, named))
-        raise ExportError(
-            f"{path} was exported with heads for {given}, and this config has {wanted}:"
-            " use the config it was exported with"
-        )
-    for head, channels in zip(found.heads.values(), engine.channels, strict=True):
-        classes = getattr(head.part, "num_classes", channels)
-        if channels != classes:
-            raise ExportError(
-                f"{path} was exported with {channels} classes, and this config has "
-                f"{classes}: use the config it was exported with"
-            )
-    return with_network(model, engine)
-
-
-def with_network(model: BaseModel, network: nn.Module) -> BaseModel:
-    """A task model with another network in place of its encoder and heads.
-
-    Args:
-        model: The task model, changed.
-        network: Normalised images to a tuple of each head's output. They stand in for
-            feature maps: each head passes on its own one.
-    """
-    model.backbone = network
-    if hasattr(model, "bottleneck"):
-        model.bottleneck = None
-    for place, head in enumerate(describe(model).heads.values()):
-        head.part.forward = itemgetter(place)
-    return model
+    return task_model_of(Engine(path, threads, options), model_config, identity)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from cmim.deploy.binary_layer import BinaryLayer, SignStep, SignTerm
 from cmim.deploy.formats.format import EngineCheckedLayer
+from cmim.deploy.layer_calls import layer_calls
 from cmim.deploy.openvino_graph import add_layer
 from cmim.deploy.packed_conv import PackedConv
 from cmim.deploy.shared_core import FLOAT32, shared_core
@@ -81,18 +82,9 @@ def verify_layers(core: nn.Module, example: Tensor) -> list[EngineCheckedLayer]:
         are not equal, scales left out, on the real activations and on ones at the
         thresholds; ``scaled_difference``, the largest relative one with scales.
     """
-    inputs: dict[str, Tensor] = {}
     layers = {n: m for n, m in core.named_modules() if isinstance(m, PackedConv)}
-    handles = [
-        module.register_forward_pre_hook(
-            lambda _, args, name=name: inputs.__setitem__(name, args[0].float())
-        )
-        for name, module in layers.items()
-    ]
-    core(example)
-    for handle in handles:
-        handle.remove()
-    return [_verify(name, layers[name].layer, x) for name, x in inputs.items()]
+    calls, _ = layer_calls(core, example)
+    return [_verify(name, layers[name].layer, x) for name, (x, _) in calls.items()]
 
 
 def _verify(name: str, layer: BinaryLayer, x: Tensor) -> EngineCheckedLayer:

@@ -36,8 +36,8 @@ def load_task_model(config: Config, checkpoint: str) -> BaseModel:
 
     Args:
         config: A config of this project, with or without the CMIM wrapper.
-        checkpoint: Checkpoint trained with that config, or the ``.xml`` of a network
-            exported with it, which then runs in OpenVINO.
+        checkpoint: Checkpoint trained with that config, or the ``.xml`` or
+            ``.tflite`` of a network exported with it, which then runs in its engine.
 
     Raises:
         CheckpointError: The file cannot be read or is of another model.
@@ -50,7 +50,8 @@ def load_task_model(config: Config, checkpoint: str) -> BaseModel:
     if form is not None and form.read is None:
         raise ConfigError(
             f"'{checkpoint}' is exported for other engines; here run a checkpoint, "
-            "WORK_DIR/last.pth, and the .xml that tools/export.py makes of it"
+            "WORK_DIR/last.pth, or the .xml or .tflite that tools/export.py makes of "
+            "it"
         )
     model_config = task_model_config(config)
     if model_config.get("backbone", {}).get("init_from"):
@@ -58,6 +59,7 @@ def load_task_model(config: Config, checkpoint: str) -> BaseModel:
     own = identity_of(config)
     if form is not None and form.read is not None:
         require_packages(f"reading {form.suffix} files", *form.packages)
+        form.require()
         return form.read(model_config, checkpoint, own)
     model = MODELS.build(model_config)
     saved = load_task_weights(model, checkpoint)

@@ -160,6 +160,7 @@ def _check_possible(form: str, rest: str, verify: bool) -> None:
         )
     require_packages(f"--rest {rest}", *chosen.rests[rest])
     require_packages(f"writing {chosen.suffix} files", *chosen.packages)
+    chosen.require()
     if verify:
         require_packages(f"checking {chosen.suffix} files", *chosen.check_packages)
 

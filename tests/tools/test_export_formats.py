@@ -91,6 +91,7 @@ def test_onnx_is_compared_with_torch(checkpoint, tmp_path):
         ("a.npz", None, "npz"),
         ("a.b/c.onnx", None, "onnx"),
         ("a.xml", "openvino", "openvino"),
+        ("a.tflite", None, "tflite"),
     ],
 )
 def test_the_ending_says_the_format(out, name, expected):

@@ -15,7 +15,8 @@ from cmim.bench.latency.engines import make_network
 from cmim.bench.latency.figures import VariantFigures
 from cmim.bench.latency.variants import Variant
 from cmim.data_parts import data_parts
-from cmim.deploy.exported_model import load_exported, with_network
+from cmim.deploy.engine import with_network
+from cmim.deploy.exported_model import load_exported
 from cmim.engine.evaluate import evaluate, load_task_model
 
 

@@ -90,6 +90,8 @@ class Format:
         write: Writes a network to a path and returns the file's layers.
         check: Compares a file that ``write`` has made with its network.
         packages: Optional packages that writing needs, as they are imported.
+        require: Raises an ImportError where something else is missing that writing,
+            checking and reading need.
         check_packages: Those that checking needs as well.
         seal: Finds the place of the file's digest behind its name, 64 hexadecimal
             digits, see :mod:`cmim.deploy.seal`; None for files that keep it otherwise.
@@ -106,6 +108,7 @@ class Format:
     write: Callable[[PackedNetwork, Path], list[WrittenLayer]]
     check: Callable[[PackedNetwork, Path], Checked]
     packages: tuple[str, ...] = ()
+    require: Callable[[], object] = lambda: None
     check_packages: tuple[str, ...] = ()
     seal: re.Pattern[bytes] | None = None
     beside: tuple[str, ...] = ()

@@ -81,24 +81,15 @@ def compare_layers(
     Returns:
         A row for each binary layer, and the core's outputs.
     """
-    import torch
-
+    from cmim.deploy.layer_calls import layer_calls
     from cmim.deploy.numpy_reference import binary_conv
     from cmim.deploy.packed_conv import PackedConv
 
-    calls: dict[str, tuple[Tensor, Tensor]] = {}
-    packed = [m for m in core.modules() if isinstance(m, PackedConv)]
-    modules = {module.layer.name: module for module in packed}
-    handles = [
-        module.register_forward_hook(
-            lambda _, args, out, name=name: calls.__setitem__(name, (args[0], out))
-        )
-        for name, module in modules.items()
-    ]
-    with torch.no_grad():
-        expected = core(example)
-    for handle in handles:
-        handle.remove()
+    found, expected = layer_calls(core, example)
+    # Steps are called as layers are, also where a module is a part of a layer.
+    modules = {n: m for n, m in core.named_modules() if isinstance(m, PackedConv)}
+    calls = {modules[name].layer.name: call for name, call in found.items()}
+    layers = {module.layer.name: module.layer for module in modules.values()}
     rows = []
     for step in network.steps:
         if step["op"] != "binary_conv":
@@ -106,7 +97,7 @@ def compare_layers(
         name = step["name"]
         x, out = (tensor.numpy() for tensor in calls[name])
         arrays = {role: network.arrays[key] for role, key in step["arrays"].items()}
-        ours, layer = binary_conv(step, arrays, x), modules[name].layer
+        ours, layer = binary_conv(step, arrays, x), layers[name]
         o, i, kh, kw = layer.shape
         rows.append(
             CheckedLayer(
