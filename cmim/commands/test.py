@@ -19,7 +19,8 @@ def build_parser() -> argparse.ArgumentParser:
     cli.add_config_options(parser)
     parser.add_argument(
         "checkpoint",
-        help="WORK_DIR/last.pth of a training run, or MODEL.xml of tools/export.py",
+        help="WORK_DIR/last.pth of a training run, or MODEL.xml or (--weights-only) "
+        "MODEL.pth of tools/export.py",
     )
     parser.add_argument(
         "--save-predictions",
