@@ -7,6 +7,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.model import BaseModel
 from mmseg.registry import MODELS
@@ -19,7 +20,47 @@ from cmim.identity import check_identity
 from cmim.task_model import describe
 
 
-class Engine(nn.Module):
+class ExportedNetwork(nn.Module):
+    """A network in a file, called with tensors.
+
+    Attributes:
+        path: The file.
+        shape: Of its input, ``(N, C, H, W)``.
+        identity: What the file says that it answers, or None.
+        outputs: Tasks of the outputs; a network with one head has one without a name.
+        channels: Channels of each output.
+    """
+
+    path: str | Path
+    shape: tuple[int, ...]
+    identity: dict[str, Any] | None
+    outputs: list[str]
+    channels: list[int]
+
+    def run(self, images: np.ndarray) -> list[np.ndarray]:
+        """The outputs for as many images as the file says, float32."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The output of each head for normalised images ``(N, 3, H, W)``, any N."""
+        batch, *image = self.shape
+        if list(x.shape[1:]) != image:
+            given, wanted = ("x".join(map(str, s)) for s in (x.shape[2:], image[1:]))
+            raise ExportError(
+                f"{self.path} was exported for images of {wanted} pixels, and these "
+                f"have {given}: export it with --size {x.shape[2]} {x.shape[3]}"
+            )
+        parts: list[list[Tensor]] = [[] for _ in self.outputs]
+        for start in range(0, len(x), batch):
+            part = x[start : start + batch]
+            full = torch.cat([part, part[-1:].expand(batch - len(part), -1, -1, -1)])
+            found = self.run(full.float().cpu().numpy())
+            for k, kept in enumerate(parts):
+                kept.append(torch.from_numpy(found[k].copy())[: len(part)])
+        return tuple(torch.cat(kept).to(x.device) for kept in parts)
+
+
+class Engine(ExportedNetwork):
     """A compiled OpenVINO model, called with tensors.
 
     Args:
@@ -60,39 +101,24 @@ class Engine(nn.Module):
             self._compiled = core.compile_model(model, "CPU", options)
         except RuntimeError as error:
             raise ExportError(_why_not_compiled(path, error)) from None
+        outputs = self._compiled.outputs
+        self.outputs = [task_of(*output.get_names()) for output in outputs]
+        shapes = [output.get_partial_shape() for output in outputs]
+        self.channels = [int(shape[1].get_length()) for shape in shapes]
 
-    @property
-    def outputs(self) -> list[str]:
-        """Tasks of the outputs; a network with one head has one without a name."""
-        found = []
-        for output in self._compiled.outputs:
-            named = [n for n in output.get_names() if n.startswith(OUTPUT)]
-            found.append(named[0].removeprefix(OUTPUT) if named else "")
-        return found
+    def run(self, images: np.ndarray) -> list[np.ndarray]:
+        return list(self._compiled(images).values())
 
-    @property
-    def channels(self) -> list[int]:
-        """Channels of each output."""
-        shapes = [output.get_partial_shape() for output in self._compiled.outputs]
-        return [int(shape[1].get_length()) for shape in shapes]
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The output of each head for normalised images ``(N, 3, H, W)``, any N."""
-        batch, *image = self.shape
-        if list(x.shape[1:]) != image:
-            given, wanted = ("x".join(map(str, s)) for s in (x.shape[2:], image[1:]))
-            raise ExportError(
-                f"{self.path} was exported for images of {wanted} pixels, and these "
-                f"have {given}: export it with --size {x.shape[2]} {x.shape[3]}"
-            )
-        parts: list[list[Tensor]] = [[] for _ in self._compiled.outputs]
-        for start in range(0, len(x), batch):
-            part = x[start : start + batch]
-            full = torch.cat([part, part[-1:].expand(batch - len(part), -1, -1, -1)])
-            found = self._compiled(full.float().cpu().numpy())
-            for k, kept in enumerate(parts):
-                kept.append(torch.from_numpy(found[k].copy())[: len(part)])
-        return tuple(torch.cat(kept).to(x.device) for kept in parts)
+def task_of(*names: str) -> str:
+    """The task that one of an output's names says, empty for one without.
+
+    Examples:
+        >>> task_of("a", "cmim.depth"), task_of("output")
+        ('depth', '')
+    """
+    named = [name for name in names if name.startswith(OUTPUT)]
+    return named[0].removeprefix(OUTPUT) if named else ""
 
 
 def _why_not_compiled(path: str | Path, error: RuntimeError) -> str:
@@ -148,6 +174,23 @@ def load_exported(
         ExportError: The file is missing, no model, or one of other tasks.
     """
     engine = Engine(path, threads, options)
+    return with_network(model_config, engine, identity)
+
+
+def with_network(
+    model_config: dict, engine: ExportedNetwork, identity: dict[str, Any] | None = None
+) -> BaseModel:
+    """A task model whose encoder and heads are a file's network.
+
+    Args:
+        model_config: Config of the task model.
+        engine: The network.
+        identity: :func:`cmim.identity.identity_of` the config in use.
+
+    Raises:
+        ExportError: The network is one of other tasks.
+    """
+    path = engine.path
     if identity is not None:
         try:
             check_identity(identity, engine.identity, path)

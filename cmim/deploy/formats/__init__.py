@@ -17,7 +17,7 @@ def export_formats() -> dict[str, Format]:
 
     Examples:
         >>> {name: known.suffix for name, known in export_formats().items()}
-        {'npz': '.npz', 'onnx': '.onnx', 'openvino': '.xml'}
+        {'npz': '.npz', 'onnx': '.onnx', 'openvino': '.xml', 'qonnx': '.qonnx'}
     """
     return factories("cmim.deploy.formats", "FORMAT")
 
@@ -41,7 +41,7 @@ def rests() -> dict[str, list[str]]:
 
     Examples:
         >>> rests()
-        {'float32': ['.npz', '.onnx', '.xml'], 'int8': ['.xml']}
+        {'float32': ['.npz', '.onnx', '.xml', '.qonnx'], 'int8': ['.xml']}
     """
     found: dict[str, list[str]] = {}
     for form in export_formats().values():
