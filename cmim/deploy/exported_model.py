@@ -174,10 +174,10 @@ def load_exported(
         ExportError: The file is missing, no model, or one of other tasks.
     """
     engine = Engine(path, threads, options)
-    return with_network(model_config, engine, identity)
+    return load_network(model_config, engine, identity)
 
 
-def with_network(
+def load_network(
     model_config: dict, engine: ExportedNetwork, identity: dict[str, Any] | None = None
 ) -> BaseModel:
     """A task model whose encoder and heads are a file's network.

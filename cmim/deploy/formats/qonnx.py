@@ -48,13 +48,13 @@ def check_in_qonnx(network: PackedNetwork, path: Path) -> Checked:
 
 
 def read_qonnx(model_config: dict, path: str, identity: dict[str, Any]) -> BaseModel:
-    """A task model that qonnx runs, see :func:`with_network`."""
-    from cmim.deploy.exported_model import with_network
+    """A task model that qonnx runs, see :func:`load_network`."""
+    from cmim.deploy.exported_model import load_network
     from cmim.deploy.qonnx_export import QonnxNetwork
     from cmim.optional_packages import require_packages
 
     require_packages("reading .qonnx files", "qonnx")
-    return with_network(model_config, QonnxNetwork(path), identity)
+    return load_network(model_config, QonnxNetwork(path), identity)
 
 
 FORMAT = Format(
