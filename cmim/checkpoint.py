@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from cmim.finite import is_finite, what_is_not_finite
-from cmim.former_names import current_key
+from cmim.former_names import classifier_names, current_key
 from cmim.task_model import describe
 from cmim.torch_file import ArchiveError, is_address, load_torch_file
 
@@ -23,6 +23,8 @@ from cmim.torch_file import ArchiveError, is_address, load_torch_file
 LOSS_PREFIXES = ("contrast.", "added_losses.")
 # What a layer computes apart from its weights, where the class does not say it.
 _CONV_OPTIONS = ("stride", "padding", "dilation", "groups")
+# Part of a checkpoint that has bits in place of latent weights.
+BINARY_WEIGHTS = "binary_weights"
 
 
 class CheckpointError(ValueError):
@@ -82,7 +84,7 @@ def check_structure(
             )
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
+def read_checkpoint(path: str | Path, latent: bool = True) -> dict[str, Any]:
     """Read a checkpoint onto the CPU without executing anything in it.
 
     The file must be whole and no larger inside than it is, see
@@ -90,6 +92,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
     Args:
         path: File saved by training, or a bare state dict.
+        latent: Refuse files of binary weights alone, which nothing trains from.
 
     Returns:
         Dictionary with at least ``state_dict``.
@@ -113,6 +116,12 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         checkpoint = _with_state(load_torch_file(path), path)
     except ArchiveError as error:
         raise CheckpointError(f"checkpoint '{path}' {error}") from error
+    if latent and checkpoint.get(BINARY_WEIGHTS):
+        raise CheckpointError(
+            f"checkpoint '{path}' holds signs and scales and no latent weights: it can "
+            "be tested, predicted with and exported, and nothing is trained from it or "
+            "goes on with it; use the checkpoint it was made of, WORK_DIR/last.pth"
+        )
     states = [checkpoint["state_dict"], checkpoint.get("ema_state_dict")]
     for weights in (state for state in states if isinstance(state, dict)):
         for key in [k for k in weights if k != current_key(k)]:
@@ -169,13 +178,16 @@ def check_finite(checkpoint: dict[str, Any], path: str | Path) -> None:
         )
 
 
-def load_task_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
+def load_task_weights(
+    model: nn.Module, path: str | Path, content: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Load the task model's weights strictly; the state of the loss is left out.
 
     Args:
         model: A task model without the CMIM wrapper.
         path: Checkpoint trained with or without the wrapper; for a classifier also a
             state dict of torchvision's ResNet.
+        content: Of the file, where it was read already.
 
     Returns:
         The whole checkpoint, for its ``meta``.
@@ -184,7 +196,7 @@ def load_task_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
         CheckpointError: The file cannot be read or is of another model; torchvision's
             weights for a network that is not torchvision's.
     """
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_checkpoint(path) if content is None else content
     state = {
         key: value
         for key, value in checkpoint["state_dict"].items()
@@ -211,28 +223,6 @@ def _check_plain(model: nn.Module, path: str | Path) -> None:
                 "into a backbone of method='fp' and shortcuts='per_block' (as a "
                 "teacher: model.teacher_model), or start from it by backbone.init_from"
             )
-
-
-def classifier_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Names of torchvision's ResNet as those of a classifier here; others unchanged.
-
-    Args:
-        state: A state dict.
-
-    Examples:
-        >>> import torch
-        >>> one = torch.zeros(1)
-        >>> list(classifier_names({"conv1.weight": one, "fc.weight": one}))
-        ['backbone.conv1.weight', 'head.fc.weight']
-        >>> list(classifier_names({"head.fc.weight": one}))
-        ['head.fc.weight']
-    """
-    if not {"conv1.weight", "fc.weight"} <= set(state):
-        return state
-    return {
-        ("head." if key.startswith("fc.") else "backbone.") + key: value
-        for key, value in state.items()
-    }
 
 
 def load_strictly(model: nn.Module, state: dict[str, Tensor], path: str | Path) -> None:

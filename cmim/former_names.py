@@ -1,8 +1,11 @@
-"""Names of earlier versions, which files of theirs hold."""
+"""Names in files that are others here: of earlier versions, of torchvision."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FORMER = {"regularizers": "added_losses"}
 
@@ -35,3 +38,25 @@ def with_current_options(model: Any) -> Any:
     if not isinstance(model, dict):
         return model
     return {FORMER.get(name, name): value for name, value in model.items()}
+
+
+def classifier_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Names of torchvision's ResNet as those of a classifier here; others unchanged.
+
+    Args:
+        state: A state dict.
+
+    Examples:
+        >>> import torch
+        >>> one = torch.zeros(1)
+        >>> list(classifier_names({"conv1.weight": one, "fc.weight": one}))
+        ['backbone.conv1.weight', 'head.fc.weight']
+        >>> list(classifier_names({"head.fc.weight": one}))
+        ['head.fc.weight']
+    """
+    if not {"conv1.weight", "fc.weight"} <= set(state):
+        return state
+    return {
+        ("head." if key.startswith("fc.") else "backbone.") + key: value
+        for key, value in state.items()
+    }

@@ -9,6 +9,7 @@ EXTRAS = {
     "onnxscript": "deploy",
     "nncf": "int8",
     "onnxruntime": "rivals",
+    "qonnx": "fpga",
     "sklearn": "analysis",
     "tensorboard": "analysis",
     "submitit": "cluster",

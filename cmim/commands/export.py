@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from cmim.engine import cli
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -26,6 +30,13 @@ def build_parser() -> argparse.ArgumentParser:
     endings = "|".join(form.suffix for form in known.values())
     parser.add_argument(
         "--out", required=True, type=cli.output_file, metavar=f"MODEL{endings}"
+    )
+    parser.add_argument(
+        "--weights-only",
+        action="store_true",
+        help="write a checkpoint, MODEL.pth, of signs and scales: one bit a binary "
+        "weight, no latent weights, no optimizer; tools/test.py, predict.py and "
+        "export.py take it, and nothing is trained from it",
     )
     parser.add_argument(
         "--size",
@@ -89,8 +100,12 @@ def run(args: argparse.Namespace) -> None:
     from cmim.engine.record import write_json
     from cmim.export.network import export_network, format_export
 
+    config = load_config(args.config, args.cfg_options)
+    if args.weights_only:
+        run_weights_only(args, config)
+        return
     figures = export_network(
-        load_config(args.config, args.cfg_options),
+        config,
         args.checkpoint,
         args.out,
         size=tuple(args.size) if args.size else None,
@@ -105,3 +120,28 @@ def run(args: argparse.Namespace) -> None:
         write_json(args.json, figures)
     if figures["wrong"]:
         sys.exit(1)
+
+
+def run_weights_only(args: argparse.Namespace, config: Config) -> None:
+    """Do what ``--weights-only`` says, which has few options."""
+    from cmim.engine.config import ConfigError
+    from cmim.engine.record import write_json
+    from cmim.export.weights import export_weights, format_weights
+
+    given = {
+        "--format": args.format is not None,
+        "--size": args.size is not None,
+        "--batch": args.batch != 1,
+        "--rest": args.rest != "float32",
+        "--verify": args.verify,
+        "--sample": args.sample is not None,
+    }
+    if unused := [name for name, is_given in given.items() if is_given]:
+        raise ConfigError(
+            f"--weights-only writes a checkpoint for any size and compares every "
+            f"weight by itself: leave {', '.join(unused)} out"
+        )
+    figures = export_weights(config, args.checkpoint, args.out)
+    print(format_weights(figures))
+    if args.json:
+        write_json(args.json, figures)

@@ -19,8 +19,8 @@ def build_parser() -> argparse.ArgumentParser:
     cli.add_config_options(parser)
     parser.add_argument(
         "checkpoint",
-        help="WORK_DIR/last.pth of a training run, or MODEL.xml or MODEL.tflite of "
-        "tools/export.py",
+        help="WORK_DIR/last.pth of a training run, or what tools/export.py has made: "
+        "MODEL.xml, .tflite, .qonnx, or (--weights-only) .pth",
     )
     parser.add_argument(
         "--save-predictions",

@@ -57,7 +57,7 @@ class Engine(ExportedNetwork):
             str(path),
             identity,
             tuple(model.input(0).shape),
-            _tasks(compiled),
+            [task_of(*output.get_names()) for output in compiled.outputs],
             [int(shape[1].get_length()) for shape in shapes],
         )
         self._compiled = compiled
@@ -67,13 +67,15 @@ class Engine(ExportedNetwork):
         return [found[k] for k in range(len(self.outputs))]
 
 
-def _tasks(compiled: Any) -> list[str]:
-    """Tasks of the outputs; a network with one head has one without a name."""
-    found = []
-    for output in compiled.outputs:
-        named = [n for n in output.get_names() if n.startswith(OUTPUT)]
-        found.append(named[0].removeprefix(OUTPUT) if named else "")
-    return found
+def task_of(*names: str) -> str:
+    """The task that one of an output's names says, empty for one without.
+
+    Examples:
+        >>> task_of("a", "cmim.depth"), task_of("output")
+        ('depth', '')
+    """
+    named = [name for name in names if name.startswith(OUTPUT)]
+    return named[0].removeprefix(OUTPUT) if named else ""
 
 
 def _why_not_compiled(path: str | Path, error: RuntimeError) -> str:

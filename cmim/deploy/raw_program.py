@@ -126,7 +126,8 @@ class Program:
         text = DIGEST.sub(digest_of(text, arrays).encode(), text)
         arrays[PROGRAM] = np.frombuffer(text, np.uint8)
         with whole_output(path) as place, open(place, "wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
+            # Stored as they are: weights hardly shrink, and readers need no inflating.
+            np.savez(file, allow_pickle=False, **arrays)
 
 
 def binary_step(

@@ -20,8 +20,8 @@ from mmseg.registry import MODELS
 from torch import Tensor
 from tqdm import tqdm
 
-from cmim.checkpoint import load_task_weights
 from cmim.deploy.formats import format_of
+from cmim.deploy.slim_checkpoint import load_weights
 from cmim.engine.config import ConfigError, require_parts, task_model_config
 from cmim.engine.config_classes import check_read_classes
 from cmim.engine.config_place import named_part
@@ -36,8 +36,9 @@ def load_task_model(config: Config, checkpoint: str) -> BaseModel:
 
     Args:
         config: A config of this project, with or without the CMIM wrapper.
-        checkpoint: Checkpoint trained with that config, or the ``.xml`` or
-            ``.tflite`` of a network exported with it, which then runs in its engine.
+        checkpoint: Checkpoint trained with that config, also one of weights only, or
+            the ``.xml``, ``.tflite`` or ``.qonnx`` of a network exported with it, which
+            then runs in its engine.
 
     Raises:
         CheckpointError: The file cannot be read or is of another model.
@@ -62,7 +63,7 @@ def load_task_model(config: Config, checkpoint: str) -> BaseModel:
         form.require()
         return form.read(model_config, checkpoint, own)
     model = MODELS.build(model_config)
-    saved = load_task_weights(model, checkpoint)
+    saved = load_weights(model, checkpoint)
     check_identity(own, saved.get("identity"), checkpoint)
     meta = saved.get("meta")
     record = meta.get(RECORD) if isinstance(meta, dict) else None

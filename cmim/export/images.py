@@ -69,7 +69,7 @@ def write_sample(
     pixels = image[0].permute(1, 2, 0).to(torch.uint8).numpy()
     # An open file: NumPy adds .npz to other names.
     with whole_output(path) as place, open(place, "wb") as file:
-        np.savez_compressed(file, image=pixels, **named)
+        np.savez(file, image=pixels, **named)
 
 
 def calibration_images(

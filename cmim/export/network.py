@@ -75,7 +75,10 @@ def choose_format(out: str | Path, name: str | None = None) -> str:
     if not found:
         asked = "" if name is None else f" is no --format {name}"
         endings = " or ".join(form.suffix for form in wanted.values())
-        raise ConfigError(f"--out {out}{asked}: name a file that ends with {endings}")
+        slim = ", or give --weights-only" if Path(out).suffix == ".pth" else ""
+        raise ConfigError(
+            f"--out {out}{asked}: name a file that ends with {endings}{slim}"
+        )
     return found[0]
 
 

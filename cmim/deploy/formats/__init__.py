@@ -17,7 +17,8 @@ def export_formats() -> dict[str, Format]:
 
     Examples:
         >>> {name: known.suffix for name, known in export_formats().items()}
-        {'npz': '.npz', 'onnx': '.onnx', 'openvino': '.xml', 'tflite': '.tflite'}
+        {'npz': '.npz', 'onnx': '.onnx', 'openvino': '.xml', 'qonnx': '.qonnx',
+        'tflite': '.tflite'}
     """
     return factories("cmim.deploy.formats", "FORMAT")
 
@@ -41,7 +42,7 @@ def rests() -> dict[str, list[str]]:
 
     Examples:
         >>> rests()
-        {'float32': ['.npz', '.onnx', '.xml', '.tflite'], 'int8': ['.xml']}
+        {'float32': ['.npz', '.onnx', '.xml', '.qonnx', '.tflite'], 'int8': ['.xml']}
     """
     found: dict[str, list[str]] = {}
     for form in export_formats().values():
