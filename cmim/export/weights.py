@@ -8,10 +8,12 @@ from typing import TypedDict
 import torch
 from mmengine.config import Config
 
+from cmim.checkpoint import read_checkpoint
 from cmim.deploy.slim_checkpoint import binary_layers, save_slim
 from cmim.engine.config import ConfigError
 from cmim.engine.config_place import named_part
 from cmim.engine.evaluate import load_task_model
+from cmim.hooks.gradual_binarization import RECORD, not_binary_yet
 from cmim.identity import identity_of
 from cmim.layers.stored_weight import StoredWeight
 
@@ -48,8 +50,8 @@ def export_weights(config: Config, checkpoint: str, out: str | Path) -> WeightFi
         out: The ``.pth`` file to write.
 
     Raises:
-        ConfigError: ``out`` has another ending, or the checkpoint is such a file
-            already.
+        ConfigError: ``out`` has another ending, the checkpoint is such a file already,
+            or its training was not binary yet.
         ExportError: A layer that bits do not give back, by name.
     """
     target = Path(out)
@@ -58,6 +60,7 @@ def export_weights(config: Config, checkpoint: str, out: str | Path) -> WeightFi
             f"--weights-only writes a checkpoint, and --out {out} is none: name a file "
             "that ends with .pth"
         )
+    _check_binary(checkpoint)
     model = load_task_model(config, checkpoint).cpu()
     layers = binary_layers(model)
     if any(isinstance(x.weight_binarizer, StoredWeight) for x in layers.values()):
@@ -110,3 +113,11 @@ def format_weights(figures: WeightFigures) -> str:
         "It can be tested, predicted with and exported; nothing is trained from it or "
         "goes on with it."
     )
+
+
+def _check_binary(checkpoint: str) -> None:
+    """A file of weights only could not say that its training was not binary yet."""
+    meta = read_checkpoint(checkpoint).get("meta")
+    said = not_binary_yet(meta.get(RECORD) if isinstance(meta, dict) else None, "")
+    if said:
+        raise ConfigError(f"'{checkpoint}'{said}; train it to its end first")

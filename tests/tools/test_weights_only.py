@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from fault_run import CONFIG, assert_said, options, run
 
 pytestmark = pytest.mark.full  # Whole runs of tools.
@@ -120,6 +121,15 @@ def test_misuse_is_said_and_loses_nothing(trained, rooms, tmp_path):
     words = (checkpoint, "--out", tmp_path / "x.pth", *options(data_root=rooms))
     assert_said(run("export", CONFIG, *words), "or give --weights-only")
     assert sorted(tmp_path.iterdir()) == [checkpoint]
+
+
+def test_training_that_was_not_binary_yet_is_refused(trained, rooms, tmp_path):
+    content = torch.load(trained / "last.pth", weights_only=True)
+    content["meta"]["gradual_binarization"] = dict(waiting=3, layers=4, end=50)
+    torch.save(content, tmp_path / "last.pth")
+    out = export(tmp_path / "last.pth", tmp_path / "slim.pth", rooms)
+    assert_said(out, "3 of 4 layers were not fully binary", "train it to its end first")
+    assert not (tmp_path / "slim.pth").exists()
 
 
 def test_another_task_is_refused(trained, rooms):
