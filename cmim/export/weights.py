@@ -60,11 +60,11 @@ def export_weights(config: Config, checkpoint: str, out: str | Path) -> WeightFi
             f"--weights-only writes a checkpoint, and --out {out} is none: name a file "
             "that ends with .pth"
         )
-    _check_binary(checkpoint)
     model = load_task_model(config, checkpoint).cpu()
     layers = binary_layers(model)
     if any(isinstance(x.weight_binarizer, StoredWeight) for x in layers.values()):
         raise ConfigError(f"'{checkpoint}' holds signs and scales only already")
+    _check_binary(checkpoint)
     save_slim(model, target, identity_of(config))
     compare_weights(model, load_task_model(config, str(target)).cpu())
     single = {id(layer): layer for layer in layers.values()}.values()
