@@ -1,7 +1,7 @@
 """NYU Depth v2, 40-class segmentation: MobileNetV2 from ImageNet, full precision.
 
 Data: 795 training frames, crops of 96x128. Hardware: 2 CPU cores. Batch 16, 700 steps.
-Not measured yet: this recipe has not been run to its end.
+Expected figures, measured on all 654 test frames: docs/convert.md.
 """
 
 from mmengine.config import read_base
