@@ -14,7 +14,7 @@ def build_parser() -> argparse.ArgumentParser:
         "Write the records of suites as one page that needs nothing else (sortable "
         "tables, accuracy against cost, training curves, the command of every row), "
         "and as Markdown and CSV.",
-        "python tools/report.py results --out report --baseline loss=none",
+        "python tools/report.py results --out report",
     )
     parser.add_argument("results", help="folder of the records")
     parser.add_argument(
@@ -23,9 +23,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--baseline",
         nargs="+",
-        default=[],
         metavar="AXIS=VALUE",
-        help="compare rows with the one that differs in this, seed by seed",
+        help="compare rows with the one that differs in this, seed by seed (default: "
+        "as the suites say)",
     )
     return parser
 
@@ -39,8 +39,25 @@ def run(args: argparse.Namespace) -> int:
     if not records:
         print(f"there is no record in '{args.results}': run a suite first")
         return 1
-    baseline = dict(word.split("=", 1) for word in args.baseline if "=" in word)
-    files = write_report(records, Path(args.out), baseline)
+    files = write_report(records, Path(args.out), _baseline(args.baseline, records))
     ended = sum(record["status"] != "failed" for record in records)
     print(f"{ended} runs, {len(records) - ended} failed: {', '.join(map(str, files))}")
     return 0
+
+
+def _baseline(words: list[str] | None, records: list[dict]) -> dict[str, str] | None:
+    """Values of axes, or None where the suites shall say."""
+    if words is None:
+        return None
+    from cmim.engine.config import ConfigError
+
+    found = {}
+    for word in words:
+        axis, _, value = word.partition("=")
+        known = sorted({r["labels"][axis] for r in records if axis in r["labels"]})
+        if value not in known:
+            axes = sorted({axis for r in records for axis in r["labels"]})
+            what = f"values {', '.join(known)}" if known else f"axes {', '.join(axes)}"
+            raise ConfigError(f"--baseline {word!r} fits no record; there are {what}")
+        found[axis] = value
+    return found

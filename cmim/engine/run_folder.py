@@ -46,6 +46,10 @@ def leads(launcher: str) -> bool:
     return all(os.environ.get(name, "0") == "0" for name in _RANKS)
 
 
+class FolderInUseError(ConfigError):
+    """Another process runs in a folder."""
+
+
 @contextmanager
 def locked(folder: str | Path) -> Iterator[None]:
     """Keep other runs out of a folder; the system lets go when the process ends.
@@ -54,7 +58,7 @@ def locked(folder: str | Path) -> Iterator[None]:
         folder: A run's folder; made where it is missing.
 
     Raises:
-        ConfigError: Another process runs in it; says which.
+        FolderInUseError: Another process runs in it; says which.
     """
     path = Path(folder) / ".lock"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +89,7 @@ def _take(file, path: Path) -> None:
                 logger="current",
             )
             return
-        raise ConfigError(
+        raise FolderInUseError(
             f"'{path.parent}' is in use by {_holder(file)}; wait for that run, end it, "
             "or choose another folder with --work-dir"
         ) from error

@@ -26,7 +26,7 @@ def estimate_minutes(runs: Sequence[PlannedRun], places: Places) -> dict[str, fl
     """Minutes of each run's training, without its test.
 
     A few steps are run of each kind, that is of each choice of axes; seeds cost the
-    same. Runs that need another, which may not be there yet, are timed like it.
+    same. Runs that need another, which is not there yet, are not timed.
 
     Args:
         runs: Those to do.

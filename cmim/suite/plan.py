@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
-
-from cmim.digest import sha256_of
-from cmim.engine.config import ConfigError, load_config, used_parts
+from cmim.engine.config import ConfigError
+from cmim.suite.content import content_of, key_of
 from cmim.suite.definition import PARTS, Suite
 
-# Of recipe, splits and metrics: figures of two protocols are not compared.
-PROTOCOL = "2026.11"
-# Digits of a key that names a run.
-DIGITS = 16
 _NEEDED = re.compile(r"\{(\w+)\}")
 
 
@@ -29,7 +20,7 @@ class PlannedRun:
     """A training, its test, and what both depend on.
 
     Attributes:
-        key: Digest of resolved config, seed, data and protocol, :data:`DIGITS` digits.
+        key: See :func:`cmim.suite.content.key_of`.
         suite: Name of the suite.
         labels: Value by axis; of a run that others need its name as ``needed``.
         config: Name or path of the config.
@@ -38,7 +29,8 @@ class PlannedRun:
         division: See :class:`~cmim.suite.definition.Suite`.
         threads: CPU threads.
         resolved: The whole config as plain values, without places on this machine.
-        data: Digest of the data set.
+        data: Digest of the data.
+        baseline: Values of axes that the others of the suite are compared with.
     """
 
     key: str
@@ -51,6 +43,7 @@ class PlannedRun:
     threads: int
     resolved: dict[str, Any] = field(repr=False)
     data: str = ""
+    baseline: dict[str, str] = field(default_factory=dict)
 
     @property
     def needs(self) -> list[str]:
@@ -81,8 +74,20 @@ def plan_suite(
     for labels, change in _combinations(suite):
         for seed in suite.seeds:
             for run in _with_needed(suite, labels, change, seed, dict(options or {})):
-                planned.setdefault(run.key, run)
+                _add(planned, run)
     return list(planned.values())
+
+
+def _add(planned: dict[str, PlannedRun], run: PlannedRun) -> None:
+    """A needed run that is a row as well is that row; two rows are never one run."""
+    known = planned.get(run.key)
+    if known is None or "needed" in known.labels:
+        planned[run.key] = run
+    elif "needed" not in run.labels and known.labels != run.labels:
+        raise ConfigError(
+            f"suite '{run.suite}': {run.title} and {known.title} are the same run, "
+            "since what they change leads to one config; leave one out"
+        )
 
 
 def _combinations(suite: Suite) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
@@ -146,21 +151,12 @@ def _run(
     budget = {} if suite.steps is None else {"train_cfg.max_iters": suite.steps}
     given = {**budget, **suite.options, **options, **own}
     try:
-        resolved = resolve(load_config(config, dict(given)))
+        content = content_of(config, given, seed, suite.threads)
     except ConfigError as error:
         named = ", ".join(f"{axis}={label}" for axis, label in labels.items())
         raise ConfigError(f"suite '{suite.name}', {named}: {error}") from None
-    data = data_digest(str(given.get("data_root", resolved.get("data_root", ""))))
-    content = dict(
-        protocol=PROTOCOL,
-        config=_without_places(resolved),
-        seed=seed,
-        data=data,
-        threads=suite.threads,
-    )
-    text = json.dumps(content, sort_keys=True, default=str)
     return PlannedRun(
-        key=sha256_of(text.encode())[:DIGITS],
+        key=key_of(content),
         suite=suite.name,
         labels=labels,
         config=config,
@@ -169,55 +165,6 @@ def _run(
         division=suite.division,
         threads=suite.threads,
         resolved=content["config"],
-        data=data,
+        data=content["data"],
+        baseline=suite.baseline,
     )
-
-
-def resolve(config: Config) -> dict[str, Any]:
-    """What a run reads of a config, as plain values; classes by their full names.
-
-    Args:
-        config: As :func:`cmim.engine.config.load_config` reads it.
-    """
-    plain = used_parts(Config(config.to_dict()))
-    read = {k: v for k, v in plain.items() if not k.startswith("_")}
-    return json.loads(json.dumps(read, sort_keys=True, default=str))
-
-
-def _without_places(resolved: Any) -> Any:
-    """A config without the folder of the data, which its digest stands for."""
-    if isinstance(resolved, dict):
-        return {k: _without_places(v) for k, v in resolved.items() if k != "data_root"}
-    return (
-        [_without_places(v) for v in resolved]
-        if isinstance(resolved, list)
-        else resolved
-    )
-
-
-@cache
-def data_digest(folder: str) -> str:
-    """SHA-256 of a data set: names, sizes, and the content of its lists.
-
-    Pictures are told apart by name and size, so that 100,000 of them take a second.
-
-    Args:
-        folder: Of the data set.
-
-    Raises:
-        ConfigError: It is not there, or empty.
-    """
-    root = Path(folder)
-    files = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else []
-    if not files:
-        raise ConfigError(
-            f"data set '{folder}' is not there or empty; say where it lies with "
-            "--cfg-options data_root=FOLDER"
-        )
-    parts: list[bytes | Path] = []
-    for file in files:
-        name = file.relative_to(root).as_posix()
-        parts.append(f"{name} {file.stat().st_size}\n".encode())
-        if file.suffix in (".txt", ".json", ".csv"):
-            parts.append(file)
-    return sha256_of(*parts)[:DIGITS]

@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shlex
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 
 from cmim.checkpoint import read_checkpoint
-from cmim.code_digest import code_digest, loaded_modules
+from cmim.code_digest import code_digest
 from cmim.digest import sha256_of
 from cmim.engine.record import write_json
 from cmim.inspect.summary import summarize
 from cmim.json_file import JsonFileError, read_json
-from cmim.suite.plan import PROTOCOL, PlannedRun
+from cmim.suite.content import PROTOCOL
+from cmim.suite.plan import PlannedRun
 from cmim.task import known_tasks
 
 STATES = ("ok", "failed", "stale")
@@ -31,7 +34,11 @@ TIMES = ("minutes", "seconds", "images_per_second", "data_wait_share", "peak_mem
 
 
 def ran(
-    run: PlannedRun, folder: Path, figures: Mapping[str, Any], config: Config
+    run: PlannedRun,
+    folder: Path,
+    figures: Mapping[str, Any],
+    config: Config,
+    code: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The record of a finished run.
 
@@ -40,9 +47,10 @@ def ran(
         folder: The run's folder, with checkpoint and trace.
         figures: What :func:`cmim.engine.train.train` has returned.
         config: Of the run.
+        code: ``modules`` that its process had loaded when it began, and their
+            ``digest``.
     """
     begun = read_json(folder / "run.json")
-    modules = loaded_modules()
     plain = {k: v for k, v in figures.items() if k not in ("test", "network", "seed")}
     return dict(
         **_head(run, "ok"),
@@ -52,11 +60,10 @@ def ran(
         cost={**plain, **summarize(config)["totals"]},
         trace=read_json(folder / "trace.json"),
         weights=weights_digest(folder / "last.pth"),
-        command=begun["commands"][0],
         precision=begun["precision"],
         versions=begun["versions"],
         machine=machine(begun["device"]),
-        code=dict(commit=commit(), digest=code_digest(modules), modules=modules),
+        code=dict(code, commit=commit()),
     )
 
 
@@ -89,6 +96,8 @@ def _head(run: PlannedRun, status: str) -> dict[str, Any]:
         suite=run.suite,
         division=run.division,
         labels=run.labels,
+        baseline=run.baseline,
+        command=command_of(run),
         seed=run.seed,
         config=run.config,
         options={k: v for k, v in run.options.items() if k != "data_root"},
@@ -96,6 +105,18 @@ def _head(run: PlannedRun, status: str) -> dict[str, Any]:
         threads=run.threads,
         resolved=run.resolved,
     )
+
+
+def command_of(run: PlannedRun) -> str:
+    """The command that does a run, where its data lie as the config says.
+
+    Examples:
+        >>> command_of(PlannedRun("0a", "rooms_small", {"loss": "none"}, "c", {}, 1,
+        ...                       "open", 1, {}))
+        'cmim suite rooms_small --only loss=none seed=1'
+    """
+    only = [f"{axis}={label}" for axis, label in run.labels.items()]
+    return shlex.join(["cmim", "suite", run.suite, "--only", *only, f"seed={run.seed}"])
 
 
 def record_path(results: Path, run: PlannedRun) -> Path:
@@ -117,21 +138,43 @@ def write_record(results: Path, run: PlannedRun, record: Mapping[str, Any]) -> P
 def read_records(results: Path) -> list[dict[str, Any]]:
     """All records of a folder, each with its ``path``; damaged files are named.
 
-    A record of other code than today's, or of another protocol, has the status
-    ``stale`` here; the file stays as it was.
+    A record of other code than today's, of another protocol, or of a run that has read
+    the checkpoint of a stale one, has the status ``stale`` here; the file stays as it
+    was.
 
     Raises:
         JsonFileError: A file that is no record.
     """
-    found = []
+    found: list[dict[str, Any]] = []
     for path in sorted(results.rglob("*.json")):
         record = read_json(path)
-        if not {"key", "status", "labels", "protocol"} <= set(record):
-            raise JsonFileError(f"'{path}' is no record of a run; move it elsewhere")
+        check_record(record, path)
         if record["status"] == "ok" and is_stale(record):
             record["status"] = "stale"
         found.append({**record, "path": str(path)})
+    stale = {record["key"] for record in found if record["status"] == "stale"}
+    for record in found:
+        needed = {str(v)[4:] for v in record["options"].values() if _is_run(v)}
+        if record["status"] == "ok" and needed & stale:
+            record["status"] = "stale"
     return found
+
+
+def _is_run(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("run:")
+
+
+def check_record(record: Mapping[str, Any], path: Path) -> None:
+    """Refuse what is no record, or whose names lead to other folders.
+
+    Raises:
+        JsonFileError: Naming the file.
+    """
+    wanted = {"key", "status", "suite", "labels", "options", "protocol", "seed"}
+    plain = re.compile(r"[\w-]+(\.[\w-]+)*")
+    named = [str(record.get(name)) for name in ("key", "suite")]
+    if not wanted <= set(record) or not all(map(plain.fullmatch, named)):
+        raise JsonFileError(f"'{path}' is no record of a run; move it elsewhere")
 
 
 def is_stale(record: Mapping[str, Any]) -> bool:
@@ -151,7 +194,7 @@ def weights_digest(checkpoint: str | Path) -> str:
     for name in sorted(state):
         values = state[name].detach().cpu().contiguous()
         parts.append(f"{name} {values.dtype} {tuple(values.shape)}\n".encode())
-        parts.append(values.reshape(-1).numpy().tobytes())
+        parts.append(values.reshape(-1).view(torch.uint8).numpy().tobytes())
     return sha256_of(*parts)
 
 

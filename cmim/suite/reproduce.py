@@ -24,13 +24,16 @@ class Comparison:
         figures: Test figures that differ: what they were and what they are.
         step: The first step whose loss differs, from 1; None where none does.
         losses: Its losses, then and now.
+        traced: Whether the losses could be compared, step by step.
         weights: Whether the trained weights are the same to the last bit.
-        changed: What may be why: code, data, packages, processor, threads.
+        changed: What may be why: code, packages, processor. Config, data and weights
+            are the same, or the run is refused.
     """
 
     figures: dict[str, tuple[Any, Any]]
     step: int | None
     losses: tuple[float, float] | None
+    traced: bool
     weights: bool
     changed: list[str]
 
@@ -43,8 +46,9 @@ class Comparison:
     def words(self) -> str:
         """What was found, in plain sentences."""
         if self.came_back:
-            weights = "the same" if self.weights else "others"
-            text = f"the figures came back; the weights are {weights} to the last bit"
+            same = "are the same" if self.weights else "differ"
+            text = f"the figures came back; the weights {same}"
+            text += " to the last bit" if self.weights else ""
         else:
             shown = [f"{k} {a} is now {b}" for k, (a, b) in self.figures.items()]
             text = f"the figures did not come back: {', '.join(shown)}"
@@ -52,7 +56,7 @@ class Comparison:
             a, b = self.losses
             text += f"; the first loss that differs is that of step {self.step} "
             text += f"({a:.9g}, now {b:.9g})"
-        elif not self.came_back:
+        elif not self.came_back and self.traced:
             text += "; all losses of the training are the same"
         if self.changed:
             text += f"; since then changed: {', '.join(self.changed)}"
@@ -76,7 +80,6 @@ def compare_records(then: Mapping[str, Any], now: Mapping[str, Any]) -> Comparis
         what
         for what, a, b in (
             ("the code", then["code"]["digest"], now["code"]["digest"]),
-            ("the data", then["data"], now["data"]),
             ("packages", then["versions"], now["versions"]),
             ("the processor", then["machine"]["cpu"], now["machine"]["cpu"]),
             ("its instructions", then["machine"]["flags"], now["machine"]["flags"]),
@@ -87,9 +90,14 @@ def compare_records(then: Mapping[str, Any], now: Mapping[str, Any]) -> Comparis
         figures={k: (a, b) for k, (a, b) in both.items() if a != b},
         step=step,
         losses=losses,
+        traced=_shape(then["trace"]) == _shape(now["trace"]),
         weights=then["weights"] == now["weights"],
         changed=changed,
     )
+
+
+def _shape(trace: Mapping[str, Any]) -> tuple[int, int]:
+    return trace["every"], len(trace["loss"])
 
 
 def _first_difference(
@@ -110,15 +118,18 @@ def find_record(results: Path, row: str) -> dict[str, Any]:
         ConfigError: There is none, there are several, or it failed.
     """
     path = Path(row)
-    files = [path] if path.is_file() else sorted(results.rglob(f"{row}*.json"))
-    if len(files) != 1:
-        known = sorted(p.stem for p in files or results.rglob("*.json"))
+    every = sorted(results.rglob("*.json"))
+    files = [path] if path.is_file() else [p for p in every if p.stem.startswith(row)]
+    # A run that several suites need has a record in each.
+    if len({file.stem for file in files}) != 1:
+        known = sorted({p.stem for p in files or every})
         what = "several runs" if files else "no run"
         raise ConfigError(
             f"'{row}' means {what} in '{results}'; say one of {', '.join(known[:8])}"
             + (" ..." if len(known) > 8 else "")
         )
     found = read_json(files[0])
+    record.check_record(found, files[0])
     if found.get("status") != "ok":
         raise ConfigError(
             f"run {found.get('key')} ended without figures "
@@ -144,11 +155,16 @@ def run_again(
         The record of the repetition.
 
     Raises:
-        ConfigError: It failed, with the reason.
+        ConfigError: It failed, with the reason; the folder holds such a run already.
     """
     again: dict[str, Any] = {}
     for each in (*needed, found):
         run = planned(each)
+        if (work / run.key).exists():
+            raise ConfigError(
+                f"'{work / run.key}' is there already, and a repetition begins afresh: "
+                "choose another folder with --work-dir"
+            )
         job = write_job(run, work / "results", work, data_root)
         with open(log_of(job), "ab") as log:
             subprocess.run(

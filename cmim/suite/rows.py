@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cmim.engine.config import ConfigError
 from cmim.suite.statistics import Gain, Spread, gain_of, spread_of
 
 # Of the test figures, those that say how it went and not how well.
@@ -42,24 +43,43 @@ def rows_of(
 
     Args:
         records: As :func:`cmim.suite.record.read_records` gives them.
-        baseline: Values of axes that the others are compared with.
+        baseline: Values of axes that the others are compared with; as their suites say
+            when None.
 
     Returns:
         Rows in the order of their first records; failed runs are left out.
+
+    Raises:
+        ConfigError: Two records of one row and seed, from before and after the suite,
+            its data or its config were changed.
     """
     groups: dict[tuple, list[Mapping[str, Any]]] = {}
     for record in records:
         if record["status"] != "failed":
             key = (record["suite"], *sorted(record["labels"].items()))
-            groups.setdefault(key, []).append(record)
+            group = groups.setdefault(key, [])
+            _check_alone(group, record)
+            group.append(record)
     rows = []
     for (suite, *items), group in groups.items():
         labels = dict(items)
-        base = {**labels, **(baseline or {})}
+        wanted = group[0].get("baseline", {}) if baseline is None else baseline
+        base = {**labels, **wanted}
         theirs = groups.get((suite, *sorted(base.items())), [])
-        compared = base != labels and set(baseline or {}) <= set(labels)
+        compared = base != labels and set(wanted) <= set(labels)
         rows.append(_row(suite, labels, group, theirs if compared else []))
     return rows
+
+
+def _check_alone(group: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> None:
+    for other in group:
+        if other["seed"] == record["seed"]:
+            raise ConfigError(
+                f"suite '{record['suite']}' has two records of {record['labels']} with "
+                f"seed {record['seed']}: {other.get('path', other['key'])} and "
+                f"{record.get('path', record['key'])}. Its file, data or a config were "
+                "changed in between; move the older one away"
+            )
 
 
 def _row(
@@ -81,7 +101,9 @@ def _row(
         seeds=tuple(sorted(record["seed"] for record in group)),
         figures={name: spread_of(list(v.values())) for name, v in by_metric.items()},
         gains=gains,
-        status="stale" if any(r["status"] == "stale" for r in group) else "ok",
+        status="stale"
+        if any(r["status"] == "stale" for r in [*group, *baseline])
+        else "ok",
         records=tuple(group),
     )
 

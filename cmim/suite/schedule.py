@@ -11,12 +11,14 @@ from cmim.json_file import read_json
 from cmim.suite import record
 from cmim.suite.engines import Engine
 from cmim.suite.plan import PlannedRun
-from cmim.suite.work import write_job
+from cmim.suite.work import IN_USE, write_job
 
 WAITING, QUEUED, RUNNING = "waiting", "queued", "running"
 DONE, FAILED, LEFT = "done", "failed", "left"
 # Seconds between two looks at the engine.
 PAUSE = 0.3
+# Seconds until a run is tried again that another process holds.
+PATIENCE = 5.0
 
 
 @dataclass
@@ -86,6 +88,7 @@ def carry_out(
     """
     progress = Progress()
     _look_at_records(runs, places, progress, again)
+    _run_lost_again(runs, places, progress)
     by_key = {run.key: run for run in runs}
     end = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     try:
@@ -126,6 +129,18 @@ def _look_at_records(
             path.unlink()
 
 
+def _run_lost_again(
+    runs: Sequence[PlannedRun], places: Places, progress: Progress
+) -> None:
+    """Finished runs whose checkpoint is gone, and which others wait for, run again."""
+    for run in reversed(runs):
+        waiting = [r for r in runs if progress.states[r.key] == WAITING]
+        lost = not (places.work / run.key / "last.pth").is_file()
+        needed = any(run.key in other.needs for other in waiting)
+        if progress.states[run.key] == DONE and lost and needed:
+            progress.states[run.key] = WAITING
+
+
 def _start_ready(
     runs: Sequence[PlannedRun], engine: Engine, places: Places, progress: Progress
 ) -> None:
@@ -155,7 +170,12 @@ def _take(
     seconds = time.monotonic() - progress.begun[run.key]
     progress.minutes[run.key] = progress.minutes.get(run.key, 0.0) + seconds / 60
     found = read_json(path) if path.is_file() else None
-    if found is not None and found["status"] == "ok":
+    if found is None and status == IN_USE:
+        # Another process is at it, and will end with a record or let go of the folder.
+        progress.states[run.key] = WAITING
+        progress.starts[run.key] -= 1
+        time.sleep(PATIENCE)
+    elif found is not None and found["status"] == "ok":
         progress.states[run.key] = DONE
     elif found is not None:
         progress.states[run.key] = FAILED

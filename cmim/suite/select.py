@@ -25,8 +25,11 @@ def select(runs: Sequence[PlannedRun], wanted: Sequence[str]) -> list[PlannedRun
         known = sorted({_value(run, axis) for run in runs} - {""})
         if not found or value not in known:
             axes = sorted({axis for run in runs for axis in run.labels} | {"seed"})
-            what = ", ".join(known) if known else f"axes {', '.join(axes)}"
-            raise ConfigError(f"--only {word!r} fits no run; there is {what}")
+            what = known or axes
+            kind = f"values of {axis}" if known else "axes"
+            raise ConfigError(
+                f"--only {word!r} fits no run; the {kind} are {', '.join(what)}"
+            )
         chosen.setdefault(axis, set()).add(value)
     if not chosen:
         return list(runs)

@@ -63,7 +63,9 @@ class Gain:
 
     @property
     def words(self) -> str:
-        """What may be said of it.
+        """What may be said of it: by the test, since intervals of few seeds are narrow.
+
+        Below six seeds it can decide nothing.
 
         Examples:
             >>> gain_of({0: 1.0, 1: 2.0}, {0: 0.5, 1: 2.5}).words
@@ -72,9 +74,9 @@ class Gain:
         if self.count < FEWEST:
             names = {0: "no seed in common", 1: "one seed", 2: "two seeds"}
             return f"{names[self.count]}: no interval" if self.count else names[0]
-        if self.low <= 0 <= self.high:
-            return "within noise"
-        return "higher" if self.mean > 0 else "lower"
+        if not self.p <= 1 - LEVEL:
+            return f"within noise (p {self.p:.2g})"
+        return f"{'higher' if self.mean > 0 else 'lower'} (p {self.p:.2g})"
 
 
 def gain_of(figures: Mapping[int, float], baseline: Mapping[int, float]) -> Gain:

@@ -12,14 +12,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cmim.engine.config import ConfigError
+from cmim.engine.run_folder import FolderInUseError
 from cmim.json_file import read_json
+from cmim.suite.content import content_of, key_of
 from cmim.suite.plan import PlannedRun
 from cmim.whole_output import write_whole
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-JOB = "job.json"
+JOB, CODE = "job.json", "code.json"
+# Exit status where another process is at the run.
+IN_USE = 75
 
 
 def write_job(
@@ -53,8 +58,11 @@ def work_on(path: Path) -> None:
     from cmim.suite import record
 
     try:
-        figures, config = _train(run, work, job["data_root"])
-        written = record.ran(run, work / run.key, figures, config)
+        figures, config, code = _train(run, work, job["data_root"])
+        written = record.ran(run, work / run.key, figures, config, code)
+    except FolderInUseError:
+        # Whoever holds the folder writes the record.
+        sys.exit(IN_USE)
     except (Exception, SystemExit) as error:
         record.write_record(results, run, record.failed(run, sentence_of(error)))
         raise
@@ -63,26 +71,54 @@ def work_on(path: Path) -> None:
 
 def _train(
     run: PlannedRun, work: Path, data_root: str | None
-) -> tuple[dict[str, Any], Config]:
+) -> tuple[dict[str, Any], Config, dict[str, Any]]:
     import torch
 
     from cmim.engine.config import load_config
-    from cmim.engine.earlier_run import find_earlier
     from cmim.engine.train import prepare_training, train
 
     torch.set_num_threads(run.threads)
     folder = work / run.key
+    moved = {} if data_root is None else {"data_root": data_root}
+    _check_unchanged(run, moved)
     options = {
         name: str(work / value[4:] / "last.pth") if _is_run(value) else value
         for name, value in run.options.items()
     }
-    if data_root is not None:
-        options["data_root"] = data_root
-    begun = find_earlier(folder) is not None
+    config = load_config(run.config, {**options, **moved})
+    code, begun = _begun(folder)
     config = prepare_training(
-        load_config(run.config, options), str(folder), resume=begun, seed=run.seed
+        config, str(folder), resume=begun, seed=run.seed, overwrite=not begun
     )
-    return train(config), config
+    return train(config), config, code
+
+
+def _check_unchanged(run: PlannedRun, moved: dict[str, Any]) -> None:
+    content = content_of(run.config, {**run.options, **moved}, run.seed, run.threads)
+    if key_of(content) != run.key:
+        raise ConfigError(
+            f"config '{run.config}', its data or weights have changed since the suite "
+            "was planned; plan it again"
+        )
+
+
+def _begun(folder: Path) -> tuple[dict[str, Any], bool]:
+    """The code of this process, and whether a run of this very code has begun.
+
+    A checkpoint of other code is not gone on from: its figures would be of both.
+    """
+    from cmim.code_digest import code_digest, loaded_modules
+    from cmim.engine.earlier_run import find_earlier
+    from cmim.engine.record import write_json
+
+    modules = loaded_modules()
+    code = dict(modules=modules, digest=code_digest(modules))
+    path = folder / CODE
+    same = path.is_file() and read_json(path) == code
+    begun = same and find_earlier(folder) is not None
+    if not begun:
+        write_json(path, code)
+    return code, begun
 
 
 def _is_run(value: Any) -> bool:

@@ -22,7 +22,8 @@ def write_report(
     Args:
         records: As :func:`cmim.suite.record.read_records` gives them.
         folder: Is made where it is missing.
-        baseline: Values of axes that the others are compared with.
+        baseline: Values of axes that the others are compared with; as their suites say
+            when None.
 
     Returns:
         The files.
@@ -32,7 +33,7 @@ def write_report(
     files = {
         "results.md": as_markdown(rows),
         "results.csv": as_csv(records),
-        "index.html": write_page(rows, failed, baseline or {}),
+        "index.html": write_page(rows, failed),
     }
     for name, text in files.items():
         write_whole(folder / name, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 from collections.abc import Sequence
 
@@ -96,4 +97,5 @@ def _svg(figure: Figure, what: str) -> str:
     FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None, "Title": what})
     text = out.getvalue()
     svg = text[text.index("<svg") :]
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{what}" ', 1)
+    label = html.escape(what, quote=True)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)

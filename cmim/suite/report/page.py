@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from cmim.suite.plan import PROTOCOL
+from cmim.suite.content import PROTOCOL
 from cmim.suite.report.charts import loss_curves, pareto_front
 from cmim.suite.report.tables import axes_of, main_of, show, show_gain
 from cmim.suite.rows import Row
@@ -18,17 +18,12 @@ from cmim.suite.rows import Row
 COSTS = ("ops", "memory_mbit")
 
 
-def write_page(
-    rows: Sequence[Row],
-    failed: Sequence[Mapping[str, Any]],
-    baseline: Mapping[str, str],
-) -> str:
+def write_page(rows: Sequence[Row], failed: Sequence[Mapping[str, Any]]) -> str:
     """The page as HTML.
 
     Args:
         rows: Of any suites.
         failed: Records of runs without figures.
-        baseline: Values of axes that the others are compared with.
     """
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -43,7 +38,7 @@ def write_page(
     return templates.get_template("page.html").render(
         suites=suites,
         failed=failed,
-        baseline=", ".join(f"{k}={v}" for k, v in baseline.items()),
+        compared=any(row.gains for row in rows),
         protocol=PROTOCOL,
         machines=sorted({_machine(r) for row in rows for r in row.records}),
     )

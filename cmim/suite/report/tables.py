@@ -43,8 +43,8 @@ def show_gain(gain: Gain | None) -> str:
     """A gain over the baseline, with its interval, and what may be said of it.
 
     Examples:
-        >>> show_gain(Gain(1.1, 0.9, 1.4, 0.03, 4))
-        '+1.1 (+0.9 to +1.4), higher'
+        >>> show_gain(Gain(1.1, 0.9, 1.4, 0.03, 6))
+        '+1.1 (+0.9 to +1.4), higher (p 0.03)'
     """
     if gain is None:
         return ""

@@ -6,8 +6,9 @@ import pytest
 from suite_cases import ROOMS, write_suite
 
 from cmim.engine.config import ConfigError
+from cmim.suite.content import data_digest
 from cmim.suite.definition import read_suite, suites_folder
-from cmim.suite.plan import data_digest, plan_suite
+from cmim.suite.plan import plan_suite
 from cmim.suite.select import select
 
 NEEDS = """
@@ -89,9 +90,9 @@ def test_a_part_is_chosen_with_what_it_needs(plan):
     chosen = select(runs, ["loss=teacher", "seed=1"])
     assert [list(run.labels.values()) for run in chosen] == [["twin"], ["teacher"]]
     assert select(runs, []) == runs
-    with pytest.raises(ConfigError, match="fits no run; there is none, teacher"):
+    with pytest.raises(ConfigError, match="the values of loss are none, teacher"):
         select(runs, ["loss=cmim"])
-    with pytest.raises(ConfigError, match="there is axes loss, needed, seed"):
+    with pytest.raises(ConfigError, match="the axes are loss, needed, seed"):
         select(runs, ["losses=none"])
 
 
@@ -134,6 +135,34 @@ def test_a_wrong_value_is_said_with_its_run(plan, change, said):
         plan(text)
     assert said in str(error.value)
     assert "small" in str(error.value)
+
+
+SAME = """
+config = "rooms_seg_bireal"
+axes = dict(loss=dict(a={"model.partner": "none"}, b={"model.partner": "none"}))
+"""
+
+
+def test_two_rows_that_are_one_run_are_refused(plan):
+    with pytest.raises(ConfigError, match="b, seed 0 and a, seed 0 are the same run"):
+        plan(SAME)
+
+
+def test_a_needed_run_that_is_a_row_is_that_row(plan):
+    twin = '{"model.partner": "none", "model.model.backbone.method": "fp"}'
+    runs = plan(NEEDS.replace("loss=dict(", f"loss=dict(twin={twin},", 1))
+    assert not [run for run in runs if "needed" in run.labels]
+    assert [run.labels["loss"] for run in runs].count("twin") == 2
+
+
+def test_other_weights_under_the_same_name_are_another_run(plan, tmp_path):
+    weights = tmp_path / "a.pth"
+    weights.write_bytes(b"1")
+    option = {"model.model.backbone.init_from": str(weights)}
+    before = {run.key for run in plan(**option)}
+    assert {run.key for run in plan(**option)} == before
+    weights.write_bytes(b"2")
+    assert not before & {run.key for run in plan(**option)}
 
 
 def test_missing_data_are_said(plan, tmp_path):

@@ -26,6 +26,7 @@ def record(method: str, loss: str, seed: int, miou: float) -> dict:
         labels={"method": method, "loss": loss},
         seed=seed,
         division="closed",
+        options={},
         test={"mIoU": miou, "images": 3, "per_class": {}},
         main={"mIoU": True},
         cost={"ops": 1e9 if method == "fp" else 1e8, "memory_mbit": 4.0, "minutes": 2},
@@ -57,7 +58,10 @@ def test_markdown_has_means_spreads_and_gains(folder):
     assert lines[0] == "## small"
     assert lines[2] == "| method | loss | seeds | mIoU | mIoU, gain |"
     assert lines[4] == "| bireal | none | 3 | 6 ± 1 |  |"
-    assert lines[5] == "| bireal | kd | 3 | 7.5 ± 1 | +1.5 (+1.5 to +1.5), higher |"
+    assert (
+        lines[5]
+        == "| bireal | kd | 3 | 7.5 ± 1 | +1.5 (+1.5 to +1.5), within noise (p 0.25) |"
+    )
     assert lines[6] == "| fp | none | 1 | 9 |  |"
 
 

@@ -95,6 +95,24 @@ def test_a_limit_stops_cleanly_and_says_what_is_left(places, monkeypatch):
     assert progress.count("done") + progress.count("left") == 9
 
 
+def test_a_run_that_another_process_holds_is_waited_for(places, monkeypatch):
+    monkeypatch.setattr(schedule, "PATIENCE", 0)
+    engine = FakeEngine({"a": [*[-75] * 5, "ok"]})
+    progress = carry_out([run_named("a")], engine, places)
+    assert progress.states == {"a": "done"}
+
+
+def test_a_lost_checkpoint_is_made_again_for_what_needs_it(places):
+    runs = [run_named("a"), run_named("b", needs="a")]
+    carry_out(runs[:1], FakeEngine({}), places)
+    engine = FakeEngine({})
+    carry_out(runs, engine, places)
+    assert engine.order == ["a", "b"]
+    # Nobody waits for it any more.
+    carry_out(runs, engine, places)
+    assert engine.order == ["a", "b"]
+
+
 class Broken(FakeEngine):
     def ended(self) -> dict[str, int]:
         raise KeyboardInterrupt

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 
+from cmim.engine.config import ConfigError
 from cmim.suite.rows import rows_of
 from cmim.suite.statistics import gain_of, spread_of
 
@@ -39,22 +40,26 @@ def test_seeds_are_paired_and_others_left_out():
     assert gain.words == "two seeds: no interval"
 
 
-def test_words_follow_the_interval():
-    higher = gain_of(
-        {s: 2.0 + 0.01 * s for s in range(5)}, dict.fromkeys(range(5), 1.0)
-    )
-    assert higher.words == "higher"
-    lower = gain_of(dict.fromkeys(range(4), 1.0), dict.fromkeys(range(4), 2.0))
-    assert lower.words == "lower"
+def test_words_follow_the_test():
+    base = dict.fromkeys(range(6), 1.0)
+    higher = gain_of({s: 2.0 + 0.01 * s for s in range(6)}, base)
+    assert higher.words == "higher (p 0.031)"
+    lower = gain_of(base, dict.fromkeys(range(6), 2.0))
+    assert lower.words == "lower (p 0.031)"
     assert lower.low == lower.high == -1
-    noise = gain_of({0: 1.0, 1: -1.0, 2: 0.5, 3: -0.6}, dict.fromkeys(range(4), 0.0))
-    assert noise.words == "within noise"
+    # Five equal signs have one chance in sixteen.
+    assert gain_of(dict.fromkeys(range(5), 2.0), base).words == "within noise (p 0.062)"
     assert gain_of({}, {}).words == "no seed in common"
+
+
+def test_two_records_of_one_row_and_seed_are_refused():
+    with pytest.raises(ConfigError, match="has two records of"):
+        rows_of([record("none", 0, 5.0), record("none", 0, 6.0)])
 
 
 def record(loss: str, seed: int, miou: float, status: str = "ok") -> dict:
     test = {"mIoU": miou, "images": 3, "seconds": 1.0, "per_class": {"wall": {}}}
-    return dict(suite="s", labels={"method": "m", "loss": loss}, seed=seed,
+    return dict(suite="s", key="k", labels={"method": "m", "loss": loss}, seed=seed,
                 status=status, test={} if status == "failed" else test)  # fmt: skip
 
 
