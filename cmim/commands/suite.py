@@ -25,7 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
         "python tools/suite.py rooms_small --cfg-options data_root=data/rooms/prepared "
         "--workers 2",
     )
-    parser.add_argument("suite", help="suite file, or its name in configs/suites/")
+    parser.add_argument("suite", help="suite file, or the name of one of ours")
     parser.add_argument(
         "--cfg-options",
         nargs="+",
