@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import pytest
 import torch
@@ -42,8 +44,11 @@ def test_vectors_are_unit_and_the_same_each_time():
         torch.testing.assert_close(x.norm(dim=1), torch.ones(len(x)))
 
 
+@pytest.mark.full
 def test_a_size_says_what_it_took_either_way():
-    row = measure_size(200_000, 50, rounds=1)
+    # As the benchmark does: a process that has freed memory before may not need more.
+    with ProcessPoolExecutor(1, get_context("spawn")) as alone:
+        row = alone.submit(measure_size, 200_000, 50, rounds=1).result()
     assert (row["negatives"], row["queue_mb"]) == (200_000, 102.4)
     assert row["ms"] > 0
     assert row["whole_ms"] > 0
