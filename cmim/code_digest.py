@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cmim.digest import sha256_of
@@ -30,31 +29,38 @@ def loaded_modules() -> list[str]:
     )
 
 
-def code_digest(modules: Sequence[str]) -> str:
-    """SHA-256 of the files of modules, by name and content.
+def file_digests() -> dict[str, str]:
+    """SHA-256 of the files of all modules of the project, as they lie there now.
+
+    Returns:
+        By name of the module.
+
+    Examples:
+        >>> len(file_digests()["cmim.digest"])
+        64
+    """
+    home = Path(__file__).resolve().parents[1]
+    found = {}
+    for file in sorted(p for room in ROOMS for p in (home / room).rglob("*.py")):
+        parts = file.relative_to(home).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        if not name.startswith(APART):
+            found[name] = sha256_of(file)
+    return found
+
+
+def code_digest(modules: Sequence[str], files: Mapping[str, str] | None = None) -> str:
+    """SHA-256 of modules, by name and content.
 
     Args:
         modules: As :func:`loaded_modules` names them; one that is not there any more
             counts as empty.
+        files: As :func:`file_digests` gave them once; those of now when None.
 
     Examples:
         >>> code_digest(["cmim.digest"]) == code_digest(["cmim.digest", "cmim.gone"])
         False
     """
-    parts: list[bytes | Path] = []
-    for name in modules:
-        parts.append(f"{name}\n".encode())
-        file = _file_of(name)
-        if file is not None:
-            parts.append(file)
-    return sha256_of(*parts)
-
-
-def _file_of(name: str) -> Path | None:
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        return None
-    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
-        return None
-    return Path(spec.origin)
+    files = file_digests() if files is None else files
+    lines = [f"{name} {files.get(name, '')}\n" for name in modules]
+    return sha256_of("".join(lines).encode())

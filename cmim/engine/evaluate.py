@@ -51,8 +51,8 @@ def load_task_model(config: Config, checkpoint: str) -> BaseModel:
     if form is not None and form.read is None:
         raise ConfigError(
             f"'{checkpoint}' is exported for other engines; here run a checkpoint, "
-            "WORK_DIR/last.pth, or the .xml or .tflite that tools/export.py makes of "
-            "it"
+            "WORK_DIR/last.pth, or the .xml, .tflite or .qonnx that tools/export.py "
+            "makes of it"
         )
     model_config = task_model_config(config)
     if model_config.get("backbone", {}).get("init_from"):

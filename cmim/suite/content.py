@@ -24,6 +24,26 @@ MOST_BYTES = 4 << 30
 WEIGHTS = (".pth", ".pt", ".npz", ".safetensors")
 
 
+# In place of the path of a checkpoint: that of the run with the key behind it.
+_RUN = "run:"
+
+
+def checkpoint_of(key: str) -> str:
+    """What stands in an override for the checkpoint of a run.
+
+    Examples:
+        >>> checkpoint_of("0a1b"), needed_key("run:0a1b"), needed_key("last.pth")
+        ('run:0a1b', '0a1b', None)
+    """
+    return _RUN + key
+
+
+def needed_key(value: Any) -> str | None:
+    """The key of the run whose checkpoint an override stands for, or None."""
+    named = isinstance(value, str) and value.startswith(_RUN)
+    return value.removeprefix(_RUN) if named else None
+
+
 def content_of(
     config: str, options: Mapping[str, Any], seed: int, threads: int
 ) -> dict[str, Any]:

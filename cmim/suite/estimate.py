@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from cmim.suite.content import content_of, key_of
 from cmim.suite.engines.engine import command, environment
 from cmim.suite.plan import PlannedRun
 from cmim.suite.record import record_path
@@ -59,7 +60,8 @@ def seconds_a_step(run: PlannedRun, places: Places) -> float | None:
         "train_cfg.max_iters": WARM + TIMED,
         f"custom_hooks.{timing[0]}.warmup": WARM,
     }
-    short = replace(run, options=options)
+    content = content_of(run.config, options, run.seed, run.threads)
+    short = replace(run, options=options, key=key_of(content))
     with tempfile.TemporaryDirectory() as folder:
         job = write_job(short, Path(folder) / "results", Path(folder), places.data_root)
         subprocess.run(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cmim.engine.config import ConfigError
-from cmim.suite.content import content_of, key_of
+from cmim.suite.content import checkpoint_of, content_of, key_of, needed_key
 from cmim.suite.definition import PARTS, Suite
 
 _NEEDED = re.compile(r"\{(\w+)\}")
@@ -48,8 +48,8 @@ class PlannedRun:
     @property
     def needs(self) -> list[str]:
         """Keys of the runs whose checkpoints this one reads."""
-        texts = [v for v in self.options.values() if isinstance(v, str)]
-        return sorted({t.removeprefix("run:") for t in texts if t.startswith("run:")})
+        keys = map(needed_key, self.options.values())
+        return sorted({key for key in keys if key is not None})
 
     @property
     def title(self) -> str:
@@ -136,7 +136,7 @@ def _with_needed(
             run = _run(suite, **part, own=need, seed=seed if of is None else of,
                        options=options)  # fmt: skip
             yield run
-            own[option] = f"run:{run.key}"
+            own[option] = checkpoint_of(run.key)
     yield _run(suite, labels, config, own, seed, options)
 
 

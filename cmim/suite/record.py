@@ -15,20 +15,19 @@ import torch
 from mmengine.config import Config
 
 from cmim.checkpoint import read_checkpoint
-from cmim.code_digest import code_digest
+from cmim.code_digest import code_digest, file_digests
+from cmim.cpu_flags import cpu_flags, cpu_name
 from cmim.digest import sha256_of
 from cmim.engine.record import write_json
 from cmim.inspect.summary import summarize
 from cmim.json_file import JsonFileError, read_json
-from cmim.suite.content import PROTOCOL
+from cmim.suite.content import PROTOCOL, needed_key
 from cmim.suite.plan import PlannedRun
 from cmim.task import known_tasks
 
-STATES = ("ok", "failed", "stale")
 # Instructions of a CPU that decide how fast, and in the last bits what, it computes.
-_FLAGS = re.compile(
-    r"\b(avx2|avx512f|avx512_vpopcntdq|avx512_bf16|amx_bf16|neon|asimd)\b"
-)
+FLAGS = {"avx2", "avx512f", "avx512_vpopcntdq", "avx512_bf16", "amx_bf16"}
+FLAGS |= {"neon", "asimd"}
 # Figures that no two runs share.
 TIMES = ("minutes", "seconds", "images_per_second", "data_wait_share", "peak_memory_gb")
 
@@ -47,8 +46,7 @@ def ran(
         folder: The run's folder, with checkpoint and trace.
         figures: What :func:`cmim.engine.train.train` has returned.
         config: Of the run.
-        code: ``modules`` that its process had loaded when it began, and their
-            ``digest``.
+        code: ``modules`` that its process has loaded, and their ``digest``.
     """
     begun = read_json(folder / "run.json")
     plain = {k: v for k, v in figures.items() if k not in ("test", "network", "seed")}
@@ -146,22 +144,19 @@ def read_records(results: Path) -> list[dict[str, Any]]:
         JsonFileError: A file that is no record.
     """
     found: list[dict[str, Any]] = []
+    files = file_digests()
     for path in sorted(results.rglob("*.json")):
         record = read_json(path)
         check_record(record, path)
-        if record["status"] == "ok" and is_stale(record):
+        if record["status"] == "ok" and is_stale(record, files):
             record["status"] = "stale"
         found.append({**record, "path": str(path)})
     stale = {record["key"] for record in found if record["status"] == "stale"}
     for record in found:
-        needed = {str(v)[4:] for v in record["options"].values() if _is_run(v)}
+        needed = set(map(needed_key, record["options"].values()))
         if record["status"] == "ok" and needed & stale:
             record["status"] = "stale"
     return found
-
-
-def _is_run(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith("run:")
 
 
 def check_record(record: Mapping[str, Any], path: Path) -> None:
@@ -177,10 +172,15 @@ def check_record(record: Mapping[str, Any], path: Path) -> None:
         raise JsonFileError(f"'{path}' is no record of a run; move it elsewhere")
 
 
-def is_stale(record: Mapping[str, Any]) -> bool:
-    """Whether the code or the protocol have changed since the run."""
+def is_stale(record: Mapping[str, Any], files: Mapping[str, str]) -> bool:
+    """Whether the code or the protocol have changed since the run.
+
+    Args:
+        record: Of a run that has ended with figures.
+        files: Today's code, see :func:`cmim.code_digest.file_digests`.
+    """
     code = record.get("code", {})
-    same = code.get("digest") == code_digest(code.get("modules", []))
+    same = code.get("digest") == code_digest(code.get("modules", []), files)
     return record["protocol"] != PROTOCOL or not same
 
 
@@ -217,14 +217,9 @@ def _timeless(value: Any) -> Any:
 
 def machine(device: str) -> dict[str, Any]:
     """The processor, and its instructions that matter."""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        text = ""
-    name = re.search(r"model name\s*: (.+)", text)
     return dict(
-        cpu=name[1] if name else platform.processor() or platform.machine(),
-        flags=sorted(set(_FLAGS.findall(text))),
+        cpu=cpu_name() or platform.processor() or platform.machine(),
+        flags=sorted(FLAGS & (cpu_flags() or frozenset())),
         cores=os.cpu_count(),
         device=device,
         system=platform.system(),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from cmim.engine.config import ConfigError
 from cmim.engine.run_folder import FolderInUseError
 from cmim.json_file import read_json
-from cmim.suite.content import content_of, key_of
+from cmim.suite.content import content_of, key_of, needed_key
 from cmim.suite.plan import PlannedRun
 from cmim.whole_output import write_whole
 
@@ -74,6 +74,7 @@ def _train(
 ) -> tuple[dict[str, Any], Config, dict[str, Any]]:
     import torch
 
+    from cmim.code_digest import code_digest, file_digests, loaded_modules
     from cmim.engine.config import load_config
     from cmim.engine.train import prepare_training, train
 
@@ -81,16 +82,20 @@ def _train(
     folder = work / run.key
     moved = {} if data_root is None else {"data_root": data_root}
     _check_unchanged(run, moved)
-    options = {
-        name: str(work / value[4:] / "last.pth") if _is_run(value) else value
-        for name, value in run.options.items()
-    }
+    options = dict(run.options)
+    for name, value in run.options.items():
+        if (key := needed_key(value)) is not None:
+            options[name] = str(work / key / "last.pth")
     config = load_config(run.config, {**options, **moved})
-    code, begun = _begun(folder)
+    files = file_digests()
+    begun = _begun(folder, files)
     config = prepare_training(
         config, str(folder), resume=begun, seed=run.seed, overwrite=not begun
     )
-    return train(config), config, code
+    figures = train(config)
+    # Modules are known at the end, and their files are those of the beginning.
+    modules = loaded_modules()
+    return figures, config, dict(modules=modules, digest=code_digest(modules, files))
 
 
 def _check_unchanged(run: PlannedRun, moved: dict[str, Any]) -> None:
@@ -102,27 +107,21 @@ def _check_unchanged(run: PlannedRun, moved: dict[str, Any]) -> None:
         )
 
 
-def _begun(folder: Path) -> tuple[dict[str, Any], bool]:
-    """The code of this process, and whether a run of this very code has begun.
+def _begun(folder: Path, files: dict[str, str]) -> bool:
+    """Whether a run of this very code has begun in a folder.
 
-    A checkpoint of other code is not gone on from: its figures would be of both.
+    A checkpoint of other code is not gone on from: its figures would be of both. What
+    the run will load is not known yet, so that any changed module counts.
     """
-    from cmim.code_digest import code_digest, loaded_modules
     from cmim.engine.earlier_run import find_earlier
     from cmim.engine.record import write_json
 
-    modules = loaded_modules()
-    code = dict(modules=modules, digest=code_digest(modules))
     path = folder / CODE
-    same = path.is_file() and read_json(path) == code
+    same = path.is_file() and read_json(path) == files
     begun = same and find_earlier(folder) is not None
     if not begun:
-        write_json(path, code)
-    return code, begun
-
-
-def _is_run(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith("run:")
+        write_json(path, files)
+    return begun
 
 
 if __name__ == "__main__":

@@ -52,8 +52,7 @@ def same_plan(
         >>> same_plan(8, 1, 1, 1, 1, 1) is None
         True
     """
-    reach = dilation * (kernel - 1) + 1
-    count = (size + begin + end - reach) // stride + 1
+    reach, count = _reach_and_count(size, kernel, stride, dilation, begin + end)
     last = (count - 1) * stride - begin + reach - 1
     for extra in range(stride):
         made = -(-(size + extra) // stride)
@@ -85,6 +84,13 @@ def needed_end(size: int, kernel: int, stride: int, dilation: int, begin: int,
         >>> needed_end(8, 3, 2, 1, 1, 1), needed_end(7, 3, 2, 1, 1, 1)
         (0, 1)
     """
-    reach = dilation * (kernel - 1) + 1
-    count = (size + begin + end - reach) // stride + 1
+    reach, count = _reach_and_count(size, kernel, stride, dilation, begin + end)
     return max((count - 1) * stride + reach - begin - size, 0)
+
+
+def _reach_and_count(
+    size: int, kernel: int, stride: int, dilation: int, zeros: int
+) -> tuple[int, int]:
+    """Pixels that a kernel spans, and outputs along the axis."""
+    reach = dilation * (kernel - 1) + 1
+    return reach, (size + zeros - reach) // stride + 1

@@ -83,6 +83,28 @@ def test_a_run_that_fails_loses_nothing(rooms, tmp_path):
     assert all("no/such.pth" in reason for reason in reasons)
 
 
+def test_a_dry_run_tells_the_minutes_of_each_kind(rooms, tmp_path):
+    suite = write_suite(tmp_path, SMALL)
+    told = subprocess.run(
+        suite_words(suite, rooms, tmp_path, "--dry-run"), capture_output=True, text=True
+    )
+    lines = [line.split() for line in told.stdout.splitlines()]
+    rows = [line for line in lines if line and line[0] in ("bireal", "xnor_net")]
+    assert len(rows) == 4, told.stderr
+    assert all(float(row[-1]) >= 0 for row in rows)
+    assert "about" in told.stdout.splitlines()[-1]
+    assert not (tmp_path / "results").exists()
+
+
+def test_code_that_is_loaded_late_is_in_the_record(done):
+    for record in records(done).values():
+        loss = record["labels"]["loss"] == "latent"
+        assert (
+            "cmim.contrast.losses.info_nce" in record["code"]["modules"]
+        ) or not loss
+        assert "tasks.segmentation.metrics" in record["code"]["modules"]
+
+
 def test_a_row_comes_back(done, rooms, tmp_path):
     key = sorted(records(done))[0]
     again = subprocess.run(
