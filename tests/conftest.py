@@ -1,5 +1,6 @@
 """Shared data: generated rooms and pictures, real data, values where gradients turn."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -11,6 +12,15 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 # The tensors of tests are tiny: more threads only wait for each other.
 torch.set_num_threads(1)
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_collection_finish() -> None:
+    """Let no garbage collection look through the tests themselves again.
+
+    mmengine collects with each data set, which took 0.4 s among 12,000 tests.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,8 @@ def read_config_file(path: str | Path) -> Config:
             f"as a .py file, see configs/{_near(path)}"
         )
     try:
-        config = Config.fromfile(str(path))
+        # Its text goes into every checkpoint: laying it out took longer than writing.
+        config = Config.fromfile(str(path), format_python_code=False)
         _import_all(config)
         return config
     except (Exception, SystemExit) as error:

@@ -63,6 +63,9 @@ class CMIMRunner(Runner):
         if warning:
             self.logger.warning(warning)
 
+    def dump_config(self) -> None:
+        """Nothing: :func:`cmim.engine.train.train` has written it, laid out."""
+
     def register_hooks(self, *args: Any, **kwargs: Any) -> None:
         """As in mmengine, and no run goes on once its loss is not finite."""
         super().register_hooks(*args, **kwargs)

@@ -138,8 +138,9 @@ def _final_model(runner: CMIMRunner, folder: Path) -> BaseModel:
 
 
 def _dump_config(config: Config, folder: Path) -> None:
-    """The config as text, whole or not at all."""
-    write_whole(folder / Path(config.filename).name, config.pretty_text)
+    """The config as text that people read, whole or not at all."""
+    text = Config(config.to_dict(), format_python_code=True).pretty_text
+    write_whole(folder / Path(config.filename).name, text)
 
 
 def _end_workers(runner: CMIMRunner) -> None:

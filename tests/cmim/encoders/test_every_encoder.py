@@ -217,7 +217,7 @@ def train(encoder: BinaryEncoder, optimizer: torch.optim.Optimizer, steps: range
         torch.manual_seed(step)
         for module in encoder.modules():
             if isinstance(module, Scheduled):
-                module.set_progress(step / 6)
+                module.set_progress(step / 4)
         encoder(torch.randn(4, 3, 17, 17))[-1].square().mean().backward()
         # One pixel in four pictures has little spread: gradients may be huge.
         nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
@@ -229,14 +229,14 @@ def train(encoder: BinaryEncoder, optimizer: torch.optim.Optimizer, steps: range
 def test_a_resumed_schedule_ends_in_the_same_bits(name, method):
     through = make(name, method)
     optimizer = torch.optim.SGD(through.parameters(), lr=0.01, momentum=0.9)
-    train(through, optimizer, range(3))
+    train(through, optimizer, range(2))
     saved = copy.deepcopy((through.state_dict(), optimizer.state_dict()))
-    train(through, optimizer, range(3, 6))
+    train(through, optimizer, range(2, 4))
     resumed = make(name, method, seed=1)
     optimizer = torch.optim.SGD(resumed.parameters(), lr=0.01, momentum=0.9)
     resumed.load_state_dict(saved[0])
     optimizer.load_state_dict(saved[1])
-    train(resumed, optimizer, range(3, 6))
+    train(resumed, optimizer, range(2, 4))
     for key, value in through.state_dict().items():
         assert torch.equal(resumed.state_dict()[key], value), key
 
