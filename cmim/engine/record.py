@@ -15,6 +15,7 @@ from typing import Any, TypedDict
 
 from mmseg.registry import MODELS
 
+from cmim.hooks.record_timing import TimingFigures
 from cmim.whole_output import write_whole
 
 PACKAGES = (
@@ -48,6 +49,27 @@ class RunRecord(TypedDict):
     device: str
     threads: int
     versions: dict[str, str]
+
+
+class RunFigures(TimingFigures, total=False):
+    """What a run has come to: ``metrics.json``, and what records of suites keep.
+
+    Attributes:
+        network: Encoder and its options, see :func:`network_of`.
+        seed: Of the run.
+        steps: That were trained.
+        test: Metrics of the final test by name, see
+            :func:`cmim.engine.evaluate.evaluate`; absent without one.
+        peak_memory_gb: Of the process and its largest child.
+        peak_gpu_memory_gb: Of a GPU, where one was used.
+    """
+
+    network: dict[str, Any]
+    seed: int
+    steps: int
+    test: dict[str, Any]
+    peak_memory_gb: float
+    peak_gpu_memory_gb: float
 
 
 def network_of(task_model: dict) -> dict[str, Any]:

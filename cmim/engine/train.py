@@ -6,7 +6,6 @@ import gc
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -25,6 +24,7 @@ from cmim.engine.evaluate import evaluate
 from cmim.engine.loader_options import fit_loaders
 from cmim.engine.precision import precision_of, set_precision
 from cmim.engine.record import (
+    RunFigures,
     RunRecord,
     network_of,
     peak_memory_gb,
@@ -42,7 +42,7 @@ from cmim.whole_output import write_whole
 
 
 @named_part
-def train(config: Config, final_test: bool = True) -> dict[str, Any]:
+def train(config: Config, final_test: bool = True) -> RunFigures:
     """Train, then evaluate once on the test loader.
 
     The run's folder (``config.work_dir``) gets the config, ``run.json`` (command, seed,
@@ -86,7 +86,7 @@ def train(config: Config, final_test: bool = True) -> dict[str, Any]:
 
 def _train(
     config: Config, folder: Path, final_test: bool, record: RunRecord | None = None
-) -> dict[str, Any]:
+) -> RunFigures:
     """The run itself, in each process; the leading one has the record."""
     runner = CMIMRunner.from_cfg(config)
     if record is not None:
@@ -99,7 +99,7 @@ def _train(
     runner.train()
     _end_workers(runner)
     network = network_of(task_model_config(config))
-    figures: dict[str, Any] = dict(network=network, seed=runner.seed, steps=runner.iter)
+    figures = RunFigures(network=network, seed=runner.seed, steps=runner.iter)
     for hook in runner.hooks:
         if isinstance(hook, RecordTiming):
             figures.update(hook.figures())

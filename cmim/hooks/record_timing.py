@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, TypedDict
 
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
+
+
+class TimingFigures(TypedDict, total=False):
+    """How long a training took; without steps there are minutes alone.
+
+    Attributes:
+        minutes: From the first step to the last, of all starts together.
+        images_per_second: Throughput of the steps.
+        data_wait_share: Part of their time that was spent waiting for data, 0 to 1.
+    """
+
+    minutes: float
+    images_per_second: float
+    data_wait_share: float
 
 
 @HOOKS.register_module()
@@ -80,13 +94,13 @@ class RecordTiming(Hook):
     def _elapsed(self) -> float:
         return self._before + time.perf_counter() - self._begin
 
-    def figures(self) -> dict[str, float]:
+    def figures(self) -> TimingFigures:
         """``minutes``, ``images_per_second`` and ``data_wait_share`` of the run."""
-        minutes = dict(minutes=round(self._elapsed() / 60, 2))
+        minutes = round(self._elapsed() / 60, 2)
         if not self.seconds:
-            return minutes
-        return dict(
-            **minutes,
+            return TimingFigures(minutes=minutes)
+        return TimingFigures(
+            minutes=minutes,
             images_per_second=round(self.images / self.seconds, 2),
             data_wait_share=round(self.waited / self.seconds, 4),
         )

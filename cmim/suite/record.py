@@ -18,7 +18,7 @@ from cmim.checkpoint import read_checkpoint
 from cmim.code_digest import code_digest, file_digests
 from cmim.cpu_flags import cpu_flags, cpu_name
 from cmim.digest import sha256_of
-from cmim.engine.record import write_json
+from cmim.engine.record import RunFigures, write_json
 from cmim.inspect.summary import summarize
 from cmim.json_file import JsonFileError, read_json
 from cmim.suite.content import PROTOCOL, needed_key
@@ -35,7 +35,7 @@ TIMES = ("minutes", "seconds", "images_per_second", "data_wait_share", "peak_mem
 def ran(
     run: PlannedRun,
     folder: Path,
-    figures: Mapping[str, Any],
+    figures: RunFigures,
     config: Config,
     code: Mapping[str, Any],
 ) -> dict[str, Any]:

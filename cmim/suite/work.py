@@ -22,6 +22,8 @@ from cmim.whole_output import write_whole
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+    from cmim.engine.record import RunFigures
+
 JOB, CODE = "job.json", "code.json"
 # Exit status where another process is at the run.
 IN_USE = 75
@@ -71,7 +73,7 @@ def work_on(path: Path) -> None:
 
 def _train(
     run: PlannedRun, work: Path, data_root: str | None
-) -> tuple[dict[str, Any], Config, dict[str, Any]]:
+) -> tuple[RunFigures, Config, dict[str, Any]]:
     import torch
 
     from cmim.code_digest import code_digest, file_digests, loaded_modules
