@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from mmseg.registry import MODELS
 
 from cmim.naming import factories, make_named
-from tasks.multitask.weighting.dynamic import DynamicWeights
+from tasks.multitask.weighting.dynamic import DynamicWeights, dynamic_weights
 from tasks.multitask.weighting.fixed import FixedWeights
 from tasks.multitask.weighting.task_weights import TaskWeights
 from tasks.multitask.weighting.uncertainty import UncertaintyWeights
@@ -22,6 +22,7 @@ __all__ = [
     "TaskWeights",
     "UncertaintyWeights",
     "available_weightings",
+    "dynamic_weights",
     "make_weighting",
 ]
 
