@@ -43,6 +43,8 @@ def predictions(target: np.ndarray, seed: int) -> dict[str, np.ndarray]:
         "noise": noise,
         "falling off": rings,
         "falling off, with noise": np.maximum(rings // 2, noise // 2) + noise // 4,
-        "half of it": target * np.uint8(150) * (np.arange(SHAPE[1]) < 160).astype(np.uint8),
+        "half of it": target
+        * np.uint8(150)
+        * (np.arange(SHAPE[1]) < 160).astype(np.uint8),
     }
     return {name: values / 255 for name, values in drawn.items()}

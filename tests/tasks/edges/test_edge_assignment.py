@@ -97,6 +97,12 @@ def samples(pairs: list[tuple[np.ndarray, np.ndarray]]) -> list[dict]:
     ]
 
 
+def measure(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+    metric = EdgeAssignmentMetric()
+    metric.process(None, samples(pairs))
+    return metric.evaluate(size=len(pairs))
+
+
 def test_figures_of_a_data_set_do_not_depend_on_batches():
     random = np.random.default_rng(1)
     pairs = [
@@ -147,10 +153,8 @@ def test_figures_of_classes_and_their_mean():
     ],
 )
 def test_what_cannot_be_measured_is_said(pred, target, said):
-    metric = EdgeAssignmentMetric()
     with pytest.raises(ValueError, match=said):
-        metric.process(None, samples([(pred, target)]))
-        metric.evaluate(size=1)
+        measure([(pred, target)])
     with pytest.raises(ValueError, match="must not be negative"):
         EdgeAssignmentMetric(tolerance=-1)
 
