@@ -46,6 +46,12 @@ def _held(options: Any) -> list[tuple[str, Any]]:
     return [("dataset", one)] if hasattr(one, "get") else []
 
 
+def kind_of(options: Any) -> Any:
+    """The class of a data set that options ask for; itself where it is no name."""
+    kind = options.get("type")
+    return DATASETS.get(kind) if isinstance(kind, str) and kind else kind
+
+
 def named_size(part: Any, *keys: str) -> Any:
     """The size in pixels that a data set's pipeline names last, or None.
 
@@ -121,9 +127,7 @@ def named_classes(config: Any, loader: str) -> dict[str, list[str]]:
 def _classes(options: Any) -> list[str]:
     classes = (options.get("metainfo") or {}).get("classes") or options.get("classes")
     if classes is None and reads_labels(options.get("pipeline")):
-        kind = options.get("type")
-        kind = DATASETS.get(kind) if isinstance(kind, str) and kind else kind
-        classes = getattr(kind, "METAINFO", {}).get("classes")
+        classes = getattr(kind_of(options), "METAINFO", {}).get("classes")
     # A word is the name of a file with the classes, which only the data set reads.
     return [] if isinstance(classes, str) else [str(name) for name in classes or ()]
 

@@ -18,6 +18,14 @@ Size = tuple[int, int]
 _declared: dict[str, Task] = {}
 
 
+def _mean(outputs: Tensor) -> Tensor:
+    return outputs.mean(dim=0)
+
+
+def _as_it_is(output: Tensor, mirrored: bool, zoom: float) -> Tensor:
+    return output
+
+
 @dataclass(frozen=True)
 class Labels:
     """How the ground truth of a task tells places, or whole images, apart.
@@ -63,6 +71,12 @@ class Task:
         write: ``(sample, path without ending, class names, palette)`` writes a
             prediction and gives the path of the picture to look at; None for none.
         files: What the names of written files end with.
+        average: ``(V, N, ...)``, what a head gives for V views of pictures, to what
+            all of them say: the mean where nothing else is said.
+        restore: ``(output, mirrored, zoom)`` to what a head's output on a mirrored or
+            zoomed picture means for the picture itself, its pixels being where they
+            belong already: vectors turn, distances change. As it is where nothing is
+            said.
 
     Attributes:
         home: Name of the module whose own lines declare it; None within a function.
@@ -90,6 +104,8 @@ class Task:
     synthesize: Callable[[Generator, Size, Mapping[str, Any]], Tensor] | None = None
     write: Callable[[Any, Path, Sequence[str], Sequence], Path] | None = None
     files: tuple[str, ...] = ()
+    average: Callable[[Tensor], Tensor] = _mean
+    restore: Callable[[Tensor, bool, float], Tensor] = _as_it_is
     home: str | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -151,13 +167,23 @@ class Task:
             features = tuple(feature[rows] for feature in features)
         return head.loss(features, [samples[i] for i in rows])
 
+    def output(
+        self, head: Any, features: tuple[Tensor, ...], metas: list[dict]
+    ) -> Tensor:
+        """What a head gives, at the input's resolution.
+
+        Args:
+            head: Of this task.
+            features: That it reads.
+            metas: Of the pictures; ``img_shape`` is the input's ``(H, W)``.
+        """
+        output = head(features)
+        return head.predict_by_feat(output, metas) if self.channels else output
+
     def predict(self, head: Any, features: tuple[Tensor, ...], samples: list) -> None:
         """Fill the samples with predictions at their original resolution."""
-        output = head(features)
-        if self.channels:
-            metas = [sample.metainfo for sample in samples]
-            output = head.predict_by_feat(output, metas)
-        self.fill(output, samples)
+        metas = [sample.metainfo for sample in samples]
+        self.fill(self.output(head, features, metas), samples)
 
 
 def _running_module() -> str | None:

@@ -34,6 +34,14 @@ def build_parser() -> argparse.ArgumentParser:
         help="print IoU and accuracy of each class, too (segmentation; --json has them "
         "always)",
     )
+    parser.add_argument(
+        "--tta",
+        metavar="VIEWS",
+        type=cli.read_views,
+        default=(),
+        help="test-time augmentation: answers averaged over views of each picture, "
+        "mirrored (flip), of other sizes (0.75,1,1.25) or both (flip,0.75,1,1.25)",
+    )
     cli.add_json_option(parser)
     return parser
 
@@ -53,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
         writer = PredictionWriter(
             args.save_predictions, class_names(config), class_colours(config)
         )
-    figures = evaluate(model, config, writer)
+    figures = evaluate(model, config, writer, args.tta)
     if args.json:
         write_json(args.json, figures)
     if args.per_class and (lines := cli.class_lines(figures)):

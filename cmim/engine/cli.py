@@ -16,6 +16,7 @@ from cmim.engine.option_types import (
 from cmim.engine.options_action import OptionsAction
 from cmim.engine.run_tool import run_tool
 from cmim.engine.tool_parser import ToolParser
+from cmim.engine.views import read_views
 
 __all__ = [
     "OptionsAction",
@@ -28,6 +29,7 @@ __all__ = [
     "output_folder",
     "picture_file",
     "positive",
+    "read_views",
     "run_tool",
     "seed",
 ]

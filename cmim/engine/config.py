@@ -21,13 +21,15 @@ from cmim.engine.config_error import ConfigError
 from cmim.engine.config_file import read_config_file
 from cmim.engine.config_lent import check_lent
 from cmim.engine.config_names import find_config
+from cmim.engine.config_selection import KEY as SELECTION
+from cmim.engine.config_selection import fit_selection
 from cmim.engine.config_values import check_values
 from cmim.engine.inference_mode import fit_test_cfg
 from cmim.engine.loader_options import LOADERS, fit_loaders
 from cmim.models.settings import default_loss
 
 # Top-level keys besides those of mmengine's runner.
-OWN_KEYS = {"data_root", "sync_bn", "find_unused_parameters"}
+OWN_KEYS = {"data_root", "sync_bn", "find_unused_parameters", SELECTION}
 # Parts that a base lends to the model; once the config is read, only the model counts.
 LENT = {
     "task_model": "model.model (model where there is no CMIM)",
@@ -42,9 +44,10 @@ INSTEAD = {"resume": "--resume", "launcher": "--launcher"}
 def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
     """Read a config file and apply overrides.
 
-    ``data_root=FOLDER`` moves every data loader. Any other override must lead to an
-    existing part of the config; its last name may be new, the component that gets it
-    refuses what it does not know. An override of a method's option
+    ``data_root=FOLDER`` moves every data loader, ``model_selection=True`` trains on a
+    part and evaluates on the validation split (docs/protocol.md). Any other override
+    must lead to an existing part of the config; its last name may be new, the component
+    that gets it refuses what it does not know. An override of a method's option
     (``...backbone.method.t_min=0.01``) works where the config has only its name.
 
     Args:
@@ -72,6 +75,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     check_values(used_parts(config), str(path))
     if moved:
         _move_data(config, data_root)
+    fit_selection(config)
     check_classes(config, task_model_config(config) if config.get("model") else {})
     fit_loaders(config)
     if config.get("model"):

@@ -25,6 +25,8 @@ from cmim.deploy.slim_checkpoint import load_weights
 from cmim.engine.config import ConfigError, require_parts, task_model_config
 from cmim.engine.config_classes import check_read_classes
 from cmim.engine.config_place import named_part
+from cmim.engine.test_time_augmentation import predict_views
+from cmim.engine.views import View
 from cmim.hooks.gradual_binarization import RECORD, not_binary_yet
 from cmim.identity import check_identity, identity_of
 from cmim.optional_packages import require_packages
@@ -79,6 +81,7 @@ def evaluate(
     model: BaseModel,
     config: Config,
     on_prediction: Callable[[Any], object] | None = None,
+    views: Sequence[View] = (),
 ) -> dict[str, Any]:
     """Run a model over ``config.test_dataloader`` and compute its metrics.
 
@@ -86,11 +89,14 @@ def evaluate(
         model: A task model in evaluation mode.
         config: Gives loader and metrics.
         on_prediction: Called with every predicted data sample.
+        views: Ways to look at each picture, over which answers are averaged; none:
+            as it is.
 
     Returns:
         The metrics, ``per_class`` (IoU and accuracy of each class, None where
         undefined, by the metric's prefix where it has one) for segmentation, and
-        ``images``, ``seconds`` and ``images_per_second``.
+        ``images``, ``seconds``, ``images_per_second`` and, where there are any, the
+        number of ``views``.
 
     Raises:
         ValueError: A batch of pictures of several sizes, or a figure that is NaN or
@@ -109,7 +115,9 @@ def evaluate(
     bar = tqdm(total=total, unit="image", disable=None if is_main_process() else True)
     for batch in loader:
         _check_sizes(batch["inputs"])
-        samples = model.test_step(batch)
+        samples = (
+            predict_views(model, batch, views) if views else model.test_step(batch)
+        )
         evaluator.process(data_samples=samples, data_batch=batch)
         if on_prediction is not None:
             for sample in samples:
@@ -125,6 +133,7 @@ def evaluate(
         images=total,
         seconds=round(seconds, 1),
         images_per_second=round(total / seconds, 1),
+        **(dict(views=len(views)) if views else {}),
     )
 
 

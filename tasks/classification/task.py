@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from cmim.functional.ensemble import log_mean_softmax
 from cmim.task import Labels, Task
 
 
@@ -34,4 +35,5 @@ TASK = Task(
     answer="fc",
     labels=Labels("class", "classes", "labels", lambda classes: classes),
     synthesize=random_label,
+    average=log_mean_softmax,
 )

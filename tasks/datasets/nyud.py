@@ -10,10 +10,11 @@ from mmseg.registry import DATASETS
 from tasks.datasets.errors import DataError
 from tasks.datasets.name_patterns import read_names, some
 from tasks.datasets.nyu40 import NYU40_CLASSES, NYU40_PALETTE
+from tasks.datasets.nyud_validation import split_validation
 from tasks.datasets.replayable import ReplayableDataset
 from tasks.datasets.scenes import read_scenes, split_scenes
 
-SPLITS = ("train", "val", "trainval", "test")
+SPLITS = ("train", "val", "trainval", "train_part", "validation", "test")
 
 
 @DATASETS.register_module()
@@ -24,14 +25,17 @@ class NYUv2Dataset(ReplayableDataset):
     unknown), ``labels40/*.png`` (uint8, 0 void, 1 to 40), ``train.txt`` and
     ``test.txt`` (a frame name a line), as ``tools/prepare_nyud.py`` writes it.
 
-    The validation split is carved from the training frames scene by scene; the test
-    split never selects anything. Without ``scenes.txt``, runs of consecutive frame
-    numbers stand for scenes (the official file is ordered by scene).
+    The test split never selects anything. NYUv2 itself has a fixed validation split,
+    ``'train_part'`` and ``'validation'`` (:mod:`tasks.datasets.nyud_validation`). Of
+    other data one is carved from the training frames scene by scene, ``'train'`` and
+    ``'val'`` with ``val_fraction``: without ``scenes.txt``, blocks of eight consecutive
+    frame numbers stand for scenes.
 
     Args:
         data_root: The folder.
         split: ``'train'`` (without the carved frames), ``'val'`` (the carved frames),
-            ``'trainval'`` (all training frames) or ``'test'``.
+            ``'trainval'`` (all training frames), ``'train_part'``, ``'validation'`` or
+            ``'test'``.
         val_fraction: Share of the training frames to carve, in [0, 1).
         pipeline: Transforms; the first is usually ``LoadFrame``.
         limit: Use the first frames only, for trials.
@@ -48,6 +52,10 @@ class NYUv2Dataset(ReplayableDataset):
     """
 
     METAINFO: ClassVar[dict] = dict(classes=NYU40_CLASSES, palette=NYU40_PALETTE)
+    #: What stands for a split where no choice may look at the test frames.
+    VALIDATION_SPLITS: ClassVar[dict] = dict(
+        train="train_part", trainval="train_part", val="validation", test="validation"
+    )
 
     def __init__(
         self,
@@ -67,6 +75,11 @@ class NYUv2Dataset(ReplayableDataset):
             raise ValueError(f"val_fraction must be in [0, 1), got {val_fraction}")
         if split == "val" and val_fraction == 0:
             raise ValueError("split 'val' needs val_fraction > 0, for example 0.1")
+        if split in ("train_part", "validation") and val_fraction:
+            raise ValueError(
+                f"split {split!r} is fixed and val_fraction is {val_fraction}: set "
+                "val_fraction=0, or carve frames with split='train' and split='val'"
+            )
         self.split = split
         self.val_fraction = val_fraction
         self.limit = limit
@@ -107,6 +120,9 @@ class NYUv2Dataset(ReplayableDataset):
         if self.split == "test":
             return _read_list(root / "test.txt")
         names = _read_list(root / "train.txt")
+        if self.split in ("train_part", "validation"):
+            part, validation = split_validation(names, root)
+            return part if self.split == "train_part" else validation
         if self.split == "trainval" or self.val_fraction == 0:
             return names
         train, val = split_scenes(

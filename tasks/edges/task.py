@@ -11,6 +11,7 @@ import torch
 from mmengine.structures import PixelData
 from torch import Tensor
 
+from cmim.functional.ensemble import logit_mean_sigmoid
 from cmim.task import Task
 from tasks.heads.aspp import full_size
 from tasks.picture_files import read_to_show
@@ -46,4 +47,5 @@ TASK = Task(
     synthesize=_random,
     write=_write,
     files=("_edges.png", "_edges.npy", "_edges_overlay.png"),
+    average=logit_mean_sigmoid,
 )

@@ -24,6 +24,14 @@ def fill_normals(vectors: Tensor, samples: list) -> None:
         sample.set_data(dict(pred_normal_map=PixelData(data=unit)))
 
 
+def _restore(vectors: Tensor, mirrored: bool, zoom: float) -> Tensor:
+    """The inverse of what AugmentFrame does to normals."""
+    right, down, forward = vectors.unbind(dim=1)
+    right = -right if mirrored else right
+    turned = torch.stack([right, down, forward / zoom], dim=1)
+    return F.normalize(turned, dim=1, eps=1e-6)
+
+
 def _random(generator: torch.Generator, size: tuple[int, int], head: Mapping) -> Tensor:
     """Unit vectors towards the camera."""
     vectors = torch.randn((3, *size), generator=generator)
@@ -51,5 +59,6 @@ TASK = Task(
     regression=True,
     synthesize=_random,
     write=_write,
+    restore=_restore,
     files=("_normals.png", "_normals.npy", "_normals_colour.png"),
 )

@@ -1,5 +1,6 @@
 """Scene classification as a task: what others ask of it."""
 
+from cmim.functional.ensemble import log_mean_softmax
 from cmim.task import Task
 from tasks.classification.task import fill_label, random_label
 
@@ -13,4 +14,5 @@ TASK = Task(
     channels=0,
     answer="fc",
     synthesize=random_label,
+    average=log_mean_softmax,
 )

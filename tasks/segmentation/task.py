@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from cmim.contrast.pairs import IGNORED
+from cmim.functional.ensemble import log_mean_softmax, logit_mean_sigmoid
 from cmim.task import Labels, Task
 from tasks.picture_files import read_to_show
 from tasks.pictures import overlay_classes, write_image, write_picture
@@ -21,6 +22,11 @@ VOID = 255
 
 def _labels(classes: Tensor) -> Tensor:
     return classes.masked_fill(classes == VOID, IGNORED)
+
+
+def _average(logits: Tensor) -> Tensor:
+    # One logit stands for one class against nothing.
+    return (logit_mean_sigmoid if logits.shape[2] == 1 else log_mean_softmax)(logits)
 
 
 def _random(generator: torch.Generator, size: tuple[int, int], head: Mapping) -> Tensor:
@@ -58,4 +64,5 @@ TASK = Task(
     synthesize=_random,
     write=_write,
     files=("_labels.png", "_overlay.png"),
+    average=_average,
 )

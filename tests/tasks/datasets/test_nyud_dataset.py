@@ -58,9 +58,10 @@ def test_broken_folders_are_refused(rooms, tmp_path, break_it, said):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (dict(split="dev"), "choose from train, val, trainval, test"),
+        (dict(split="dev"), "choose from train, val, .*validation, test"),
         (dict(split="val"), "needs val_fraction"),
         (dict(split="train", val_fraction=1.0), r"in \[0, 1\)"),
+        (dict(split="validation", val_fraction=0.1), "'validation' is fixed"),
     ],
 )
 def test_wrong_options_are_said(rooms, options, said):
