@@ -105,10 +105,15 @@ class CMIMRunner(Runner):
         """Write under a temporary name, then rename; see mmengine for the arguments."""
         target = Path(out_dir) / filename
         temporary = part_of(target)
-        super().save_checkpoint(str(temporary.parent), temporary.name, **kwargs)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
+        try:
+            super().save_checkpoint(str(temporary.parent), temporary.name, **kwargs)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+        except OSError:
+            # On a full disk what was cut short would stay in the way.
+            temporary.unlink(missing_ok=True)
+            raise
 
     def load_checkpoint(
         self, filename: str, *args: Any, **kwargs: Any
