@@ -13,6 +13,7 @@ from mmengine.structures import PixelData
 from torch import Generator, Tensor
 
 from cmim.naming import factories
+from cmim.ranks import shared_count, world_size
 
 Size = tuple[int, int]
 _declared: dict[str, Task] = {}
@@ -157,15 +158,21 @@ class Task:
     def loss(
         self, head: Any, features: tuple[Tensor, ...], samples: list
     ) -> dict[str, Tensor]:
-        """The head's losses; 0 with a graph where no sample has ground truth."""
+        """The head's losses; 0 with a graph where no sample has ground truth.
+
+        Those of one label an image are means over the images of all processes that have
+        one, as dense heads' are over pixels.
+        """
         if self.channels:
             return head.loss_by_feat(head(features), samples)
         rows = [i for i, sample in enumerate(samples) if self.truth in sample]
+        share = _share(len(rows), features[0])
         if not rows:
             return dict(loss_ce=0 * head(features).sum())
         if len(rows) < len(samples):
             features = tuple(feature[rows] for feature in features)
-        return head.loss(features, [samples[i] for i in rows])
+        losses = head.loss(features, [samples[i] for i in rows])
+        return {name: share * value for name, value in losses.items()}
 
     def output(
         self, head: Any, features: tuple[Tensor, ...], metas: list[dict]
@@ -184,6 +191,14 @@ class Task:
         """Fill the samples with predictions at their original resolution."""
         metas = [sample.metainfo for sample in samples]
         self.fill(self.output(head, features, metas), samples)
+
+
+def _share(count: int, like: Tensor) -> Tensor | int:
+    """Factor of a mean over images, so that the average over processes is the mean."""
+    if world_size() == 1:
+        return 1
+    here = torch.tensor(float(count), device=like.device)
+    return here / shared_count(here, here.dtype)
 
 
 def _running_module() -> str | None:

@@ -29,8 +29,13 @@ def write_whole(path: str | Path, content: str | bytes) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = part_of(path)
-    part.write_bytes(content.encode() if isinstance(content, str) else content)
-    os.replace(part, path)
+    try:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
+        os.replace(part, path)
+    except OSError:
+        # On a full disk what was cut short would stay in the way.
+        part.unlink(missing_ok=True)
+        raise
 
 
 def part_of(path: Path) -> Path:

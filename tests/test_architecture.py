@@ -20,7 +20,7 @@ LOWER |= {"added_losses", "checkpoint", "naming", "analysis", "deploy"}
 LOWER |= {"safe_loading", "digest", "json_file", "finite", "identity"}
 LOWER |= {"data_parts", "whole_output", "stages", "former_names"}
 LOWER |= {"task", "task_model"}
-LOWER |= {"optional_packages", "cpu_flags"}
+LOWER |= {"optional_packages", "cpu_flags", "ranks"}
 ABOVE = LOWER | {"hooks", "engine"}
 ALLOWED: dict[str, set[str]] = {
     "functional": set(),
@@ -31,7 +31,8 @@ ALLOWED: dict[str, set[str]] = {
     "finite": set(),
     "json_file": set(),
     "torch_file": {"digest", "pickle_sizes", "torch_archive"},
-    "task": {"naming"},
+    "ranks": set(),
+    "task": {"naming", "ranks"},
     "task_model": {"task"},
     "checkpoint": {"torch_file", "finite", "former_names", "task_model"},
     "safe_loading": {"checkpoint"},
@@ -58,7 +59,7 @@ ALLOWED: dict[str, set[str]] = {
         "checkpoint",
         "safe_loading",
     },
-    "contrast": {"functional", "methods", "naming"},
+    "contrast": {"functional", "methods", "naming", "ranks"},
     "added_losses": {
         "functional",
         "methods",

@@ -135,8 +135,10 @@ def run(args: argparse.Namespace) -> int:
     for planned in runs:
         if planned.key in progress.reasons:
             print(f"{planned.title}: {progress.reasons[planned.key]}")
+    if progress.stopped:
+        print(f"stopped: {progress.stopped}")
     print(f"{runs[0].suite}: {one_line(progress)}; records in {args.results}")
-    return int(progress.count(FAILED) > 0)
+    return int(progress.count(FAILED) > 0 or progress.stopped is not None)
 
 
 def _engine(args: argparse.Namespace, runs: list[PlannedRun]) -> Any:
@@ -154,12 +156,12 @@ def _print_plan(runs: list[PlannedRun], places: Places, timed: bool) -> None:
     from rich.console import Console
 
     from cmim.suite.estimate import estimate_minutes
-    from cmim.suite.record import finished_keys
+    from cmim.suite.finished import finished_keys
     from cmim.suite.table import plan_table
 
     states = finished_keys(places.results, runs)
     open_runs = [run for run in runs if run.key not in states]
-    minutes = estimate_minutes(open_runs, places) if timed else {}
+    minutes = estimate_minutes(open_runs, places, runs) if timed else {}
     Console().print(plan_table(runs, states, minutes))
     total = f", about {sum(minutes.values()):.0f} minutes one by one" if minutes else ""
     print(f"{len(runs)} runs, {len(open_runs)} to do{total}")

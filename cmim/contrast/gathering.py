@@ -13,15 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-
-def world_size() -> int:
-    """Number of processes; 1 without distributed training."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
-
-
-def rank() -> int:
-    """Index of this process."""
-    return dist.get_rank() if world_size() > 1 else 0
+from cmim.ranks import joined_mean, rank, world_size
 
 
 def gather_ranks(x: Tensor) -> Tensor:
@@ -71,14 +63,7 @@ def mean_over_ranks(values: Tensor, counts: Tensor | None = None) -> Tensor:
     """
     if counts is None:
         return values.mean()
-    total = counts.sum()
-    if world_size() > 1:
-        total = total.detach().clone()
-        dist.all_reduce(total)
-        total = total / world_size()
-    # Of a fraction of a count per process the mean is still exact: only 0 is mended.
-    total = torch.where(total > 0, total, torch.ones_like(total))
-    return (values * counts).sum() / total
+    return joined_mean((values * counts).sum(), counts.sum())
 
 
 class _Gather(torch.autograd.Function):

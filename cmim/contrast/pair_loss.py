@@ -10,13 +10,13 @@ from cmim.contrast.gathering import (
     gather_ranks,
     gather_with_gradient,
     mean_over_ranks,
-    rank,
 )
 from cmim.contrast.layer_loss import LayerLoss, LossBuilder, Projection
 from cmim.contrast.memory import ProjectionQueue
 from cmim.contrast.options import BatchLabels, ContrastOptions
 from cmim.contrast.pairs import IGNORED
 from cmim.contrast.scores import Candidates, Scores
+from cmim.ranks import rank
 
 
 class Bound(nn.Module):

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from mmengine.device import get_device
-from mmengine.dist import master_only
+from mmengine.dist import is_distributed, master_only
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
@@ -21,6 +21,8 @@ from cmim.checkpoint import (
 )
 from cmim.engine.config import task_model_config
 from cmim.engine.config_classes import check_read_classes
+from cmim.engine.joined_batch_norm import join_batch_norms
+from cmim.engine.meeting import join_processes
 from cmim.engine.precision import precision_of, warning_of
 from cmim.hooks import StopWhenDiverged
 from cmim.identity import check_identity, identity_of
@@ -39,14 +41,16 @@ class CMIMRunner(Runner):
     """
 
     def setup_env(self, env_cfg: dict) -> None:
-        """As in mmengine, which can start several processes on GPUs only."""
-        if self.distributed and not torch.cuda.is_available():
-            torch.distributed.init_process_group("gloo")
+        """As in mmengine, which joins processes on GPUs only and waits half an hour."""
+        if self.distributed and not is_distributed():
+            join_processes(self.launcher, env_cfg.get("dist_cfg", {}))
         super().setup_env(env_cfg)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """As in mmengine, and distributed training on CPUs."""
         if self.distributed and not torch.cuda.is_available():
+            if self.cfg.get("sync_bn"):
+                join_batch_norms(model)
             unused = self.cfg.get("find_unused_parameters", False)
             return MMDistributedDataParallel(
                 module=model, broadcast_buffers=False, find_unused_parameters=unused
@@ -56,9 +60,11 @@ class CMIMRunner(Runner):
     def _log_env(self, env_cfg: dict) -> None:
         """One line: config, versions and seed lie in the run's folder as files."""
         device, precision = get_device(), precision_of(self.cfg)
-        self.logger.info(
-            f"{self.work_dir}: seed {self.seed}, device {device}, {precision}"
-        )
+        said = f"{self.work_dir}: seed {self.seed}, device {device}, {precision}"
+        if self.world_size > 1:
+            own = self.cfg.train_dataloader.batch_size
+            said += f", a batch of {self.world_size} processes x {own} images"
+        self.logger.info(said)
         warning = warning_of(precision, device)
         if warning:
             self.logger.warning(warning)
@@ -102,10 +108,15 @@ class CMIMRunner(Runner):
         """Write under a temporary name, then rename; see mmengine for the arguments."""
         target = Path(out_dir) / filename
         temporary = part_of(target)
-        super().save_checkpoint(str(temporary.parent), temporary.name, **kwargs)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
+        try:
+            super().save_checkpoint(str(temporary.parent), temporary.name, **kwargs)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+        except OSError:
+            # On a full disk what was cut short would stay in the way.
+            temporary.unlink(missing_ok=True)
+            raise
 
     def load_checkpoint(
         self, filename: str, *args: Any, **kwargs: Any

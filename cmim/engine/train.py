@@ -174,7 +174,9 @@ def prepare_training(
         amp: ``'bfloat16'`` (any device), ``'float16'`` (GPU, with loss scaling),
             ``'auto'`` (bfloat16 where the device has it, else what the config says)
             or None for what the config says.
-        launcher: As in mmengine: ``'none'``, ``'pytorch'``, ``'slurm'``, ``'mpi'``.
+        launcher: As in mmengine: ``'none'``, ``'pytorch'``, ``'slurm'``, ``'mpi'``. The
+            batch of a step is ``train_dataloader.batch_size`` times the number of
+            processes, and the learning rate, which is not scaled, belongs to it.
         overwrite: Start afresh in a folder that holds a run; its files move into
             ``previous_run_N`` there.
         record_flips: Steps between records of changed weight signs; None for none.
@@ -209,9 +211,10 @@ def prepare_training(
     fit_schedules(config)
     fit_loaders(config)
     if not torch.cuda.is_available():
-        # torch's SyncBatchNorm and NCCL work on GPUs only.
-        config.pop("sync_bn", None)
-        config.env_cfg = {**config.get("env_cfg", {}), "dist_cfg": {"backend": "gloo"}}
+        env = config.get("env_cfg", {})
+        # NCCL works on GPUs only.
+        gloo = {**env.get("dist_cfg", {}), "backend": "gloo"}
+        config.env_cfg = {**env, "dist_cfg": gloo}
     if earlier is not None and earlier.text:
         check_continuation(config, earlier.text, earlier.source)
     return config

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, TypedDict
 
+from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
@@ -26,6 +27,8 @@ class TimingFigures(TypedDict, total=False):
 @HOOKS.register_module()
 class RecordTiming(Hook):
     """Totals for the run's record: images, seconds training, seconds waiting for data.
+
+    Images are those of all processes; seconds are the first one's.
 
     The first ``warmup`` steps are left out: workers start and caches fill in them.
 
@@ -62,7 +65,7 @@ class RecordTiming(Hook):
         now = time.perf_counter()
         if self._steps >= self.warmup:
             self.seconds += now - self._started
-            self.images += len(data_batch["inputs"])
+            self.images += len(data_batch["inputs"]) * get_world_size()
         self._steps += 1
         self._mark = now
 

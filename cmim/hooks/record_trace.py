@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from torch import Tensor
@@ -23,7 +24,7 @@ class RecordTrace(Hook):
 
     Of a run of more than 2,000 steps every n-th one is kept. Between checkpoints the
     values stay on their device. A resumed run ends with the same file as the
-    uninterrupted one.
+    uninterrupted one. Of several processes it is the loss of the joined batch.
 
     ``trace.json`` holds ``every`` (steps between two values) and ``loss``.
     """
@@ -46,7 +47,10 @@ class RecordTrace(Hook):
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         if runner.iter % self._every == 0 and outputs and "loss" in outputs:
-            self._waiting.append(torch.as_tensor(outputs["loss"]).detach())
+            # A copy: what the logs show stays this process's own.
+            loss = torch.as_tensor(outputs["loss"]).detach().clone()
+            all_reduce(loss, "mean")
+            self._waiting.append(loss)
 
     def losses(self) -> list[float]:
         """All that were kept so far; waits for the device."""

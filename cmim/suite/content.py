@@ -24,28 +24,8 @@ MOST_BYTES = 4 << 30
 WEIGHTS = (".pth", ".pt", ".npz", ".safetensors")
 
 
-# In place of the path of a checkpoint: that of the run with the key behind it.
-_RUN = "run:"
-
-
-def checkpoint_of(key: str) -> str:
-    """What stands in an override for the checkpoint of a run.
-
-    Examples:
-        >>> checkpoint_of("0a1b"), needed_key("run:0a1b"), needed_key("last.pth")
-        ('run:0a1b', '0a1b', None)
-    """
-    return _RUN + key
-
-
-def needed_key(value: Any) -> str | None:
-    """The key of the run whose checkpoint an override stands for, or None."""
-    named = isinstance(value, str) and value.startswith(_RUN)
-    return value.removeprefix(_RUN) if named else None
-
-
 def content_of(
-    config: str, options: Mapping[str, Any], seed: int, threads: int
+    config: str, options: Mapping[str, Any], seed: int, threads: int, device: str
 ) -> dict[str, Any]:
     """Everything that decides the figures of a run, but for code and machine.
 
@@ -54,10 +34,12 @@ def content_of(
         options: Overrides; ``run:KEY`` stands for the checkpoint of another run.
         seed: Of everything random.
         threads: CPU threads.
+        device: ``'cpu'``, ``'cuda'`` or another kind.
 
     Returns:
         ``config`` as plain values without folders of data, digests of the ``data`` and
-        of the files of ``weights`` that it names, ``seed``, ``threads``, ``protocol``.
+        of the files of ``weights`` that it names, ``seed``, ``threads``, ``device``,
+        ``protocol``.
 
     Raises:
         ConfigError: A config that cannot be read, or names no data.
@@ -73,6 +55,7 @@ def content_of(
         weights={name: sha256_of(name) for name in sorted(set(_weights(resolved)))},
         seed=seed,
         threads=threads,
+        device=device,
     )
 
 
@@ -87,6 +70,9 @@ def key_of(content: Mapping[str, Any]) -> str:
     for name, digest in content["weights"].items():
         named = named.replace(json.dumps(name), json.dumps(f"sha256:{digest}"))
     told = {k: v for k, v in content.items() if k not in ("config", "weights")}
+    # So that the records of before devices counted, all of CPUs, keep their keys.
+    if told.get("device") == "cpu":
+        del told["device"]
     return sha256_of(named.encode(), json.dumps(told, sort_keys=True).encode())[:DIGITS]
 
 

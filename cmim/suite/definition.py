@@ -10,8 +10,10 @@ from typing import Any
 from cmim.engine.config import ConfigError
 from cmim.engine.config_file import read_config_file
 from cmim.engine.config_names import configs_folder
+from cmim.suite.division import keys_outside
 
 DIVISIONS = ("closed", "open")
+DEVICES = ("cpu", "cuda", "npu", "mlu", "mps", "musa")
 KEYS = {
     "config": str,
     "axes": Mapping,
@@ -22,6 +24,7 @@ KEYS = {
     "baseline": Mapping,
     "division": str,
     "threads": int,
+    "device": str,
 }
 # What a value of an axis, and a run that others need, may say beside overrides.
 PARTS = {"config", "needs"}
@@ -41,11 +44,12 @@ class Suite:
         options: Overrides of all runs.
         needs: Runs that others need by name: ``config``, ``seed`` (that of the run that
             needs it when None) and overrides. ``"{NAME}"`` in an override stands for
-            the checkpoint.
+            the checkpoint; a needed run may need another.
         baseline: Values of axes that the others are compared with.
-        division: ``'closed'`` (one recipe, only binarizer or loss changes) or
-            ``'open'``.
+        division: ``'closed'`` (one recipe, only binarizer or loss changes, see
+            :func:`cmim.suite.division.keys_outside`) or ``'open'``.
         threads: CPU threads of a run; they change the last bits of its figures.
+        device: Kind of device of all runs; that of the planning machine when None.
     """
 
     name: str
@@ -58,6 +62,7 @@ class Suite:
     baseline: dict[str, str] = field(default_factory=dict)
     division: str = "open"
     threads: int = 1
+    device: str | None = None
 
 
 def suites_folder() -> Path:
@@ -115,6 +120,7 @@ def read_suite(path: str | Path) -> Suite:
         baseline=dict(content.get("baseline", {})),
         division=content.get("division", "open"),
         threads=content.get("threads", 1),
+        device=content.get("device"),
     )
     _check(where, suite)
     return suite
@@ -150,6 +156,10 @@ def _check(where: str, suite: Suite) -> None:
         raise ConfigError(
             f"{where}: division {suite.division!r}; choose from {', '.join(DIVISIONS)}"
         )
+    if suite.device not in (None, *DEVICES):
+        raise ConfigError(
+            f"{where}: device {suite.device!r}; choose from {', '.join(DEVICES)}"
+        )
     for key in ("steps", "threads"):
         value = getattr(suite, key)
         if value is not None and value < 1:
@@ -160,3 +170,23 @@ def _check(where: str, suite: Suite) -> None:
             raise ConfigError(
                 f"{where}: baseline {axis}={label!r} is no value of an axis ({known})"
             )
+    if [name for name in suite.needs if f"{{{name}}}" in str(suite.options)]:
+        raise ConfigError(
+            f"{where}: options hold for needed runs, too, and so cannot need one; say "
+            "it in a value of an axis"
+        )
+    if suite.division == "closed":
+        _check_closed(where, suite)
+
+
+def _check_closed(where: str, suite: Suite) -> None:
+    for axis, values in suite.axes.items():
+        for label, change in values.items():
+            change = {k: v for k, v in change.items() if k != "needs"}
+            for key in keys_outside(change):
+                raise ConfigError(
+                    f"{where}: {axis}={label} changes '{key}', and in a closed suite "
+                    "only binarizers (method), the contrastive loss and its teacher "
+                    "may differ between rows; put it into options for all of them, or "
+                    "write division = 'open'"
+                )

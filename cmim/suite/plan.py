@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cmim.engine.config import ConfigError
-from cmim.suite.content import checkpoint_of, content_of, key_of, needed_key
-from cmim.suite.definition import PARTS, Suite
+from mmengine.device import get_device
 
-_NEEDED = re.compile(r"\{(\w+)\}")
+from cmim.engine.config import ConfigError
+from cmim.suite.content import content_of, key_of
+from cmim.suite.definition import PARTS, Suite
+from cmim.suite.needs import needed_keys, needed_names, with_keys
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class PlannedRun:
         resolved: The whole config as plain values, without places on this machine.
         data: Digest of the data.
         baseline: Values of axes that the others of the suite are compared with.
+        device: Kind of device that it is computed on.
     """
 
     key: str
@@ -44,12 +45,12 @@ class PlannedRun:
     resolved: dict[str, Any] = field(repr=False)
     data: str = ""
     baseline: dict[str, str] = field(default_factory=dict)
+    device: str = "cpu"
 
     @property
     def needs(self) -> list[str]:
         """Keys of the runs whose checkpoints this one reads."""
-        keys = map(needed_key, self.options.values())
-        return sorted({key for key in keys if key is not None})
+        return sorted(needed_keys(self.options))
 
     @property
     def title(self) -> str:
@@ -123,21 +124,43 @@ def _with_needed(
             "to a value of an axis"
         )
     own = {k: v for k, v in change.items() if k not in PARTS}
-    for option, value in own.items():
-        for name in _NEEDED.findall(value) if isinstance(value, str) else ():
-            if name not in known:
-                raise ConfigError(
-                    f"suite '{suite.name}': {option}={value!r} needs a run that is not "
-                    f"described; needs has {', '.join(known) or 'none'}"
-                )
-            need = dict(known[name])
-            of = need.pop("seed", None)
-            part = dict(labels={"needed": name}, config=need.pop("config", config))
-            run = _run(suite, **part, own=need, seed=seed if of is None else of,
-                       options=options)  # fmt: skip
+    yield from _behind_needed(suite, labels, config, own, seed, options, known)
+
+
+def _behind_needed(
+    suite: Suite,
+    labels: dict[str, str],
+    config: str,
+    own: dict[str, Any],
+    seed: int,
+    options: dict[str, Any],
+    known: dict[str, dict[str, Any]],
+    users: tuple[str, ...] = (),
+) -> Iterator[PlannedRun]:
+    """The runs that overrides name, which may need others in turn, and the run."""
+    where = f"suite '{suite.name}', {_named(labels)}"
+    try:
+        names = needed_names(own, known)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    keys: dict[str, str] = {}
+    for name in names:
+        if name in users:
+            circle = " needs ".join([*users[users.index(name) :], name])
+            raise ConfigError(f"{where}: {circle}, so that none of them can begin")
+        need = dict(known[name])
+        of = need.pop("seed", None)
+        for run in _behind_needed(
+            suite, {"needed": name}, need.pop("config", config), need,
+            seed if of is None else of, options, known, (*users, name),
+        ):  # fmt: skip
             yield run
-            own[option] = checkpoint_of(run.key)
-    yield _run(suite, labels, config, own, seed, options)
+            keys[name] = run.key
+    yield _run(suite, labels, config, with_keys(own, keys), seed, options)
+
+
+def _named(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{axis}={label}" for axis, label in labels.items())
 
 
 def _run(
@@ -151,10 +174,11 @@ def _run(
     budget = {} if suite.steps is None else {"train_cfg.max_iters": suite.steps}
     given = {**budget, **suite.options, **options, **own}
     try:
-        content = content_of(config, given, seed, suite.threads)
+        content = content_of(
+            config, given, seed, suite.threads, suite.device or get_device()
+        )
     except ConfigError as error:
-        named = ", ".join(f"{axis}={label}" for axis, label in labels.items())
-        raise ConfigError(f"suite '{suite.name}', {named}: {error}") from None
+        raise ConfigError(f"suite '{suite.name}', {_named(labels)}: {error}") from None
     return PlannedRun(
         key=key_of(content),
         suite=suite.name,
@@ -167,4 +191,5 @@ def _run(
         resolved=content["config"],
         data=content["data"],
         baseline=suite.baseline,
+        device=content["device"],
     )

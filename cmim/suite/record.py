@@ -7,7 +7,7 @@ import platform
 import re
 import shlex
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from cmim.digest import sha256_of
 from cmim.engine.record import RunFigures, write_json
 from cmim.inspect.summary import summarize
 from cmim.json_file import JsonFileError, read_json
-from cmim.suite.content import PROTOCOL, needed_key
+from cmim.suite.content import PROTOCOL
+from cmim.suite.needs import needed_keys
 from cmim.suite.plan import PlannedRun
 from cmim.task import known_tasks
 
@@ -101,6 +102,7 @@ def _head(run: PlannedRun, status: str) -> dict[str, Any]:
         options={k: v for k, v in run.options.items() if k != "data_root"},
         data=run.data,
         threads=run.threads,
+        device=run.device,
         resolved=run.resolved,
     )
 
@@ -153,8 +155,7 @@ def read_records(results: Path) -> list[dict[str, Any]]:
         found.append({**record, "path": str(path)})
     stale = {record["key"] for record in found if record["status"] == "stale"}
     for record in found:
-        needed = set(map(needed_key, record["options"].values()))
-        if record["status"] == "ok" and needed & stale:
+        if record["status"] == "ok" and needed_keys(record["options"]) & stale:
             record["status"] = "stale"
     return found
 
@@ -241,13 +242,3 @@ def _git(folder: Path, *words: str) -> str:
     return subprocess.run(
         ["git", "-C", str(folder), *words], check=True, capture_output=True, text=True
     ).stdout.strip()
-
-
-def finished_keys(results: Path, runs: Iterable[PlannedRun]) -> dict[str, str]:
-    """Status of the runs that have a record, by key."""
-    found = {}
-    for run in runs:
-        path = record_path(results, run)
-        if path.is_file():
-            found[run.key] = read_json(path)["status"]
-    return found

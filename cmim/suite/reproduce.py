@@ -167,9 +167,7 @@ def run_again(
             )
         job = write_job(run, work / "results", work, data_root)
         with open(log_of(job), "ab") as log:
-            subprocess.run(
-                command(job), env=environment(run.threads), stdout=log, stderr=log
-            )
+            subprocess.run(command(job), env=environment(job), stdout=log, stderr=log)
         path = record.record_path(work / "results", run)
         again = read_json(path) if path.is_file() else {}
         if again.get("status") != "ok":
@@ -184,6 +182,7 @@ def planned(found: Mapping[str, Any]) -> PlannedRun:
     return PlannedRun(
         **{name: found[name] for name in names},
         threads=found["threads"],
+        device=found.get("device", "cpu"),
         resolved=found["resolved"],
         data=found["data"],
     )

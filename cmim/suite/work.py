@@ -6,6 +6,7 @@ whatever happens to the process that planned it.
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from dataclasses import asdict
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from cmim.engine.config import ConfigError
 from cmim.engine.run_folder import FolderInUseError
 from cmim.json_file import read_json
-from cmim.suite.content import content_of, key_of, needed_key
+from cmim.suite.content import content_of, key_of
+from cmim.suite.needs import with_checkpoints
 from cmim.suite.plan import PlannedRun
 from cmim.whole_output import write_whole
 
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
     from cmim.engine.record import RunFigures
 
 JOB, CODE = "job.json", "code.json"
-# Exit status where another process is at the run.
-IN_USE = 75
+# Exit status where another process is at the run, and where a disk is full.
+IN_USE, NO_SPACE = 75, 73
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_job(
@@ -52,13 +55,20 @@ def write_job(
 
 
 def work_on(path: Path) -> None:
-    """Do the run that a file describes; a failure becomes its record."""
+    """Do the run that a file describes; a failure becomes its record.
+
+    A full disk is none of the run's, and ends with a status of its own. What has a
+    record keeps it when its repetition, for a lost checkpoint, fails.
+    """
     job = read_json(path)
     run = PlannedRun(**job["run"])
     results, work = Path(job["results"]), Path(job["work"])
     from cmim.engine.sentences import sentence_of
-    from cmim.suite import record
+    from cmim.suite import finished, record
 
+    known = finished.record_of(run, results)
+    if known and finished.has_checkpoint(known, work):
+        return
     try:
         figures, config, code = _train(run, work, job["data_root"])
         written = record.ran(run, work / run.key, figures, config, code)
@@ -66,28 +76,58 @@ def work_on(path: Path) -> None:
         # Whoever holds the folder writes the record.
         sys.exit(IN_USE)
     except (Exception, SystemExit) as error:
-        record.write_record(results, run, record.failed(run, sentence_of(error)))
+        if not _is_full(error) and known is None:
+            record.write_record(results, run, record.failed(run, sentence_of(error)))
         raise
     record.write_record(results, run, written)
+
+
+def _is_full(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
+def main(path: Path) -> int | None:
+    """Do a job.
+
+    Args:
+        path: Its file.
+
+    Returns:
+        :data:`NO_SPACE`, or None.
+    """
+    try:
+        work_on(path)
+    except OSError as error:
+        if not _is_full(error):
+            raise
+        from cmim.engine.sentences import sentence_of
+
+        print(f"error: {sentence_of(error)}", file=sys.stderr)
+        return NO_SPACE
+    return None
 
 
 def _train(
     run: PlannedRun, work: Path, data_root: str | None
 ) -> tuple[RunFigures, Config, dict[str, Any]]:
     import torch
+    from mmengine.device import get_device
 
     from cmim.code_digest import code_digest, file_digests, loaded_modules
     from cmim.engine.config import load_config
     from cmim.engine.train import prepare_training, train
 
+    if get_device() != run.device:
+        raise ConfigError(
+            f"the run was planned for {run.device}, and this machine computes on "
+            f"{get_device()}: plan it with device={get_device()!r}, or send it to "
+            f"machines with {run.device}"
+        )
     torch.set_num_threads(run.threads)
     folder = work / run.key
     moved = {} if data_root is None else {"data_root": data_root}
     _check_unchanged(run, moved)
-    options = dict(run.options)
-    for name, value in run.options.items():
-        if (key := needed_key(value)) is not None:
-            options[name] = str(work / key / "last.pth")
+    options = with_checkpoints(run.options, lambda key: str(work / key / "last.pth"))
     config = load_config(run.config, {**options, **moved})
     files = file_digests()
     begun = _begun(folder, files)
@@ -97,11 +137,13 @@ def _train(
     figures = train(config)
     # Modules are known at the end, and their files are those of the beginning.
     modules = loaded_modules()
+    files = {**file_digests(), **files}
     return figures, config, dict(modules=modules, digest=code_digest(modules, files))
 
 
 def _check_unchanged(run: PlannedRun, moved: dict[str, Any]) -> None:
-    content = content_of(run.config, {**run.options, **moved}, run.seed, run.threads)
+    options = {**run.options, **moved}
+    content = content_of(run.config, options, run.seed, run.threads, run.device)
     if key_of(content) != run.key:
         raise ConfigError(
             f"config '{run.config}', its data or weights have changed since the suite "
@@ -129,4 +171,4 @@ def _begun(folder: Path, files: dict[str, str]) -> bool:
 if __name__ == "__main__":
     from cmim.engine.run_tool import run_tool
 
-    run_tool(lambda: work_on(Path(sys.argv[1])))
+    run_tool(lambda: main(Path(sys.argv[1])))

@@ -35,8 +35,8 @@ custom_hooks = [
 ]
 log_processor = dict(type=LogProcessor, by_epoch=False, window_size=50)
 # cuDNN's timing-dependent choice of algorithms is off; for bit-equal runs on a GPU also
-# set randomness.deterministic=True. sync_bn: no accuracy lost to each GPU's own
-# batch-norm statistics (dropped on CPUs).
+# set randomness.deterministic=True. sync_bn: no accuracy lost to each process's own
+# batch-norm statistics.
 env_cfg = dict(cudnn_benchmark=False, dist_cfg=dict(backend="nccl"))
 sync_bn = "torch"
 randomness = dict(seed=0)

@@ -8,6 +8,7 @@ which a head logs the value. What they share:
 * a batch without a valid pixel gives a zero that is still connected to the
   prediction, so that every process of a distributed step has a gradient to reduce;
 * float16 and bfloat16 inputs are computed, and the loss returned, in float32;
+* of several processes the average is the loss of the joined batch;
 * only ``torch.where`` and sums: static shapes, no synchronisation with the device;
 * a NaN prediction at a valid pixel gives a NaN loss: it is not hidden.
 """
@@ -17,6 +18,8 @@ from __future__ import annotations
 import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
+
+from cmim.ranks import joined_mean, largest_anywhere
 
 
 def _valid_pairs(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -100,7 +103,7 @@ def silog_loss(
     variance = centred.square().sum(1) / count
     loss = (variance + (1 - variance_focus) * mean.square() + eps).sqrt()
     seen = valid.any(1)
-    return torch.where(seen, loss, 0.0).sum() / seen.sum().clamp(min=1)
+    return joined_mean(torch.where(seen, loss, 0.0).sum(), seen.sum())
 
 
 def berhu_loss(pred: Tensor, target: Tensor, threshold: float = 0.2) -> Tensor:
@@ -111,10 +114,10 @@ def berhu_loss(pred: Tensor, target: Tensor, threshold: float = 0.2) -> Tensor:
         \frac{d^2 + c^2}{2c} & |d| > c \end{cases}, \qquad
         c = 0.2 \max_i |d_i|
 
-    averaged over the valid pixels of the batch. c is taken over the same pixels
-    (under distributed training: of each process) and is a constant for the gradient,
-    so one outlier changes the loss of every other pixel. If all errors are zero then
-    c = 0, and loss and gradient are zero.
+    averaged over the valid pixels of the batch, that of all processes. c is taken over
+    the same pixels and is a constant for the gradient, so one outlier changes the loss
+    of every other pixel. If all errors are zero then c = 0, and loss and gradient are
+    zero.
 
     Args:
         pred: Predicted depth in metres.
@@ -143,10 +146,10 @@ def berhu_loss(pred: Tensor, target: Tensor, threshold: float = 0.2) -> Tensor:
     # torch.where also differentiates the branch it drops: c = 0 would give 0 / 0.
     tiny = torch.finfo(error.dtype).tiny
     largest = error.detach().amax() if error.numel() else error.new_zeros(())
-    bound = (threshold * largest).clamp(min=tiny)
+    bound = (threshold * largest_anywhere(largest)).clamp(min=tiny)
     quadratic = 0.5 * (error * (error / bound) + bound)
     loss = torch.where(error > bound, quadratic, error)
-    return loss.sum() / valid.sum().clamp(min=1)
+    return joined_mean(loss.sum(), valid.sum())
 
 
 def depth_l1_loss(pred: Tensor, target: Tensor) -> Tensor:
@@ -176,7 +179,7 @@ def depth_l1_loss(pred: Tensor, target: Tensor) -> Tensor:
         1.5
     """
     pred, target, valid = _valid_pairs(pred, target)
-    return (pred - target).abs().sum() / valid.sum().clamp(min=1)
+    return joined_mean((pred - target).abs().sum(), valid.sum())
 
 
 class _DepthLoss(nn.Module):

@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from cmim.ranks import joined_mean
+
 UNKNOWN = 255
 
 
@@ -26,8 +28,8 @@ def balanced_edge_loss(
             + (1 - \beta) \sum_{Y_-} \log(1 - \sigma(x_i)) \Big), \qquad
         \beta = \frac{|Y_-|}{|Y_+| + |Y_-|}
 
-    for each image, averaged over the images that have known pixels. An image without an
-    edge has beta 1 and so the loss 0, as has one of edges alone.
+    for each image, averaged over the images of all processes that have known pixels. An
+    image without an edge has beta 1 and so the loss 0, as has one of edges alone.
 
     The paper sums over the pixels of its one image; here it is the mean over known
     pixels V, so that the weight does not depend on the size.
@@ -77,7 +79,7 @@ def balanced_edge_loss(
     each = F.binary_cross_entropy_with_logits(scores, edge.to(dtype), reduction="none")
     weight = torch.where(edge, beta, 1 - beta) * known
     images = (each * weight).sum(dim=1) / count
-    loss = images.sum() / known.any(dim=1).sum().clamp(min=1)
+    loss = joined_mean(images.sum(), known.any(dim=1).sum())
     return loss if wrong is None else torch.where(wrong, torch.nan, loss)
 
 

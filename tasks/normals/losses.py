@@ -2,11 +2,11 @@ r"""Losses on directions: cosine distance and angle.
 
 What they share: a pixel is valid where the target is a vector, not zero; every other
 pixel gets a gradient of exactly zero, whatever the prediction holds there; a batch
-without a valid pixel gives a zero that still hangs on the prediction. Predictions need
-no unit length; one that is shorter than 0.01 counts as that much shorter than a unit
-vector, so that a zero is at a right angle to every target (cosine distance 1, angle
-pi / 2) and has a bounded gradient towards it. float16 and bfloat16 are computed in
-float32.
+without a valid pixel gives a zero that still hangs on the prediction; of several
+processes the average is the loss of the joined batch. Predictions need no unit length;
+one that is shorter than 0.01 counts as that much shorter than a unit vector, so that a
+zero is at a right angle to every target (cosine distance 1, angle pi / 2) and has a
+bounded gradient towards it. float16 and bfloat16 are computed in float32.
 
 Checked: the cosine distance against ``model_fit`` of github.com/lorenmt/mtan, commit
 c36c30b: equal in float64 and float32.
@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor, nn
+
+from cmim.ranks import joined_mean
 
 # The gradient of a direction grows with 1 / length: it is bounded by 1 / _SHORTEST.
 _SHORTEST = 1e-2
@@ -55,7 +57,7 @@ def _shortened(vectors: Tensor) -> Tensor:
 
 def _valid_mean(values: Tensor, valid: Tensor) -> Tensor:
     kept = torch.where(valid[:, 0], values, torch.zeros_like(values))
-    return kept.sum() / valid.sum().clamp(min=1)
+    return joined_mean(kept.sum(), valid.sum())
 
 
 def normal_cosine_loss(pred: Tensor, target: Tensor) -> Tensor:

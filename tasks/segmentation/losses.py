@@ -13,6 +13,8 @@ from mmseg.models.losses.focal_loss import py_sigmoid_focal_loss
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from cmim.ranks import joined_mean, shared_count, world_size
+
 REDUCTIONS = ("none", "mean", "sum")
 
 
@@ -25,7 +27,9 @@ class CrossEntropyLoss(Published):
     over the labelled pixels i with class y and cross-entropy c, as
     ``torch.nn.functional.cross_entropy(..., weight=w)``; 0 where no pixel is labelled
     or all have weight 0 (torch gives NaN). mmseg's own ends in an ``IndexError``.
-    Without class weights, and without ``avg_non_ignore``, it is mmseg's.
+    Without class weights, and without ``avg_non_ignore``, it is mmseg's. Of several
+    processes the average is the loss of the joined batch, however many of its labelled
+    pixels each has.
 
     Args:
         class_weight: Weight of each class, not negative, or a file of them.
@@ -79,7 +83,14 @@ class CrossEntropyLoss(Published):
         if self.reduction == "mean" and not cls_score.numel():
             # The mean of nothing is NaN; this zero still has a gradient.
             return self.loss_weight * cls_score.sum()
+        others = [
+            k for k, v in options.items() if k != "ignore_index" and v is not None
+        ]
+        plain = not (args or others) and self.reduction == "mean"
+        ignored = options.get("ignore_index", -100)
         if self.class_weight is None:
+            if plain and self.avg_non_ignore and world_size() > 1:
+                options["avg_factor"] = self._shared_pixels(cls_score, label, ignored)
             return super().forward(cls_score, label, *args, **options)
         count = len(self.class_weight)
         if count != cls_score.shape[1]:
@@ -87,19 +98,21 @@ class CrossEntropyLoss(Published):
                 f"class_weight has {count} values and the head {cls_score.shape[1]} "
                 "classes; give one weight a class"
             )
-        others = [
-            k for k, v in options.items() if k != "ignore_index" and v is not None
-        ]
-        if args or others or self.reduction != "mean" or not self.avg_non_ignore:
+        if not plain or not (self.avg_non_ignore or world_size() > 1):
             return super().forward(cls_score, label, *args, **options)
-        ignored = options.get("ignore_index", -100)
         weight = cls_score.new_tensor(self.class_weight)
         total = F.cross_entropy(
             cls_score, label, weight=weight, ignore_index=ignored, reduction="sum"
         )
         known = label != ignored
         count = (weight[label.where(known, 0)] * known).sum()
-        return self.loss_weight * total / torch.where(count > 0, count, 1)
+        return self.loss_weight * joined_mean(total, count)
+
+    def _shared_pixels(self, cls_score: Tensor, label: Tensor, ignored: int) -> Tensor:
+        """What mmseg shall divide by: labelled pixels, or questions."""
+        known = (label != ignored) & (label >= 0)
+        questions = cls_score.shape[1] if self.use_sigmoid else 1
+        return shared_count(known.sum() * questions, cls_score.dtype)
 
 
 @MODELS.register_module(force=True)

@@ -33,10 +33,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cmim.contrast.contrastive_loss import ContrastiveLoss
-from cmim.contrast.gathering import gather_with_gradient, mean_over_ranks, rank
+from cmim.contrast.gathering import gather_with_gradient, mean_over_ranks
 from cmim.contrast.layer_loss import LayerLoss, LossBuilder
 from cmim.contrast.options import BatchLabels, ContrastOptions
 from cmim.functional.multiscale_nce import own_places_nce, soft_clip
+from cmim.ranks import rank
 
 SCALES = (1, 5, 7)
 # Source and target, as indices of SCALES.

@@ -42,12 +42,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cmim.contrast.contrastive_loss import ContrastiveLoss
-from cmim.contrast.gathering import gather_with_gradient, mean_over_ranks, rank
+from cmim.contrast.gathering import gather_with_gradient, mean_over_ranks
 from cmim.contrast.layer_loss import LayerLoss, LossBuilder
 from cmim.contrast.options import BatchLabels, ContrastOptions
 from cmim.contrast.pairs import gather_pixels
 from cmim.functional.bounds import info_nce_loss, jensen_shannon_loss
 from cmim.functional.score_sums import log_sum_exp_scores, softplus_sum_scores
+from cmim.ranks import rank
 
 OBJECTIVES = ("jensen_shannon", "info_nce")
 

@@ -15,11 +15,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from cmim.contrast.contrastive_loss import ContrastiveLoss
-from cmim.contrast.gathering import gather_with_gradient, world_size
+from cmim.contrast.gathering import gather_with_gradient
 from cmim.contrast.layer_loss import LossBuilder
 from cmim.contrast.pair_loss import Bound, PairLoss
 from cmim.contrast.scores import Scores
 from cmim.functional.bounds import interpolated_bound
+from cmim.ranks import world_size
 
 
 class InterpolatedBound(Bound):

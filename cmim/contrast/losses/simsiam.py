@@ -32,11 +32,12 @@ import torch
 from torch import Tensor, nn
 
 from cmim.contrast.contrastive_loss import ContrastiveLoss
-from cmim.contrast.gathering import gather_with_gradient, mean_over_ranks, world_size
+from cmim.contrast.gathering import gather_with_gradient, mean_over_ranks
 from cmim.contrast.layer_loss import LayerLoss, LossBuilder
 from cmim.contrast.options import BatchLabels, ContrastOptions
 from cmim.contrast.pairs import IGNORED, gather_pixels
 from cmim.functional.siamese import negative_cosine
+from cmim.ranks import world_size
 
 
 class JointBatchNorm(nn.Module):

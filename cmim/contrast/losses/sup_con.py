@@ -35,7 +35,6 @@ from cmim.contrast.gathering import (
     gather_ranks,
     gather_with_gradient,
     mean_over_ranks,
-    rank,
 )
 from cmim.contrast.layer_loss import LayerLoss, LossBuilder, Projection
 from cmim.contrast.memory import ProjectionQueue
@@ -47,6 +46,7 @@ from cmim.functional.supervised_contrastive import (
     sum_positives,
     supervised_contrastive_loss,
 )
+from cmim.ranks import rank
 
 VIEWS = ("cross", "both")
 # (start, stop) -> (A, stop - start) boolean.

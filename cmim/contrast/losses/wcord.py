@@ -43,12 +43,12 @@ from cmim.contrast.gathering import (
     gather_ranks,
     gather_with_gradient,
     mean_over_ranks,
-    rank,
 )
 from cmim.contrast.layer_loss import LayerLoss, LossBuilder, Projection
 from cmim.contrast.options import BatchLabels, ContrastOptions
 from cmim.contrast.pairs import IGNORED, other_label
 from cmim.functional.transport import critic_sums, pair_critic, sinkhorn_plan
+from cmim.ranks import rank
 
 
 class WassersteinLoss(LayerLoss):

@@ -7,6 +7,11 @@ import os
 import sys
 from pathlib import Path
 
+from cmim.json_file import read_json
+
+# In place of an exit status: the run was not at fault, the machine was taken away.
+INTERRUPTED = 1000
+
 
 class Engine(abc.ABC):
     """Starts the processes of runs and says how they ended.
@@ -27,7 +32,8 @@ class Engine(abc.ABC):
     def ended(self) -> dict[str, int]:
         """Exit status of the runs that have ended since the last call, by key.
 
-        Negative is the signal that ended it.
+        Negative is the signal that ended it, :data:`INTERRUPTED` a time limit or the
+        like, which no run is blamed for.
         """
 
     @abc.abstractmethod
@@ -44,14 +50,23 @@ def command(job: Path) -> list[str]:
     return [sys.executable, "-m", "cmim.suite.work", str(job)]
 
 
-def environment(threads: int) -> dict[str, str]:
-    """Environment of a run: as many threads as are its own, and this checkout."""
+def environment(job: Path) -> dict[str, str]:
+    """Environment of a run: threads and device that are its own, and this checkout.
+
+    Args:
+        job: The file that describes the run.
+    """
+    run = read_json(job)["run"]
+    threads = run["threads"]
+    # A run of a CPU stays one where there is a GPU: its key says so.
+    hidden = {"CUDA_VISIBLE_DEVICES": ""} if run["device"] == "cpu" else {}
     here = str(Path(__file__).resolve().parents[3])
     paths = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     return {
         **os.environ,
         **{name: str(threads) for name in names},
+        **hidden,
         "PYTHONPATH": os.pathsep.join(paths),
         "NO_ALBUMENTATIONS_UPDATE": "1",
     }

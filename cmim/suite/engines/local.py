@@ -46,7 +46,7 @@ class LocalEngine(Engine):
                 command(job),
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=environment(threads),
+                env=environment(job),
                 preexec_fn=die_with_parent(cores),
             )
         self._places[key] = place

@@ -39,9 +39,7 @@ class RayEngine(Engine):
 
     def start(self, key: str, job: Path, threads: int) -> None:
         task = self._ray.remote(num_cpus=threads, max_retries=0)(_work)
-        self._tasks[key] = task.remote(
-            command(job), environment(threads), str(log_of(job))
-        )
+        self._tasks[key] = task.remote(command(job), environment(job), str(log_of(job)))
 
     def ended(self) -> dict[str, int]:
         found = {}

@@ -51,7 +51,7 @@ class SlurmEngine(Engine):
             name=f"cmim-{key}", cpus_per_task=threads, **self._options
         )
         self._jobs[key] = executor.submit(
-            _work, command(job), environment(threads), str(log_of(job))
+            _work, command(job), environment(job), str(log_of(job))
         )
 
     def ended(self) -> dict[str, int]:

@@ -13,7 +13,7 @@ from mmengine.dist import all_reduce
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from tasks.multitask.weighting.task_weights import TaskWeights, on_device
+from tasks.multitask.weighting.task_weights import TaskWeights, present_anywhere
 
 
 def dynamic_weights(last: Tensor, before: Tensor, temperature: float) -> Tensor:
@@ -107,10 +107,11 @@ class DynamicWeights(TaskWeights):
 
     @torch.no_grad()
     def _record(self, values: Tensor, present: Sequence[bool]) -> None:
-        here = on_device(present, values)
-        seen = torch.stack([values * here, here])
-        all_reduce(seen)
-        sums, counts = self.sums + seen[0], self.counts + seen[1]
+        # Of a task that some processes lack the losses are shares, whose average is
+        # the loss of the joined batch.
+        all_reduce(values, "mean")
+        here = present_anywhere(present, values)
+        sums, counts = self.sums + values * here, self.counts + here
         self.step += 1
         # Decided on the device: reading the counter would wait for it.
         ends = self.step % self.steps_per_epoch == 0

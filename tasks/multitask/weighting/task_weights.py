@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from cmim.ranks import largest_anywhere
+
 
 class TaskWeights(nn.Module):
     """Base of the weightings: the tasks and their order.
@@ -34,12 +36,13 @@ class TaskWeights(nn.Module):
         raise NotImplementedError
 
 
-def on_device(flags: Sequence[bool], like: Tensor) -> Tensor:
-    """Which tasks count, as numbers beside a tensor.
+def present_anywhere(flags: Sequence[bool], like: Tensor) -> Tensor:
+    """Which tasks have ground truth in the joined batch of all processes, as numbers.
 
     Args:
-        flags: A truth value for each task.
+        flags: Whether this process has any, for each task.
         like: Gives type and device.
     """
     # From pageable memory this does not wait for the device.
-    return torch.tensor(flags, dtype=like.dtype).to(like.device, non_blocking=True)
+    here = torch.tensor(flags, dtype=like.dtype).to(like.device, non_blocking=True)
+    return largest_anywhere(here)

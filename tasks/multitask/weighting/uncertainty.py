@@ -13,7 +13,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from cmim.task import get_task
-from tasks.multitask.weighting.task_weights import TaskWeights, on_device
+from tasks.multitask.weighting.task_weights import TaskWeights, present_anywhere
 
 
 def uncertainty_terms(
@@ -78,7 +78,7 @@ class UncertaintyWeights(TaskWeights):
         self, totals: Sequence[Tensor], present: Sequence[bool]
     ) -> tuple[Sequence[Tensor | float], dict[str, Tensor]]:
         factors, added = uncertainty_terms(self.log_variances, self.regression)
-        here = on_device(present, added)
+        here = present_anywhere(present, added)
         return factors.unbind(), {"weighting.loss_uncertainty": (added * here).sum()}
 
 

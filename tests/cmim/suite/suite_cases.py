@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import torch
+
 from cmim.suite import record
 from cmim.suite.engines import Engine
+from cmim.suite.engines.engine import INTERRUPTED
 from cmim.suite.plan import PlannedRun
 
 ROOMS = """
@@ -26,6 +29,9 @@ axes = dict(
 )
 baseline = dict(loss="none")
 """
+
+
+ENDS = {"limit": INTERRUPTED, "stuck": INTERRUPTED}
 
 
 def write_suite(folder: Path, text: str = ROOMS, name: str = "small") -> Path:
@@ -53,14 +59,16 @@ def run_named(key: str, needs: str | None = None, seed: int = 0) -> PlannedRun:
 class FakeEngine(Engine):
     """Ends runs at once, as ``outcomes`` say: a list of ends for each key.
 
-    ``"ok"`` writes a record, ``"failed"`` one with a reason, a number is the signal
-    that killed the process.
+    ``"ok"`` writes a checkpoint and a record, ``"failed"`` one with a reason, a number
+    is the signal that killed the process. ``"limit"`` is a cluster's time limit behind
+    a checkpoint, ``"stuck"`` one without.
     """
 
     def __init__(self, outcomes: dict[str, list], slots: int | None = 1) -> None:
         self.outcomes = {key: list(ends) for key, ends in outcomes.items()}
         self.slots = slots
         self.order: list[str] = []
+        self.folders: dict[str, Path] = {}
         self.most = 0
         self.stopped = False
         self._now: dict[str, tuple[PlannedRun, Path]] = {}
@@ -69,6 +77,7 @@ class FakeEngine(Engine):
         content = json.loads(job.read_text())
         run = PlannedRun(**content["run"])
         self._now[key] = (run, Path(content["results"]))
+        self.folders[key] = job.parent
         self.order.append(key)
         self.most = max(self.most, len(self._now))
 
@@ -77,13 +86,23 @@ class FakeEngine(Engine):
         for key, (run, results) in self._now.items():
             end = self.outcomes.get(key, ["ok"]).pop(0)
             if end == "ok":
+                weights = self._train(key)
                 content = {**record.failed(run, ""), "status": "ok", "test": {}}
-                record.write_record(results, run, content)
+                record.write_record(results, run, {**content, "weights": weights})
             elif end == "failed":
                 record.write_record(results, run, record.failed(run, "no data"))
-            found[key] = -end if isinstance(end, int) else 0
+            elif end == "limit":
+                self._train(key, half=True)
+            found[key] = -end if isinstance(end, int) else ENDS.get(end, 0)
         self._now.clear()
         return found
+
+    def _train(self, key: str, half: bool = False) -> str:
+        """Write a checkpoint into the run's folder; its digest."""
+        path = self.folders[key] / "last.pth"
+        weight = torch.tensor([0.5 if half else 1.0])
+        torch.save({"state_dict": {"weight": weight}}, path)
+        return record.weights_digest(path)
 
     def stop(self) -> None:
         self.stopped = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from suite_cases import ROOMS, write_suite
 
 from cmim.engine.config import ConfigError
@@ -78,6 +79,105 @@ def test_a_needed_run_stands_in_front_once_a_seed(plan):
     assert {run.seed: run.needs for run in students} == {
         seed: [key] for seed, key in twins.items()
     }
+
+
+def test_a_needed_run_is_found_at_any_depth(plan):
+    teacher = '"model.teacher": "{twin}"'
+    assert teacher in NEEDS
+    deep = '"model": {"partner": "teacher", "teacher": "{twin}"}'
+    runs = plan(NEEDS.replace(f'"model.partner": "teacher", {teacher}', deep))
+    twins = {run.seed: run.key for run in runs if "needed" in run.labels}
+    students = [run for run in runs if run.labels.get("loss") == "teacher"]
+    assert len(students) == len(twins) == 2
+    for run in students:
+        assert run.needs == [twins[run.seed]]
+        assert run.options["model"]["teacher"] == f"run:{twins[run.seed]}"
+        assert run.resolved["model"]["teacher"] == f"run:{twins[run.seed]}"
+
+
+CHAIN = """
+config = "rooms_seg_bireal"
+needs = dict(
+    big={"model.partner": "none", "model.model.backbone.method": "fp"},
+    small={"model.partner": "teacher", "model.teacher": "{big}"},
+)
+axes = dict(loss=dict(a={"model.partner": "teacher", "model.teacher": "{small}"}))
+"""
+
+
+def test_a_needed_run_may_need_another(plan):
+    runs = plan(CHAIN)
+    assert [list(run.labels.values()) for run in runs] == [["big"], ["small"], ["a"]]
+    assert [run.needs for run in runs] == [[], [runs[0].key], [runs[1].key]]
+    chosen = select(runs, ["loss=a"])
+    assert chosen == runs
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"{big}"', '"{small}"', "small needs small, so that none of them can begin"),
+        ('"{small}"})', '"{small}/last.pth"})', "must be '{small}' alone"),
+        ("needs = ", 'options = {"model.teacher": "{big}"}\nneeds = ',
+         "options hold for needed runs, too"),
+    ],
+)  # fmt: skip
+def test_needs_that_cannot_be_met_are_said(plan, old, new, said):
+    assert old in CHAIN
+    with pytest.raises(ConfigError) as error:
+        plan(CHAIN.replace(old, new))
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ('"train_cfg.max_iters": 9', "train_cfg.max_iters"),
+        ('"model.model.backbone.depth": 34', "model.model.backbone.depth"),
+        ('"model.model": {"backbone": {"depth": 34}}', "model.model.backbone.depth"),
+        ('"optim_wrapper": {"optimizer": {"lr": 1}}', "optim_wrapper.optimizer.lr"),
+        ('"config": "nyud_seg_fp_small"', "config"),
+        ('"model.model.decode_head.loss_decode.loss_weight": 2', "loss_weight"),
+    ],
+)
+def test_a_closed_suite_changes_binarizers_and_losses_alone(tmp_path, change, key):
+    text = ROOMS.replace('none={"model.partner": "none"}', f"none={{{change}}}")
+    assert text != ROOMS
+    read_suite(write_suite(tmp_path, text))
+    with pytest.raises(ConfigError) as error:
+        read_suite(write_suite(tmp_path, text + 'division = "closed"\n'))
+    assert "loss=none changes '" in str(error.value)
+    assert f"{key}', and in a closed suite" in str(error.value)
+
+
+def test_a_closed_suite_may_change_all_of_binarizer_and_loss(tmp_path):
+    text = (
+        NEEDS
+        + """
+axes["method"] = dict(
+    a={"model.model.backbone.method": "bnn", "model.model.decode_head.method": "bnn"},
+    b={"model.model.backbone": {"method": {"name": "dorefa", "bits": 1}}},
+)
+axes["loss"]["kd"] = {
+    "model.loss": "nce", "model.queue": 4, "model.added_losses": "logit_distillation",
+    "model.teacher": "{twin}", "needs": {"other": {"train_cfg.max_iters": 9}},
+}
+division = "closed"
+"""
+    )
+    assert len(read_suite(write_suite(tmp_path, text)).axes) == 2
+
+
+def test_a_run_of_another_device_is_another_run(plan):
+    here = {run.key for run in plan(ROOMS + 'device = "cpu"\n')}
+    there = plan(ROOMS + 'device = "cuda"\n')
+    assert {run.device for run in there} == {"cuda"}
+    assert not here & {run.key for run in there}
+    # What is said nothing of is this machine's.
+    if not torch.cuda.is_available():
+        assert {run.key for run in plan()} == here
+    with pytest.raises(ConfigError, match="device 'gpu'; choose from cpu, cuda"):
+        plan(ROOMS + 'device = "gpu"\n')
 
 
 def test_one_teacher_may_serve_all_seeds(plan):

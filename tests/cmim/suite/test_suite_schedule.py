@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from suite_cases import FakeEngine, run_named
 
 from cmim.json_file import read_json
 from cmim.suite import schedule
 from cmim.suite.schedule import Places, carry_out
+from cmim.suite.work import NO_SPACE
 
 
 @pytest.fixture(autouse=True)
@@ -102,15 +104,74 @@ def test_a_run_that_another_process_holds_is_waited_for(places, monkeypatch):
     assert progress.states == {"a": "done"}
 
 
-def test_a_lost_checkpoint_is_made_again_for_what_needs_it(places):
+@pytest.fixture
+def student(places):
+    """A finished teacher, and a student that waits for it."""
     runs = [run_named("a"), run_named("b", needs="a")]
     carry_out(runs[:1], FakeEngine({}), places)
+    return runs
+
+
+def checkpoint(places: Places) -> Path:
+    return places.work / "a" / "last.pth"
+
+
+def test_a_lost_checkpoint_is_made_again_for_what_needs_it(places, student):
+    checkpoint(places).unlink()
     engine = FakeEngine({})
-    carry_out(runs, engine, places)
+    carry_out(student, engine, places)
     assert engine.order == ["a", "b"]
     # Nobody waits for it any more.
-    carry_out(runs, engine, places)
+    checkpoint(places).unlink()
+    carry_out(student, engine, places)
     assert engine.order == ["a", "b"]
+
+
+def test_a_checkpoint_of_other_weights_counts_as_lost(places, student):
+    torch.save({"state_dict": {"weight": torch.tensor([2.0])}}, checkpoint(places))
+    engine = FakeEngine({})
+    carry_out(student, engine, places)
+    assert engine.order == ["a", "b"]
+
+
+@pytest.mark.parametrize("end", [9, "limit", "stuck"])
+def test_a_killed_repetition_is_not_done_and_its_record_stays(places, student, end):
+    checkpoint(places).unlink()
+    record = places.results / "none" / "a.json"
+    before = record.read_text()
+    engine = FakeEngine({"a": [end, end, end, 9, 9, 9]})
+    progress = carry_out(student, engine, places)
+    assert progress.states == {"a": "failed", "b": "failed"}
+    assert record.read_text() == before
+    # What it has left is half a training: the next call goes on with it.
+    engine = FakeEngine({})
+    carry_out(student, engine, places)
+    assert engine.order == ["a", "b"]
+
+
+def test_a_full_disk_is_no_failure_and_ends_the_call(places):
+    runs = [run_named(key) for key in "abc"]
+    progress = carry_out(runs, FakeEngine({"b": [-NO_SPACE]}), places)
+    assert progress.states == {"a": "done", "b": "left", "c": "left"}
+    assert "a disk is full" in str(progress.stopped)
+    engine = FakeEngine({})
+    carry_out(runs, engine, places)
+    assert engine.order == ["b", "c"]
+
+
+def test_time_limits_are_no_attempts_where_the_run_got_further(places):
+    engine = FakeEngine({"a": ["limit"] * 7 + ["ok"]})
+    progress = carry_out([run_named("a")], engine, places)
+    assert progress.states == {"a": "done"}
+    assert engine.order == ["a"] * 8
+
+
+def test_a_time_limit_without_a_checkpoint_is_said_and_not_recorded(places):
+    engine = FakeEngine({"a": ["limit"] + ["stuck"] * 9})
+    progress = carry_out([run_named("a")], engine, places)
+    assert engine.order == ["a"] * 4
+    assert "the cluster ended it 3 times before a new" in progress.reasons["a"]
+    assert not (places.results / "none" / "a.json").exists()
 
 
 class Broken(FakeEngine):
