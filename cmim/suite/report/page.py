@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from cmim.suite.content import PROTOCOL
 from cmim.suite.report.charts import loss_curves, pareto_front
+from cmim.suite.report.classes import class_tables
 from cmim.suite.report.tables import axes_of, main_of, show, show_gain
 from cmim.suite.rows import Row
 
@@ -64,6 +65,7 @@ def _suite(name: str, rows: Sequence[Row]) -> dict[str, Any]:
         main=list(main),
         compared=any(row.gains for row in rows),
         lines=[_line(row, list(main)) for row in rows],
+        classes=class_tables(rows),
         drawings=[*fronts, loss_curves(rows)],
     )
 
