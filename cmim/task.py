@@ -63,6 +63,8 @@ class Task:
         write: ``(sample, path without ending, class names, palette)`` writes a
             prediction and gives the path of the picture to look at; None for none.
         files: What the names of written files end with.
+        of_sums: The figure of sums over images, any leading axes; the metric keeps
+            those of each image as ``image_sums[figure]``. None where it keeps none.
 
     Attributes:
         home: Name of the module whose own lines declare it; None within a function.
@@ -90,6 +92,7 @@ class Task:
     synthesize: Callable[[Generator, Size, Mapping[str, Any]], Tensor] | None = None
     write: Callable[[Any, Path, Sequence[str], Sequence], Path] | None = None
     files: tuple[str, ...] = ()
+    of_sums: Callable[[Tensor], Tensor] | None = None
     home: str | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

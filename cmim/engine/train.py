@@ -15,6 +15,7 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.model import BaseModel, is_model_wrapper
 
 from cmim.checkpoint import load_strictly, read_checkpoint
+from cmim.engine import image_sums
 from cmim.engine.coming_pictures import require_pictures_that_come_again
 from cmim.engine.config import ConfigError, require_parts, task_model_config
 from cmim.engine.config_loops import check_loops, check_optimizer
@@ -22,6 +23,7 @@ from cmim.engine.config_place import named_part
 from cmim.engine.continuation import check_continuation
 from cmim.engine.earlier_run import check_steps_and_seed, find_earlier
 from cmim.engine.evaluate import evaluate
+from cmim.engine.image_sums import write_sums
 from cmim.engine.loader_options import fit_loaders
 from cmim.engine.precision import precision_of, set_precision
 from cmim.engine.record import (
@@ -46,8 +48,9 @@ def train(config: Config, final_test: bool = True) -> dict[str, Any]:
     """Train, then evaluate once on the test loader.
 
     The run's folder (``config.work_dir``) gets the config, ``run.json`` (command, seed,
-    versions), ``last.pth``, logs, and ``metrics.json`` (final metrics and costs). Where
-    the run does not continue the one that lies there, that one's files move into
+    versions), ``last.pth``, logs, ``metrics.json`` (final metrics and costs) and
+    ``sums.npz`` (of each test image, see :mod:`cmim.engine.image_sums`). Where the run
+    does not continue the one that lies there, that one's files move into
     ``previous_run_N`` first.
 
     Args:
@@ -104,7 +107,11 @@ def _train(
         if isinstance(hook, RecordTiming):
             figures.update(hook.figures())
     if final_test and config.get("test_dataloader") is not None:
-        figures["test"] = evaluate(_final_model(runner, folder), config)
+        figures["test"] = evaluate(
+            _final_model(runner, folder),
+            config,
+            on_sums=lambda sums: write_sums(folder / image_sums.FILE, sums),
+        )
     figures["peak_memory_gb"] = peak_memory_gb()
     if torch.cuda.is_available():
         gpu_bytes = torch.cuda.max_memory_allocated()

@@ -56,10 +56,13 @@ def work_on(path: Path) -> None:
     results, work = Path(job["results"]), Path(job["work"])
     from cmim.engine.sentences import sentence_of
     from cmim.suite import record
+    from cmim.suite.side_files import keep_sums
 
     try:
         figures, config, code = _train(run, work, job["data_root"])
         written = record.ran(run, work / run.key, figures, config, code)
+        path = record.record_path(results, run)
+        written["sums"] = keep_sums(work / run.key, path)
     except FolderInUseError:
         # Whoever holds the folder writes the record.
         sys.exit(IN_USE)

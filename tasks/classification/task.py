@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from cmim.task import Labels, Task
+from tasks.classification.metrics import right_share
 
 
 def fill_label(logits: Tensor, samples: list) -> None:
@@ -34,4 +35,5 @@ TASK = Task(
     answer="fc",
     labels=Labels("class", "classes", "labels", lambda classes: classes),
     synthesize=random_label,
+    of_sums=right_share,
 )

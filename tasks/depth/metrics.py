@@ -132,6 +132,24 @@ def depth_sums(
     return torch.stack([term.sum() for term in terms])
 
 
+def root_mean_square(sums: Tensor) -> Tensor:
+    """RMSE of pooled sums.
+
+    Args:
+        sums: Number of pixels and sum of their squared errors, the first of
+            ``SUM_NAMES``.
+
+    Shape:
+        sums ``(*, 2)``; output ``(*)``, NaN without a pixel.
+
+    Examples:
+        >>> root_mean_square(torch.tensor([[16.0, 4.0], [0.0, 0.0]])).tolist()
+        [0.5, nan]
+    """
+    pixels, squared = sums.double().unbind(-1)
+    return (squared / pixels).sqrt()
+
+
 def depth_figures(sums: Tensor) -> dict[str, float]:
     """Turn sums per image into the depth figures of a data set.
 
@@ -174,8 +192,8 @@ def depth_figures(sums: Tensor) -> dict[str, float]:
     pooled = seen.sum(0)
     mean = dict(zip(SUM_NAMES, (pooled / pooled[0]).tolist(), strict=True))
     return {
-        "rmse": mean["squared"] ** 0.5,
-        "rmse_per_image": (seen[:, 1] / seen[:, 0]).sqrt().mean().item(),
+        "rmse": root_mean_square(pooled[:2]).item(),
+        "rmse_per_image": root_mean_square(seen[:, :2]).mean().item(),
         "log_rmse": mean["squared_log"] ** 0.5,
         "abs_rel": mean["relative"],
         "sq_rel": mean["squared_relative"],
@@ -246,6 +264,8 @@ class DepthMetric(BaseMetric):
             )
         self.depth_range = depth_range
         self.region = region
+        #: What :func:`root_mean_square` takes, of each image, once evaluated.
+        self.image_sums: dict[str, Tensor] = {}
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Append the sums of each image of a batch."""
@@ -277,4 +297,5 @@ class DepthMetric(BaseMetric):
         )
         known, measured = sums[:, -1].sum().item(), sums[:, 0].sum().item()
         share = measured_share(measured, known, left_out)
+        self.image_sums = {"rmse": sums[:, :2]}
         return dict(**depth_figures(sums[:, :-1]), measured_share=share)

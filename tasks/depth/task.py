@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cmim.contrast.pairs import IGNORED
 from cmim.task import Labels, Task
+from tasks.depth.metrics import root_mean_square
 from tasks.heads.aspp import full_size
 from tasks.pictures import depth_with_scale, write_exact, write_picture
 
@@ -74,4 +75,5 @@ TASK = Task(
     synthesize=_random,
     write=_write,
     files=("_depth.png", "_depth.npy", "_depth_colour.png"),
+    of_sums=root_mean_square,
 )

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cmim.task import Task
 from tasks.heads.aspp import full_size
+from tasks.normals.metrics import mean_angle
 from tasks.pictures import colour_normals, write_exact, write_picture
 
 
@@ -52,4 +53,5 @@ TASK = Task(
     synthesize=_random,
     write=_write,
     files=("_normals.png", "_normals.npy", "_normals_colour.png"),
+    of_sums=mean_angle,
 )

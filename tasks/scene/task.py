@@ -1,6 +1,7 @@
 """Scene classification as a task: what others ask of it."""
 
 from cmim.task import Task
+from tasks.classification.metrics import right_share
 from tasks.classification.task import fill_label, random_label
 
 # The classes of the data are those of pixels: scenes have their own.
@@ -13,4 +14,5 @@ TASK = Task(
     channels=0,
     answer="fc",
     synthesize=random_label,
+    of_sums=right_share,
 )

@@ -74,6 +74,48 @@ def confusion_matrix(
     return counts.reshape(num_classes, num_classes)
 
 
+def class_iou(correct: Tensor, truth: Tensor, predicted: Tensor) -> Tensor:
+    r"""Intersection over union of each class in percent; NaN where it is 0 / 0.
+
+    Args:
+        correct: Pixels of the class that are predicted as such.
+        truth: Pixels of the class.
+        predicted: Pixels that are predicted as the class.
+
+    Shape:
+        All ``(*)``; output the same.
+
+    Examples:
+        >>> class_iou(*torch.tensor([[3.0, 0.0], [4.0, 0.0], [3.0, 0.0]])).tolist()
+        [75.0, nan]
+    """
+    # 0 / 0 is NaN, which marks the absent classes and which nanmean leaves out.
+    return 100 * correct / (truth + predicted - correct)
+
+
+def class_sums(matrix: Tensor) -> Tensor:
+    """Of confusion matrices ``(*, C, C)`` what IoU needs, see :func:`mean_iou`."""
+    correct = matrix.diagonal(dim1=-2, dim2=-1)
+    return torch.stack([correct, matrix.sum(-1), matrix.sum(-2)], dim=-2)
+
+
+def mean_iou(sums: Tensor) -> Tensor:
+    """mIoU in percent; classes that are absent do not count.
+
+    Args:
+        sums: Correct, true and predicted pixels of each class, over all images.
+
+    Shape:
+        sums ``(*, 3, C)``; output ``(*)``.
+
+    Examples:
+        >>> matrix = torch.tensor([[3, 1, 0], [0, 0, 0], [0, 0, 0]])
+        >>> mean_iou(class_sums(matrix)).item()
+        37.5
+    """
+    return class_iou(*sums.double().unbind(-2)).nanmean(-1)
+
+
 def segmentation_figures(matrix: Tensor) -> dict[str, Any]:
     r"""Turn the confusion matrix of a data set into its figures, in percent.
 
@@ -122,8 +164,7 @@ def segmentation_figures(matrix: Tensor) -> dict[str, Any]:
             "no labelled pixel in the data set: every ground truth is ignore_index"
         )
     correct, truth = counts.diagonal(), counts.sum(1)
-    # 0 / 0 is NaN, which marks the absent classes and which nanmean leaves out.
-    iou = 100 * correct / (truth + counts.sum(0) - correct)
+    iou = class_iou(correct, truth, counts.sum(0))
     accuracy = 100 * correct / truth
     return {
         "mIoU": iou.nanmean().item(),
@@ -208,6 +249,8 @@ class SegmentationMetric(BaseMetric):
         self.per_class = per_class
         #: IoU and accuracy by class name once evaluated; None where undefined.
         self.classes_measured: dict[str, dict[str, float | None]] = {}
+        #: What :func:`mean_iou` takes, of each image, once evaluated.
+        self.image_sums: dict[str, Tensor] = {}
 
     def _class_names(self) -> list[str]:
         names = (self.dataset_meta or {}).get("classes")
@@ -249,12 +292,14 @@ class SegmentationMetric(BaseMetric):
         """Return mIoU, the accuracies and ``measured_share`` over all images."""
         if not results:
             raise ValueError("no image was evaluated: the data loader gave no sample")
-        matrix = torch.stack([matrix for matrix, _ in results]).sum(0)
+        matrices = torch.stack([matrix for matrix, _ in results])
+        matrix = matrices.sum(0)
         left_out = f"class {self.ignore_index} is ignored (ignore_index)"
         known = sum(known for _, known in results)
         share = measured_share(matrix.sum().item(), known, left_out)
         figures = segmentation_figures(matrix)
         self.classes_measured = _by_class(self._class_names(), figures)
+        self.image_sums = {"mIoU": class_sums(matrices)}
         if self.per_class:
             table = _class_table(self._class_names(), figures)
             print_log(f"per class, percent:\n{table}", logger="current")

@@ -14,6 +14,7 @@ from cmim.contrast.pairs import IGNORED
 from cmim.task import Labels, Task
 from tasks.picture_files import read_to_show
 from tasks.pictures import overlay_classes, write_image, write_picture
+from tasks.segmentation.metrics import mean_iou
 from tasks.segmentation.model import fill_classes
 
 VOID = 255
@@ -58,4 +59,5 @@ TASK = Task(
     synthesize=_random,
     write=_write,
     files=("_labels.png", "_overlay.png"),
+    of_sums=mean_iou,
 )

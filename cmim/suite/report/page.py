@@ -40,6 +40,7 @@ def write_page(rows: Sequence[Row], failed: Sequence[Mapping[str, Any]]) -> str:
         suites=suites,
         failed=failed,
         compared=any(row.gains for row in rows),
+        drawn=any(row.intervals for row in rows),
         protocol=PROTOCOL,
         machines=sorted({_machine(r) for row in rows for r in row.records}),
     )
@@ -79,7 +80,7 @@ def _line(row: Row, main: Sequence[str]) -> dict[str, Any]:
         stale=row.status == "stale",
         figures=[
             dict(
-                shown=show(row.figures.get(name)),
+                shown=show(row.figures.get(name), row.intervals.get(name)),
                 sort=row.figures[name].mean if name in row.figures else None,
                 gain=show_gain(row.gains.get(name)),
             )

@@ -15,6 +15,7 @@ from suite_cases import ROOMS, write_suite
 
 from cmim.json_file import read_json
 from cmim.suite.record import read_records, same_figures
+from cmim.suite.side_files import sums_of
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = ROOMS.replace("seeds = [0, 1]", "seeds = [0]").replace("reactnet", "xnor_net")
@@ -56,6 +57,7 @@ def test_records_hold_what_figures_depend_on(done):
         assert record["machine"]["cpu"]
         assert record["versions"]["torch"]
         assert len(record["weights"]) == 64
+        assert sums_of(record)["mIoU"].shape == (3, 3, 40)
 
 
 def test_killed_five_times_the_records_are_the_same(done, rooms, tmp_path):
