@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.structures import PixelData
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from cmim.naming import factories
@@ -34,6 +36,23 @@ class Labels:
     are: str
     option: str
     of: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Truth and prediction of a sample in the same colours, RGB ``(H, W, 3)`` uint8.
+
+    Args:
+        image: The picture that was predicted on.
+        truth: None where nothing is known.
+        prediction: What the model says.
+        flat: Colours are names, as of classes: smaller pictures mix none.
+    """
+
+    image: NDArray[np.uint8]
+    truth: NDArray[np.uint8] | None
+    prediction: NDArray[np.uint8]
+    flat: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +82,8 @@ class Task:
         write: ``(sample, path without ending, class names, palette)`` writes a
             prediction and gives the path of the picture to look at; None for none.
         files: What the names of written files end with.
+        draw: ``(predicted sample, palette or None)`` to pictures that are compared side
+            by side; None for none.
         of_sums: The figure of sums over images, any leading axes; the metric keeps
             those of each image as ``image_sums[figure]``. None where it keeps none.
 
@@ -92,6 +113,7 @@ class Task:
     synthesize: Callable[[Generator, Size, Mapping[str, Any]], Tensor] | None = None
     write: Callable[[Any, Path, Sequence[str], Sequence], Path] | None = None
     files: tuple[str, ...] = ()
+    draw: Callable[[Any, Sequence | None], Drawing] | None = None
     of_sums: Callable[[Tensor], Tensor] | None = None
     home: str | None = field(init=False, repr=False, compare=False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,11 @@ from cmim.whole_output import write_whole
 
 
 @named_part
-def train(config: Config, final_test: bool = True) -> dict[str, Any]:
+def train(
+    config: Config,
+    final_test: bool = True,
+    on_prediction: Callable[[Any], object] | None = None,
+) -> dict[str, Any]:
     """Train, then evaluate once on the test loader.
 
     The run's folder (``config.work_dir``) gets the config, ``run.json`` (command, seed,
@@ -56,6 +61,7 @@ def train(config: Config, final_test: bool = True) -> dict[str, Any]:
     Args:
         config: A complete config, see :func:`prepare_training`.
         final_test: Evaluate on the test loader at the end.
+        on_prediction: Called with every data sample that is predicted then.
 
     Returns:
         What ``metrics.json`` holds.
@@ -67,7 +73,7 @@ def train(config: Config, final_test: bool = True) -> dict[str, Any]:
     """
     folder = Path(config.work_dir)
     if not leads(config.get("launcher", "none")):
-        return _train(config, folder, final_test)
+        return _train(config, folder, final_test, on_prediction)
     with locked(folder):
         commands = [*_earlier_commands(folder, config), shlex.join(sys.argv)]
         if not config.get("resume"):
@@ -84,11 +90,15 @@ def train(config: Config, final_test: bool = True) -> dict[str, Any]:
         # Before anything that takes long: what is killed then is known by it.
         _dump_config(config, folder)
         write_json(folder / "run.json", record)
-        return _train(config, folder, final_test, record)
+        return _train(config, folder, final_test, on_prediction, record)
 
 
 def _train(
-    config: Config, folder: Path, final_test: bool, record: RunRecord | None = None
+    config: Config,
+    folder: Path,
+    final_test: bool,
+    on_prediction: Callable[[Any], object] | None,
+    record: RunRecord | None = None,
 ) -> dict[str, Any]:
     """The run itself, in each process; the leading one has the record."""
     runner = CMIMRunner.from_cfg(config)
@@ -110,6 +120,7 @@ def _train(
         figures["test"] = evaluate(
             _final_model(runner, folder),
             config,
+            on_prediction,
             on_sums=lambda sums: write_sums(folder / image_sums.FILE, sums),
         )
     figures["peak_memory_gb"] = peak_memory_gb()

@@ -22,6 +22,7 @@ KEYS = {
     "baseline": Mapping,
     "division": str,
     "threads": int,
+    "examples": int,
 }
 # What a value of an axis, and a run that others need, may say beside overrides.
 PARTS = {"config", "needs"}
@@ -46,6 +47,7 @@ class Suite:
         division: ``'closed'`` (one recipe, only binarizer or loss changes) or
             ``'open'``.
         threads: CPU threads of a run; they change the last bits of its figures.
+        examples: Test frames whose predictions are kept as small pictures.
     """
 
     name: str
@@ -58,6 +60,12 @@ class Suite:
     baseline: dict[str, str] = field(default_factory=dict)
     division: str = "open"
     threads: int = 1
+    examples: int = 0
+
+    @property
+    def after(self) -> dict[str, Any]:
+        """What its runs do behind their test, which changes no figure of it."""
+        return {k: v for k, v in (("examples", self.examples),) if v}
 
 
 def suites_folder() -> Path:
@@ -115,6 +123,7 @@ def read_suite(path: str | Path) -> Suite:
         baseline=dict(content.get("baseline", {})),
         division=content.get("division", "open"),
         threads=content.get("threads", 1),
+        examples=content.get("examples", 0),
     )
     _check(where, suite)
     return suite
@@ -154,6 +163,8 @@ def _check(where: str, suite: Suite) -> None:
         value = getattr(suite, key)
         if value is not None and value < 1:
             raise ConfigError(f"{where}: {key} must be at least 1, got {value}")
+    if suite.examples < 0:
+        raise ConfigError(f"{where}: examples must be 0 or more, got {suite.examples}")
     for axis, label in suite.baseline.items():
         if label not in suite.axes.get(axis, {}):
             known = ", ".join(suite.axes.get(axis, {})) or "no such axis"

@@ -31,6 +31,8 @@ class PlannedRun:
         resolved: The whole config as plain values, without places on this machine.
         data: Digest of the data.
         baseline: Values of axes that the others of the suite are compared with.
+        after: What it does behind its test, see
+            :attr:`cmim.suite.definition.Suite.after`.
     """
 
     key: str
@@ -44,6 +46,7 @@ class PlannedRun:
     resolved: dict[str, Any] = field(repr=False)
     data: str = ""
     baseline: dict[str, str] = field(default_factory=dict)
+    after: dict[str, Any] = field(default_factory=dict)
 
     @property
     def needs(self) -> list[str]:
@@ -167,4 +170,5 @@ def _run(
         resolved=content["config"],
         data=content["data"],
         baseline=suite.baseline,
+        after=suite.after,
     )

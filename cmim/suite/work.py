@@ -22,6 +22,8 @@ from cmim.whole_output import write_whole
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+    from cmim.suite.extras import Extras
+
 JOB, CODE = "job.json", "code.json"
 # Exit status where another process is at the run.
 IN_USE = 75
@@ -56,13 +58,16 @@ def work_on(path: Path) -> None:
     results, work = Path(job["results"]), Path(job["work"])
     from cmim.engine.sentences import sentence_of
     from cmim.suite import record
+    from cmim.suite.extras import Extras
     from cmim.suite.side_files import keep_sums
 
     try:
-        figures, config, code = _train(run, work, job["data_root"])
+        extras = Extras(run.after)
+        figures, config, code = _train(run, work, job["data_root"], extras)
         written = record.ran(run, work / run.key, figures, config, code)
         path = record.record_path(results, run)
         written["sums"] = keep_sums(work / run.key, path)
+        written.update(extras.finish(path.parent))
     except FolderInUseError:
         # Whoever holds the folder writes the record.
         sys.exit(IN_USE)
@@ -73,7 +78,7 @@ def work_on(path: Path) -> None:
 
 
 def _train(
-    run: PlannedRun, work: Path, data_root: str | None
+    run: PlannedRun, work: Path, data_root: str | None, extras: Extras
 ) -> tuple[dict[str, Any], Config, dict[str, Any]]:
     import torch
 
@@ -95,7 +100,7 @@ def _train(
     config = prepare_training(
         config, str(folder), resume=begun, seed=run.seed, overwrite=not begun
     )
-    figures = train(config)
+    figures = train(config, on_prediction=extras.begin(config))
     # Modules are known at the end, and their files are those of the beginning.
     modules = loaded_modules()
     return figures, config, dict(modules=modules, digest=code_digest(modules, files))

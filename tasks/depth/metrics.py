@@ -10,6 +10,7 @@ from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from tasks.depth.root_mean_square import root_mean_square
 from tasks.ground_truth import truth_or_unknown
 from tasks.measured_share import measured_share
 
@@ -130,24 +131,6 @@ def depth_sums(
         *((ratio < 1.25**k).double() for k in (1, 2, 3)),
     )
     return torch.stack([term.sum() for term in terms])
-
-
-def root_mean_square(sums: Tensor) -> Tensor:
-    """RMSE of pooled sums.
-
-    Args:
-        sums: Number of pixels and sum of their squared errors, the first of
-            ``SUM_NAMES``.
-
-    Shape:
-        sums ``(*, 2)``; output ``(*)``, NaN without a pixel.
-
-    Examples:
-        >>> root_mean_square(torch.tensor([[16.0, 4.0], [0.0, 0.0]])).tolist()
-        [0.5, nan]
-    """
-    pixels, squared = sums.double().unbind(-1)
-    return (squared / pixels).sqrt()
 
 
 def depth_figures(sums: Tensor) -> dict[str, float]:

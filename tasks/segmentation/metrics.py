@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tasks.ground_truth import truth_or_unknown
 from tasks.measured_share import measured_share
+from tasks.segmentation.iou import class_iou, class_sums
 
 # The label that never has ground truth, whatever else is ignored.
 _VOID = 255
@@ -72,48 +73,6 @@ def confusion_matrix(
     pairs = target.long() * num_classes + pred.long()
     counts = torch.bincount(pairs, minlength=num_classes**2)
     return counts.reshape(num_classes, num_classes)
-
-
-def class_iou(correct: Tensor, truth: Tensor, predicted: Tensor) -> Tensor:
-    r"""Intersection over union of each class in percent; NaN where it is 0 / 0.
-
-    Args:
-        correct: Pixels of the class that are predicted as such.
-        truth: Pixels of the class.
-        predicted: Pixels that are predicted as the class.
-
-    Shape:
-        All ``(*)``; output the same.
-
-    Examples:
-        >>> class_iou(*torch.tensor([[3.0, 0.0], [4.0, 0.0], [3.0, 0.0]])).tolist()
-        [75.0, nan]
-    """
-    # 0 / 0 is NaN, which marks the absent classes and which nanmean leaves out.
-    return 100 * correct / (truth + predicted - correct)
-
-
-def class_sums(matrix: Tensor) -> Tensor:
-    """Of confusion matrices ``(*, C, C)`` what IoU needs, see :func:`mean_iou`."""
-    correct = matrix.diagonal(dim1=-2, dim2=-1)
-    return torch.stack([correct, matrix.sum(-1), matrix.sum(-2)], dim=-2)
-
-
-def mean_iou(sums: Tensor) -> Tensor:
-    """mIoU in percent; classes that are absent do not count.
-
-    Args:
-        sums: Correct, true and predicted pixels of each class, over all images.
-
-    Shape:
-        sums ``(*, 3, C)``; output ``(*)``.
-
-    Examples:
-        >>> matrix = torch.tensor([[3, 1, 0], [0, 0, 0], [0, 0, 0]])
-        >>> mean_iou(class_sums(matrix)).item()
-        37.5
-    """
-    return class_iou(*sums.double().unbind(-2)).nanmean(-1)
 
 
 def segmentation_figures(matrix: Tensor) -> dict[str, Any]:
@@ -249,7 +208,7 @@ class SegmentationMetric(BaseMetric):
         self.per_class = per_class
         #: IoU and accuracy by class name once evaluated; None where undefined.
         self.classes_measured: dict[str, dict[str, float | None]] = {}
-        #: What :func:`mean_iou` takes, of each image, once evaluated.
+        #: What ``tasks.segmentation.iou.mean_iou`` takes of each image, once evaluated.
         self.image_sums: dict[str, Tensor] = {}
 
     def _class_names(self) -> list[str]:

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from cmim.suite.content import PROTOCOL
 from cmim.suite.report.charts import loss_curves, pareto_front
 from cmim.suite.report.classes import class_tables
+from cmim.suite.report.examples import example_table
 from cmim.suite.report.tables import axes_of, main_of, show, show_gain
 from cmim.suite.rows import Row
 
@@ -67,6 +68,7 @@ def _suite(name: str, rows: Sequence[Row]) -> dict[str, Any]:
         compared=any(row.gains for row in rows),
         lines=[_line(row, list(main)) for row in rows],
         classes=class_tables(rows),
+        examples=example_table(rows),
         drawings=[*fronts, loss_curves(rows)],
     )
 

@@ -17,8 +17,8 @@ from cmim.suite.report import write_report
 from cmim.suite.rows import rows_of
 from cmim.suite.side_files import keep_sums, sums_beside, sums_of
 from cmim.suite.statistics import interval_over_images
-from tasks.depth.metrics import root_mean_square
-from tasks.segmentation.metrics import mean_iou
+from tasks.depth.root_mean_square import root_mean_square
+from tasks.segmentation.iou import mean_iou
 
 RANDOM = np.random.default_rng(7)
 

@@ -175,3 +175,11 @@ def test_missing_data_are_said(plan, tmp_path):
 def test_the_projects_suites_can_be_planned(path, data):
     suite = read_suite(path)
     assert plan_suite(suite, {"data_root": str(data)})
+
+
+def test_what_runs_do_behind_their_test_is_in_no_key(plan):
+    runs = plan(f"{ROOMS}\nexamples = 2\n")
+    assert [run.key for run in runs] == [run.key for run in plan()]
+    assert {run.after["examples"] for run in runs} == {2}
+    with pytest.raises(ConfigError, match="examples must be 0 or more, got -1"):
+        plan(f"{ROOMS}\nexamples = -1\n")
