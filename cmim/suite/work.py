@@ -67,7 +67,8 @@ def work_on(path: Path) -> None:
         written = record.ran(run, work / run.key, figures, config, code)
         path = record.record_path(results, run)
         written["sums"] = keep_sums(work / run.key, path)
-        written.update(extras.finish(path.parent))
+        last = str(work / run.key / "last.pth")
+        written.update(extras.finish(config, last, run.threads, path.parent))
     except FolderInUseError:
         # Whoever holds the folder writes the record.
         sys.exit(IN_USE)
@@ -101,6 +102,7 @@ def _train(
         config, str(folder), resume=begun, seed=run.seed, overwrite=not begun
     )
     figures = train(config, on_prediction=extras.begin(config))
+    extras.corrupt(config, str(folder / "last.pth"))
     # Modules are known at the end, and their files are those of the beginning.
     modules = loaded_modules()
     return figures, config, dict(modules=modules, digest=code_digest(modules, files))
