@@ -61,7 +61,7 @@ def seconds_a_step(run: PlannedRun, places: Places) -> float | None:
         f"custom_hooks.{timing[0]}.warmup": WARM,
     }
     content = content_of(run.config, options, run.seed, run.threads)
-    short = replace(run, options=options, key=key_of(content))
+    short = replace(run, options=options, key=key_of(content), after={})
     with tempfile.TemporaryDirectory() as folder:
         job = write_job(short, Path(folder) / "results", Path(folder), places.data_root)
         subprocess.run(
