@@ -228,7 +228,8 @@ def test_it_fits_the_screen(browser, page, width):
     )
     assert outside == []
     smallest = browser.execute_script(
+        "const size = e => parseFloat(getComputedStyle(e).fontSize);"
         "const all = document.querySelectorAll('td, th, p, li, pre, summary');"
-        "return Math.min(...[...all].map(e => parseFloat(getComputedStyle(e).fontSize)));"
+        "return Math.min(...[...all].map(size));"
     )
     assert smallest >= 12
