@@ -15,9 +15,13 @@ EXTRAS = {
     "submitit": "cluster",
     "ray": "cluster",
     "timm": "encoders",
+    "imagecorruptions": "robustness",
 }
 # Where the package index has another name than the import.
-_INDEX_NAMES = {"sklearn": "scikit-learn"}
+_INDEX_NAMES = {
+    "sklearn": "scikit-learn",
+    "imagecorruptions": "imagecorruptions-imaug",
+}
 
 
 def is_installed(name: str) -> bool:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.structures import PixelData
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from cmim.naming import factories
@@ -46,6 +48,23 @@ class Labels:
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """Truth and prediction of a sample in the same colours, RGB ``(H, W, 3)`` uint8.
+
+    Args:
+        image: The picture that was predicted on.
+        truth: None where nothing is known.
+        prediction: What the model says.
+        flat: Colours are names, as of classes: smaller pictures mix none.
+    """
+
+    image: NDArray[np.uint8]
+    truth: NDArray[np.uint8] | None
+    prediction: NDArray[np.uint8]
+    flat: bool = False
+
+
+@dataclass(frozen=True)
 class Task:
     """A question that is asked of every pixel, or of every image.
 
@@ -78,6 +97,10 @@ class Task:
             zoomed picture means for the picture itself, its pixels being where they
             belong already: vectors turn, distances change. As it is where nothing is
             said.
+        draw: ``(predicted sample, palette or None)`` to pictures that are compared side
+            by side; None for none.
+        of_sums: The figure of sums over images, any leading axes; the metric keeps
+            those of each image as ``image_sums[figure]``. None where it keeps none.
 
     Attributes:
         home: Name of the module whose own lines declare it; None within a function.
@@ -107,6 +130,8 @@ class Task:
     files: tuple[str, ...] = ()
     average: Callable[[Tensor], Tensor] = _mean
     restore: Callable[[Tensor, bool, float], Tensor] = _as_it_is
+    draw: Callable[[Any, Sequence | None], Drawing] | None = None
+    of_sums: Callable[[Tensor], Tensor] | None = None
     home: str | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -92,7 +92,7 @@ ALLOWED: dict[str, set[str]] = {
     "bench": ABOVE | {"export"},
     "doctor": ABOVE | {"bench", "known_holes"},
     "code_digest": {"digest"},
-    "suite": ABOVE | {"code_digest", "inspect"},
+    "suite": ABOVE | {"code_digest", "inspect", "bench"},
     "commands": ABOVE
     | {"export", "inspect", "bench", "doctor", "known_holes", "suite"},
     "__main__": {"commands"},

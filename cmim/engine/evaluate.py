@@ -82,6 +82,7 @@ def evaluate(
     config: Config,
     on_prediction: Callable[[Any], object] | None = None,
     views: Sequence[View] = (),
+    on_sums: Callable[[dict[str, Tensor]], object] | None = None,
 ) -> dict[str, Any]:
     """Run a model over ``config.test_dataloader`` and compute its metrics.
 
@@ -91,6 +92,8 @@ def evaluate(
         on_prediction: Called with every predicted data sample.
         views: Ways to look at each picture, over which answers are averaged; none:
             as it is.
+        on_sums: Called at the end with the sums of each image that the main figures
+            are made of, by figure, where metrics keep them; in the leading process.
 
     Returns:
         The metrics, ``per_class`` (IoU and accuracy of each class, None where
@@ -126,6 +129,8 @@ def evaluate(
     bar.close()
     figures = dict(evaluator.evaluate(total) or {})
     _check_finite(figures)
+    if on_sums is not None and (sums := _image_sums(evaluator)):
+        on_sums(sums)
     seconds = time.perf_counter() - begin
     return dict(
         **{name: round(float(value), 4) for name, value in figures.items()},
@@ -153,9 +158,20 @@ def _per_class(evaluator: Evaluator) -> dict[str, Any]:
     found = {}
     for metric in evaluator.metrics:
         if classes := getattr(metric, "classes_measured", None):
-            prefix = f"{metric.prefix}/" if metric.prefix else ""
-            found[f"{prefix}per_class"] = classes
+            found[f"{_before(metric)}per_class"] = classes
     return found
+
+
+def _image_sums(evaluator: Evaluator) -> dict[str, Tensor]:
+    return {
+        f"{_before(metric)}{name}": sums
+        for metric in evaluator.metrics
+        for name, sums in getattr(metric, "image_sums", {}).items()
+    }
+
+
+def _before(metric: Any) -> str:
+    return f"{metric.prefix}/" if metric.prefix else ""
 
 
 def _check_sizes(inputs: Sequence[Tensor]) -> None:

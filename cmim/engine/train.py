@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -14,6 +16,7 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.model import BaseModel, is_model_wrapper
 
 from cmim.checkpoint import load_strictly, read_checkpoint
+from cmim.engine import image_sums
 from cmim.engine.coming_pictures import require_pictures_that_come_again
 from cmim.engine.config import ConfigError, require_parts, task_model_config
 from cmim.engine.config_loops import check_loops, check_optimizer
@@ -21,6 +24,7 @@ from cmim.engine.config_place import named_part
 from cmim.engine.continuation import check_continuation
 from cmim.engine.earlier_run import check_steps_and_seed, find_earlier
 from cmim.engine.evaluate import evaluate
+from cmim.engine.image_sums import write_sums
 from cmim.engine.loader_options import fit_loaders
 from cmim.engine.precision import precision_of, set_precision
 from cmim.engine.record import (
@@ -42,17 +46,23 @@ from cmim.whole_output import write_whole
 
 
 @named_part
-def train(config: Config, final_test: bool = True) -> RunFigures:
+def train(
+    config: Config,
+    final_test: bool = True,
+    on_prediction: Callable[[Any], object] | None = None,
+) -> RunFigures:
     """Train, then evaluate once on the test loader.
 
     The run's folder (``config.work_dir``) gets the config, ``run.json`` (command, seed,
-    versions), ``last.pth``, logs, and ``metrics.json`` (final metrics and costs). Where
-    the run does not continue the one that lies there, that one's files move into
+    versions), ``last.pth``, logs, ``metrics.json`` (final metrics and costs) and
+    ``sums.npz`` (of each test image, see :mod:`cmim.engine.image_sums`). Where the run
+    does not continue the one that lies there, that one's files move into
     ``previous_run_N`` first.
 
     Args:
         config: A complete config, see :func:`prepare_training`.
         final_test: Evaluate on the test loader at the end.
+        on_prediction: Called with every data sample that is predicted then.
 
     Returns:
         What ``metrics.json`` holds.
@@ -64,7 +74,7 @@ def train(config: Config, final_test: bool = True) -> RunFigures:
     """
     folder = Path(config.work_dir)
     if not leads(config.get("launcher", "none")):
-        return _train(config, folder, final_test)
+        return _train(config, folder, final_test, on_prediction)
     with locked(folder):
         commands = [*_earlier_commands(folder, config), shlex.join(sys.argv)]
         if not config.get("resume"):
@@ -81,11 +91,15 @@ def train(config: Config, final_test: bool = True) -> RunFigures:
         # Before anything that takes long: what is killed then is known by it.
         _dump_config(config, folder)
         write_json(folder / "run.json", record)
-        return _train(config, folder, final_test, record)
+        return _train(config, folder, final_test, on_prediction, record)
 
 
 def _train(
-    config: Config, folder: Path, final_test: bool, record: RunRecord | None = None
+    config: Config,
+    folder: Path,
+    final_test: bool,
+    on_prediction: Callable[[Any], object] | None,
+    record: RunRecord | None = None,
 ) -> RunFigures:
     """The run itself, in each process; the leading one has the record."""
     runner = CMIMRunner.from_cfg(config)
@@ -104,7 +118,12 @@ def _train(
         if isinstance(hook, RecordTiming):
             figures.update(hook.figures())
     if final_test and config.get("test_dataloader") is not None:
-        figures["test"] = evaluate(_final_model(runner, folder), config)
+        figures["test"] = evaluate(
+            _final_model(runner, folder),
+            config,
+            on_prediction,
+            on_sums=lambda sums: write_sums(folder / image_sums.FILE, sums),
+        )
     figures["peak_memory_gb"] = peak_memory_gb()
     if torch.cuda.is_available():
         gpu_bytes = torch.cuda.max_memory_allocated()

@@ -10,6 +10,7 @@ from typing import Any
 from cmim.engine.config import ConfigError
 from cmim.engine.config_file import read_config_file
 from cmim.engine.config_names import configs_folder
+from cmim.optional_packages import require_packages
 from cmim.suite.division import keys_outside
 
 DIVISIONS = ("closed", "open")
@@ -25,7 +26,11 @@ KEYS = {
     "division": str,
     "threads": int,
     "device": str,
+    "examples": int,
+    "latency": bool,
+    "corruptions": Mapping,
 }
+CORRUPTIONS = ("kinds", "severities", "images")
 # What a value of an axis, and a run that others need, may say beside overrides.
 PARTS = {"config", "needs"}
 
@@ -50,6 +55,11 @@ class Suite:
             :func:`cmim.suite.division.keys_outside`) or ``'open'``.
         threads: CPU threads of a run; they change the last bits of its figures.
         device: Kind of device of all runs; that of the planning machine when None.
+        examples: Test frames whose predictions are kept as small pictures.
+        latency: Measure the milliseconds of an image, in OpenVINO on the CPU.
+        corruptions: Test on corrupted pictures, too: ``kinds``, ``severities`` and
+            ``images`` of :func:`cmim.engine.robustness.measure_robustness`, all with
+            its defaults; None for no such test.
     """
 
     name: str
@@ -63,6 +73,18 @@ class Suite:
     division: str = "open"
     threads: int = 1
     device: str | None = None
+    examples: int = 0
+    latency: bool = False
+    corruptions: dict[str, Any] | None = None
+
+    @property
+    def after(self) -> dict[str, Any]:
+        """What its runs do behind their test, which changes no figure of it."""
+        asked = dict(examples=self.examples, latency=self.latency)
+        found: dict[str, Any] = {name: value for name, value in asked.items() if value}
+        if self.corruptions is not None:
+            found["corruptions"] = self.corruptions
+        return found
 
 
 def suites_folder() -> Path:
@@ -121,6 +143,9 @@ def read_suite(path: str | Path) -> Suite:
         division=content.get("division", "open"),
         threads=content.get("threads", 1),
         device=content.get("device"),
+        examples=content.get("examples", 0),
+        latency=content.get("latency", False),
+        corruptions=_options(content.get("corruptions")),
     )
     _check(where, suite)
     return suite
@@ -145,6 +170,34 @@ def _change(where: str, change: Any) -> dict[str, Any]:
     return dict(change)
 
 
+def _options(found: Mapping | None) -> dict[str, Any] | None:
+    return None if found is None else dict(found)
+
+
+def _check_after(where: str, suite: Suite) -> None:
+    """Refuse what runs could not do behind their test, before the first one begins."""
+    if suite.examples < 0:
+        raise ConfigError(f"{where}: examples must be 0 or more, got {suite.examples}")
+    if suite.latency:
+        require_packages("latency=True", "openvino")
+    if suite.corruptions is None:
+        return
+    unknown = set(suite.corruptions) - set(CORRUPTIONS)
+    if unknown:
+        raise ConfigError(
+            f"{where}: corruptions has {', '.join(CORRUPTIONS)}, not '{min(unknown)}'"
+        )
+    from cmim.engine.corruptions import KINDS, SEVERITIES, check_corruptions
+
+    try:
+        check_corruptions(
+            **{"kinds": KINDS, "severities": SEVERITIES, "images": None}
+            | suite.corruptions
+        )
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
 def _check(where: str, suite: Suite) -> None:
     if not suite.seeds or any(type(s) is not int or s < 0 for s in suite.seeds):
         raise ConfigError(
@@ -164,6 +217,7 @@ def _check(where: str, suite: Suite) -> None:
         value = getattr(suite, key)
         if value is not None and value < 1:
             raise ConfigError(f"{where}: {key} must be at least 1, got {value}")
+    _check_after(where, suite)
     for axis, label in suite.baseline.items():
         if label not in suite.axes.get(axis, {}):
             known = ", ".join(suite.axes.get(axis, {})) or "no such axis"

@@ -122,7 +122,7 @@ def _shortened(run: PlannedRun) -> PlannedRun | None:
         f"custom_hooks.{timing[0]}.warmup": WARM,
     }
     content = content_of(run.config, options, run.seed, run.threads, run.device)
-    return replace(run, options=options, key=key_of(content))
+    return replace(run, options=options, key=key_of(content), after={})
 
 
 def _copy(source: Path, target: Path) -> None:

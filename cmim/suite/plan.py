@@ -32,6 +32,8 @@ class PlannedRun:
         data: Digest of the data.
         baseline: Values of axes that the others of the suite are compared with.
         device: Kind of device that it is computed on.
+        after: What it does behind its test, see
+            :attr:`cmim.suite.definition.Suite.after`.
     """
 
     key: str
@@ -46,6 +48,7 @@ class PlannedRun:
     data: str = ""
     baseline: dict[str, str] = field(default_factory=dict)
     device: str = "cpu"
+    after: dict[str, Any] = field(default_factory=dict)
 
     @property
     def needs(self) -> list[str]:
@@ -192,4 +195,5 @@ def _run(
         data=content["data"],
         baseline=suite.baseline,
         device=content["device"],
+        after=suite.after,
     )

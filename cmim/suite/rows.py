@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cmim.engine.config import ConfigError
-from cmim.suite.statistics import Gain, Spread, gain_of, spread_of
+from cmim.suite.side_files import sums_of
+from cmim.suite.statistics import (
+    Gain,
+    Spread,
+    gain_of,
+    interval_over_images,
+    spread_of,
+)
+from cmim.task import known_tasks
 
 # Of the test figures, those that say how it went and not how well.
 _ASIDE = ("images", "seconds", "images_per_second", "measured_share")
@@ -25,6 +33,8 @@ class Row:
         gains: Gain over the baseline by metric; empty without a baseline.
         status: ``'ok'``, or ``'stale'`` where a record is of other code.
         records: The records.
+        intervals: Of rows of one seed, both ends of the 95 % interval over test images
+            by metric, as far as the run has kept their sums.
     """
 
     suite: str
@@ -34,6 +44,7 @@ class Row:
     gains: dict[str, Gain]
     status: str
     records: tuple[Mapping[str, Any], ...]
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def rows_of(
@@ -105,7 +116,26 @@ def _row(
         if any(r["status"] == "stale" for r in [*group, *baseline])
         else "ok",
         records=tuple(group),
+        intervals=image_intervals(group[0]) if len(group) == 1 else {},
     )
+
+
+def image_intervals(record: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """Intervals over the test images of one run, by metric.
+
+    Args:
+        record: As :func:`cmim.suite.record.read_records` gives it.
+
+    Raises:
+        SumsError: The file with the sums is damaged, or another one.
+    """
+    of_sums = {task.figure: task.of_sums for task in known_tasks().values()}
+    found = {}
+    for name, sums in sums_of(record).items():
+        figure = of_sums.get(name.rpartition("/")[2])
+        if figure is not None:
+            found[name] = interval_over_images(sums, figure)
+    return found
 
 
 def metric_names(records: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
     from cmim.engine.record import RunFigures
+    from cmim.suite.extras import Extras
 
 JOB, CODE = "job.json", "code.json"
 # Exit status where another process is at the run, and where a disk is full.
@@ -65,13 +66,20 @@ def work_on(path: Path) -> None:
     results, work = Path(job["results"]), Path(job["work"])
     from cmim.engine.sentences import sentence_of
     from cmim.suite import finished, record
+    from cmim.suite.extras import Extras
+    from cmim.suite.side_files import keep_sums
 
     known = finished.record_of(run, results)
     if known and finished.has_checkpoint(known, work):
         return
     try:
-        figures, config, code = _train(run, work, job["data_root"])
+        extras = Extras(run.after)
+        figures, config, code = _train(run, work, job["data_root"], extras)
         written = record.ran(run, work / run.key, figures, config, code)
+        path = record.record_path(results, run)
+        written["sums"] = keep_sums(work / run.key, path)
+        last = str(work / run.key / "last.pth")
+        written.update(extras.finish(config, last, run.threads, path.parent))
     except FolderInUseError:
         # Whoever holds the folder writes the record.
         sys.exit(IN_USE)
@@ -108,7 +116,7 @@ def main(path: Path) -> int | None:
 
 
 def _train(
-    run: PlannedRun, work: Path, data_root: str | None
+    run: PlannedRun, work: Path, data_root: str | None, extras: Extras
 ) -> tuple[RunFigures, Config, dict[str, Any]]:
     import torch
     from mmengine.device import get_device
@@ -134,7 +142,8 @@ def _train(
     config = prepare_training(
         config, str(folder), resume=begun, seed=run.seed, overwrite=not begun
     )
-    figures = train(config)
+    figures = train(config, on_prediction=extras.begin(config))
+    extras.corrupt(config, str(folder / "last.pth"))
     # Modules are known at the end, and their files are those of the beginning.
     modules = loaded_modules()
     files = {**file_digests(), **files}

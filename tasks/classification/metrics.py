@@ -53,6 +53,23 @@ def label_ranks(logits: Tensor, labels: Tensor) -> Tensor:
     return torch.where(logits.isnan().any(dim=1), count, ranks)
 
 
+def right_share(sums: Tensor) -> Tensor:
+    """Accuracy in percent of pooled sums.
+
+    Args:
+        sums: Number of images and of those that are right.
+
+    Shape:
+        sums ``(*, 2)``; output ``(*)``, NaN without an image.
+
+    Examples:
+        >>> right_share(torch.tensor([8, 2])).item()
+        25.0
+    """
+    images, right = sums.double().unbind(-1)
+    return 100 * right / images
+
+
 @METRICS.register_module()
 class ClassificationMetric(BaseMetric):
     """``top1`` and ``top5`` in percent, ``loss`` in nats, over all images.
@@ -96,6 +113,8 @@ class ClassificationMetric(BaseMetric):
             raise ValueError(f"topk must be numbers from 1 on, got {tuple(topk)}")
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.topk = tuple(topk)
+        #: What :func:`right_share` takes, of each image, once evaluated.
+        self.image_sums: dict[str, Tensor] = {}
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Append (rank, loss, number of classes) of each image of a batch."""
@@ -123,9 +142,12 @@ class ClassificationMetric(BaseMetric):
         if not results:
             raise ValueError("no image was evaluated: none of them has a label")
         ranks, losses, counts = zip(*results, strict=True)
-        figures = {
-            f"top{k}": 100 * sum(rank < k for rank in ranks) / len(ranks)
+        placed = torch.tensor(ranks)
+        sums = {
+            f"top{k}": torch.stack([torch.ones_like(placed), (placed < k).long()], 1)
             for k in self.topk
             if k < counts[0]
         }
+        self.image_sums = {name: each for name, each in sums.items() if name == "top1"}
+        figures = {k: right_share(each.sum(0)).item() for k, each in sums.items()}
         return dict(**figures, loss=math.fsum(losses) / len(losses))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from cmim.functional.ensemble import log_mean_softmax
 from cmim.task import Labels, Task
+from tasks.classification.metrics import right_share
 
 
 def fill_label(logits: Tensor, samples: list) -> None:
@@ -36,4 +37,5 @@ TASK = Task(
     labels=Labels("class", "classes", "labels", lambda classes: classes),
     synthesize=random_label,
     average=log_mean_softmax,
+    of_sums=right_share,
 )

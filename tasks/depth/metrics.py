@@ -10,6 +10,7 @@ from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from tasks.depth.root_mean_square import root_mean_square
 from tasks.ground_truth import truth_or_unknown
 from tasks.measured_share import measured_share
 
@@ -174,8 +175,8 @@ def depth_figures(sums: Tensor) -> dict[str, float]:
     pooled = seen.sum(0)
     mean = dict(zip(SUM_NAMES, (pooled / pooled[0]).tolist(), strict=True))
     return {
-        "rmse": mean["squared"] ** 0.5,
-        "rmse_per_image": (seen[:, 1] / seen[:, 0]).sqrt().mean().item(),
+        "rmse": root_mean_square(pooled[:2]).item(),
+        "rmse_per_image": root_mean_square(seen[:, :2]).mean().item(),
         "log_rmse": mean["squared_log"] ** 0.5,
         "abs_rel": mean["relative"],
         "sq_rel": mean["squared_relative"],
@@ -246,6 +247,8 @@ class DepthMetric(BaseMetric):
             )
         self.depth_range = depth_range
         self.region = region
+        #: What :func:`root_mean_square` takes, of each image, once evaluated.
+        self.image_sums: dict[str, Tensor] = {}
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Append the sums of each image of a batch."""
@@ -277,4 +280,5 @@ class DepthMetric(BaseMetric):
         )
         known, measured = sums[:, -1].sum().item(), sums[:, 0].sum().item()
         share = measured_share(measured, known, left_out)
+        self.image_sums = {"rmse": sums[:, :2]}
         return dict(**depth_figures(sums[:, :-1]), measured_share=share)

@@ -13,9 +13,11 @@ from mmengine.structures import PixelData
 from torch import Tensor
 
 from cmim.contrast.pairs import IGNORED
-from cmim.task import Labels, Task
+from cmim.task import Drawing, Labels, Task
+from tasks.depth.root_mean_square import root_mean_square
 from tasks.heads.aspp import full_size
-from tasks.pictures import depth_with_scale, write_exact, write_picture
+from tasks.picture_files import read_to_show
+from tasks.pictures import colour_depth, depth_with_scale, write_exact, write_picture
 
 
 def fill_depth(metres: Tensor, samples: list) -> None:
@@ -67,6 +69,21 @@ def _write(sample: Any, base: Path, *_: Any) -> Path:
     return write_picture(f"{base}_depth_colour.png", depth_with_scale(metres))
 
 
+def _draw(sample: Any, *_: Any) -> Drawing:
+    """Truth and prediction between the nearest and the farthest known depth."""
+    metres = sample.pred_depth_map.data[0].cpu().numpy()
+    truth = metres
+    if given := "gt_depth_map" in sample:
+        truth = sample.gt_depth_map.data[0].cpu().numpy()
+    known = truth[np.isfinite(truth) & (truth > 0)]
+    ends = (float(known.min()), float(known.max())) if known.size else (None, None)
+    return Drawing(
+        image=read_to_show(sample.img_path),
+        truth=colour_depth(truth, *ends) if given else None,
+        prediction=colour_depth(metres, *ends),
+    )
+
+
 TASK = Task(
     name="depth",
     truth="gt_depth_map",
@@ -80,4 +97,6 @@ TASK = Task(
     write=_write,
     restore=_restore,
     files=("_depth.png", "_depth.npy", "_depth_colour.png"),
+    draw=_draw,
+    of_sums=root_mean_square,
 )

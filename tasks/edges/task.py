@@ -12,7 +12,7 @@ from mmengine.structures import PixelData
 from torch import Tensor
 
 from cmim.functional.ensemble import logit_mean_sigmoid
-from cmim.task import Task
+from cmim.task import Drawing, Task
 from tasks.heads.aspp import full_size
 from tasks.picture_files import read_to_show
 from tasks.pictures import overlay_edges, write_exact, write_picture
@@ -36,6 +36,17 @@ def _write(sample: Any, base: Path, *_: Any) -> Path:
     return write_picture(f"{base}_edges_overlay.png", picture)
 
 
+def _draw(sample: Any, *_: Any) -> Drawing:
+    """Edges red over the picture, unknown pixels as if there were none."""
+    image = read_to_show(sample.img_path)
+    truth = None
+    if "gt_edge_map" in sample:
+        edges = sample.gt_edge_map.data[0].cpu().numpy()
+        truth = overlay_edges(image, (edges == 1).astype(np.float32))
+    share = sample.pred_edge_map.data[0].cpu().numpy()
+    return Drawing(image, truth, overlay_edges(image, share))
+
+
 TASK = Task(
     name="edges",
     truth="gt_edge_map",
@@ -48,4 +59,5 @@ TASK = Task(
     write=_write,
     files=("_edges.png", "_edges.npy", "_edges_overlay.png"),
     average=logit_mean_sigmoid,
+    draw=_draw,
 )

@@ -90,6 +90,23 @@ def angle_sums(pred: Tensor, target: Tensor) -> AngleSums:
     )
 
 
+def mean_angle(sums: Tensor) -> Tensor:
+    """Mean angle in degrees of pooled sums.
+
+    Args:
+        sums: Number of pixels and sum of their angles.
+
+    Shape:
+        sums ``(*, 2)``; output ``(*)``, NaN without a pixel.
+
+    Examples:
+        >>> mean_angle(torch.tensor([4.0, 90.0])).item()
+        22.5
+    """
+    pixels, total = sums.double().unbind(-1)
+    return total / pixels
+
+
 def normal_figures(images: Sequence[AngleSums]) -> dict[str, float]:
     """Turn the sums of images into the figures of a data set.
 
@@ -128,7 +145,8 @@ def normal_figures(images: Sequence[AngleSums]) -> dict[str, float]:
         f"within_{limit:g}": 100 * count / counts[0]
         for limit, count in zip(THRESHOLDS, counts[1:], strict=True)
     }
-    return dict(mean_angle=total / counts[0], median_angle=_median(histogram), **shares)
+    angle = mean_angle(torch.tensor([counts[0], total], dtype=torch.float64)).item()
+    return dict(mean_angle=angle, median_angle=_median(histogram), **shares)
 
 
 def _median(histogram: Tensor) -> float:
@@ -175,6 +193,8 @@ class NormalMetric(BaseMetric):
 
     def __init__(self, collect_device: str = "cpu", prefix: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
+        #: What :func:`mean_angle` takes, of each image, once evaluated.
+        self.image_sums: dict[str, Tensor] = {}
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Append the sums of each image of a batch."""
@@ -201,4 +221,8 @@ class NormalMetric(BaseMetric):
         )
         known = sum(known for _, known in results)
         share = measured_share(measured, known, left_out)
+        sums = [
+            torch.stack([image.counts[0].double(), image.total]) for image in images
+        ]
+        self.image_sums = {"mean_angle": torch.stack(sums)}
         return dict(**normal_figures(images), measured_share=share)

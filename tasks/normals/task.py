@@ -12,8 +12,10 @@ import torch.nn.functional as F
 from mmengine.structures import PixelData
 from torch import Tensor
 
-from cmim.task import Task
+from cmim.task import Drawing, Task
 from tasks.heads.aspp import full_size
+from tasks.normals.metrics import mean_angle
+from tasks.picture_files import read_to_show
 from tasks.pictures import colour_normals, write_exact, write_picture
 
 
@@ -48,6 +50,19 @@ def _write(sample: Any, base: Path, *_: Any) -> Path:
     return write_picture(f"{base}_normals_colour.png", colour_normals(normals))
 
 
+def _draw(sample: Any, *_: Any) -> Drawing:
+    known = "gt_normal_map" in sample
+    return Drawing(
+        image=read_to_show(sample.img_path),
+        truth=_coloured(sample.gt_normal_map) if known else None,
+        prediction=_coloured(sample.pred_normal_map),
+    )
+
+
+def _coloured(normals: Any) -> np.ndarray:
+    return colour_normals(normals.data.permute(1, 2, 0).cpu().numpy())
+
+
 TASK = Task(
     name="normals",
     truth="gt_normal_map",
@@ -61,4 +76,6 @@ TASK = Task(
     write=_write,
     restore=_restore,
     files=("_normals.png", "_normals.npy", "_normals_colour.png"),
+    draw=_draw,
+    of_sums=mean_angle,
 )

@@ -2,6 +2,7 @@
 
 from cmim.functional.ensemble import log_mean_softmax
 from cmim.task import Task
+from tasks.classification.metrics import right_share
 from tasks.classification.task import fill_label, random_label
 
 # The classes of the data are those of pixels: scenes have their own.
@@ -15,4 +16,5 @@ TASK = Task(
     answer="fc",
     synthesize=random_label,
     average=log_mean_softmax,
+    of_sums=right_share,
 )

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tasks.ground_truth import truth_or_unknown
 from tasks.measured_share import measured_share
+from tasks.segmentation.iou import class_iou, class_sums
 
 # The label that never has ground truth, whatever else is ignored.
 _VOID = 255
@@ -122,8 +123,7 @@ def segmentation_figures(matrix: Tensor) -> dict[str, Any]:
             "no labelled pixel in the data set: every ground truth is ignore_index"
         )
     correct, truth = counts.diagonal(), counts.sum(1)
-    # 0 / 0 is NaN, which marks the absent classes and which nanmean leaves out.
-    iou = 100 * correct / (truth + counts.sum(0) - correct)
+    iou = class_iou(correct, truth, counts.sum(0))
     accuracy = 100 * correct / truth
     return {
         "mIoU": iou.nanmean().item(),
@@ -208,6 +208,8 @@ class SegmentationMetric(BaseMetric):
         self.per_class = per_class
         #: IoU and accuracy by class name once evaluated; None where undefined.
         self.classes_measured: dict[str, dict[str, float | None]] = {}
+        #: What ``tasks.segmentation.iou.mean_iou`` takes of each image, once evaluated.
+        self.image_sums: dict[str, Tensor] = {}
 
     def _class_names(self) -> list[str]:
         names = (self.dataset_meta or {}).get("classes")
@@ -249,12 +251,14 @@ class SegmentationMetric(BaseMetric):
         """Return mIoU, the accuracies and ``measured_share`` over all images."""
         if not results:
             raise ValueError("no image was evaluated: the data loader gave no sample")
-        matrix = torch.stack([matrix for matrix, _ in results]).sum(0)
+        matrices = torch.stack([matrix for matrix, _ in results])
+        matrix = matrices.sum(0)
         left_out = f"class {self.ignore_index} is ignored (ignore_index)"
         known = sum(known for _, known in results)
         share = measured_share(matrix.sum().item(), known, left_out)
         figures = segmentation_figures(matrix)
         self.classes_measured = _by_class(self._class_names(), figures)
+        self.image_sums = {"mIoU": class_sums(matrices)}
         if self.per_class:
             table = _class_table(self._class_names(), figures)
             print_log(f"per class, percent:\n{table}", logger="current")

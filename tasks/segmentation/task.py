@@ -12,9 +12,16 @@ from torch import Tensor
 
 from cmim.contrast.pairs import IGNORED
 from cmim.functional.ensemble import log_mean_softmax, logit_mean_sigmoid
-from cmim.task import Labels, Task
+from cmim.task import Drawing, Labels, Task
 from tasks.picture_files import read_to_show
-from tasks.pictures import overlay_classes, write_image, write_picture
+from tasks.pictures import (
+    colour_classes,
+    overlay_classes,
+    palette_of,
+    write_image,
+    write_picture,
+)
+from tasks.segmentation.iou import mean_iou
 from tasks.segmentation.model import fill_classes
 
 VOID = 255
@@ -52,6 +59,21 @@ def _write(
     return write_picture(f"{base}_overlay.png", picture)
 
 
+def _draw(sample: Any, palette: Sequence | None) -> Drawing:
+    colours = palette or palette_of(255)
+    known = "gt_sem_seg" in sample
+    return Drawing(
+        image=read_to_show(sample.img_path),
+        truth=_coloured(sample.gt_sem_seg, colours) if known else None,
+        prediction=_coloured(sample.pred_sem_seg, colours),
+        flat=True,
+    )
+
+
+def _coloured(classes: Any, colours: Sequence) -> np.ndarray:
+    return colour_classes(classes.data[0].cpu().numpy(), colours)
+
+
 TASK = Task(
     name="seg",
     truth="gt_sem_seg",
@@ -65,4 +87,6 @@ TASK = Task(
     write=_write,
     files=("_labels.png", "_overlay.png"),
     average=_average,
+    draw=_draw,
+    of_sums=mean_iou,
 )

@@ -12,6 +12,12 @@ from matplotlib.figure import Figure
 
 from cmim.suite.rows import Row
 
+# Costs that figures are drawn against, and what the axis says.
+COSTS = {
+    "ops": "operations of an image (binary ones / 64)",
+    "memory_mbit": "weights (Mbit)",
+    "ms": "latency of an image (ms, OpenVINO on the CPU)",
+}
 # Values that a curve is drawn with.
 POINTS = 120
 
@@ -47,12 +53,12 @@ def pareto_front(rows: Sequence[Row], metric: str, higher: bool, cost: str) -> s
         rows: Those without the cost or the figure are left out.
         metric: Name of the test figure.
         higher: Larger figures are better.
-        cost: Name in the records' costs; drawn on a logarithmic axis.
+        cost: One of :data:`COSTS`; drawn on a logarithmic axis.
     """
     figure, axes = _figure()
     points = []
     for row in rows:
-        price = row.records[0].get("cost", {}).get(cost)
+        price = price_of(row, cost)
         spread = row.figures.get(metric)
         if price and spread is not None:
             points.append((float(price), spread.mean))
@@ -60,8 +66,20 @@ def pareto_front(rows: Sequence[Row], metric: str, higher: bool, cost: str) -> s
             axes.errorbar(price, spread.mean, yerr=error, fmt="o", label=title_of(row))
     front = front_of(points, higher)
     axes.plot(*zip(*front, strict=True), color="0.6", lw=1, zorder=0)
-    axes.set(xlabel=cost, ylabel=metric, xscale="log")
-    return _svg(figure, f"{metric} against {cost}")
+    axes.set(xlabel=COSTS[cost], ylabel=metric, xscale="log")
+    return _svg(figure, f"{metric} against {COSTS[cost]}")
+
+
+def price_of(row: Row, cost: str) -> float | None:
+    """A cost of a row's first run, as far as it is known.
+
+    Args:
+        row: Of any suite.
+        cost: One of :data:`COSTS`.
+    """
+    first = row.records[0]
+    found = first.get("latency") if cost == "ms" else first.get("cost")
+    return (found or {}).get(cost)
 
 
 def front_of(

@@ -10,12 +10,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from cmim.suite.content import PROTOCOL
-from cmim.suite.report.charts import loss_curves, pareto_front
+from cmim.suite.report.charts import COSTS, loss_curves, pareto_front, price_of
+from cmim.suite.report.classes import class_tables
+from cmim.suite.report.examples import example_table
+from cmim.suite.report.overall import overall_lines, percent
+from cmim.suite.report.robustness import corruption_tables
 from cmim.suite.report.tables import axes_of, main_of, show, show_gain
 from cmim.suite.rows import Row
-
-# Costs that figures are drawn against, as far as records have them.
-COSTS = ("ops", "memory_mbit")
 
 
 def write_page(rows: Sequence[Row], failed: Sequence[Mapping[str, Any]]) -> str:
@@ -35,10 +36,12 @@ def write_page(rows: Sequence[Row], failed: Sequence[Mapping[str, Any]]) -> str:
         _suite(name, [row for row in rows if row.suite == name])
         for name in dict.fromkeys(row.suite for row in rows)
     ]
+    templates.filters["percent"] = percent
     return templates.get_template("page.html").render(
         suites=suites,
         failed=failed,
         compared=any(row.gains for row in rows),
+        drawn=any(row.intervals for row in rows),
         protocol=PROTOCOL,
         machines=sorted({_machine(r) for row in rows for r in row.records}),
     )
@@ -56,7 +59,7 @@ def _suite(name: str, rows: Sequence[Row]) -> dict[str, Any]:
         pareto_front(rows, metric, higher, cost)
         for metric, higher in main.items()
         for cost in COSTS
-        if any(row.records[0].get("cost", {}).get(cost) for row in rows)
+        if any(price_of(row, cost) for row in rows)
     ]
     return dict(
         name=name,
@@ -64,6 +67,11 @@ def _suite(name: str, rows: Sequence[Row]) -> dict[str, Any]:
         main=list(main),
         compared=any(row.gains for row in rows),
         lines=[_line(row, list(main)) for row in rows],
+        classes=class_tables(rows),
+        examples=example_table(rows),
+        corruptions=corruption_tables(rows),
+        overall=overall_lines(rows),
+        timed=any(price_of(row, "ms") for row in rows),
         drawings=[*fronts, loss_curves(rows)],
     )
 
@@ -77,11 +85,18 @@ def _line(row: Row, main: Sequence[str]) -> dict[str, Any]:
         stale=row.status == "stale",
         figures=[
             dict(
-                shown=show(row.figures.get(name)),
+                shown=show(row.figures.get(name), row.intervals.get(name)),
                 sort=row.figures[name].mean if name in row.figures else None,
                 gain=show_gain(row.gains.get(name)),
             )
             for name in main
+        ],
+        ms=_latency(row),
+        notes=[
+            f"{name} {record[name]['note']}"
+            for record in row.records
+            for name in ("robustness", "latency")
+            if (record.get(name) or {}).get("note")
         ],
         gops=f"{cost['ops'] / 1e9:.3f}" if cost.get("ops") else "",
         mbit=f"{cost['memory_mbit']:.2f}" if cost.get("memory_mbit") else "",
@@ -96,4 +111,17 @@ def _line(row: Row, main: Sequence[str]) -> dict[str, Any]:
             for record in row.records
         ],
         config=json.dumps(first["resolved"], indent=1),
+    )
+
+
+def _latency(row: Row) -> dict[str, Any]:
+    """Milliseconds, and how they were measured."""
+    found = row.records[0].get("latency") or {}
+    if "ms" not in found:
+        return dict(shown="", how="")
+    low, high = found["spread_ms"]
+    spent = "processor's time" if found["clock"] == "cpu" else "time passed"
+    return dict(
+        shown=f"{found['ms']:.3g}",
+        how=f"median, {low:.3g} to {high:.3g} ms, {spent}, {found['threads']} threads",
     )

@@ -26,17 +26,23 @@ def main_of(rows: Iterable[Row]) -> dict[str, bool]:
     return found
 
 
-def show(spread: Spread | None) -> str:
-    """A figure with its spread over seeds.
+def show(spread: Spread | None, interval: tuple[float, float] | None = None) -> str:
+    """A figure with its spread over seeds, that of one seed with its interval.
 
     Examples:
         >>> show(Spread(8.512, 0.213, 4)), show(Spread(1.0312, math.nan, 1)), show(None)
         ('8.512 ± 0.21', '1.031', '')
+        >>> show(Spread(8.512, math.nan, 1), (8.1, 8.96))
+        '8.512 (8.1 to 8.96)'
     """
     if spread is None:
         return ""
     mean = f"{spread.mean:.4g}"
-    return mean if math.isnan(spread.deviation) else f"{mean} ± {spread.deviation:.2g}"
+    if not math.isnan(spread.deviation):
+        return f"{mean} ± {spread.deviation:.2g}"
+    if interval is None or math.isnan(interval[0]):
+        return mean
+    return f"{mean} ({interval[0]:.4g} to {interval[1]:.4g})"
 
 
 def show_gain(gain: Gain | None) -> str:
@@ -75,7 +81,7 @@ def as_markdown(rows: Sequence[Row]) -> str:
             stale = ", stale" if row.status == "stale" else ""
             cells.append(f"{len(row.seeds)}{stale}")
             for name in main:
-                cells.append(show(row.figures.get(name)))
+                cells.append(show(row.figures.get(name), row.intervals.get(name)))
                 cells += [show_gain(row.gains.get(name))] if compared else []
             lines.append(_line(cells))
         parts.append(f"## {suite}\n\n" + "\n".join(lines) + "\n")

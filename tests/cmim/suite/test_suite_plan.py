@@ -275,3 +275,42 @@ def test_missing_data_are_said(plan, tmp_path):
 def test_the_projects_suites_can_be_planned(path, data):
     suite = read_suite(path)
     assert plan_suite(suite, {"data_root": str(data)})
+
+
+AFTER = """
+examples = 2
+latency = True
+corruptions = dict(kinds=["fog"], images=3)
+"""
+
+
+@pytest.fixture
+def all_packages(monkeypatch):
+    """As if the packages of all extras were installed."""
+    for module in ("suite.definition", "engine.corruptions"):
+        monkeypatch.setattr(f"cmim.{module}.require_packages", lambda *_: None)
+
+
+def test_what_runs_do_behind_their_test_is_in_no_key(plan, all_packages):
+    runs = plan(ROOMS + AFTER)
+    assert [run.key for run in runs] == [run.key for run in plan()]
+    asked = dict(examples=2, latency=True, corruptions=dict(kinds=["fog"], images=3))
+    assert all(run.after == asked for run in runs)
+    assert plan()[0].after == {}
+    assert plan(f"{ROOMS}\ncorruptions = dict()\n")[0].after == {"corruptions": {}}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("examples = -1", "examples must be 0 or more, got -1"),
+        ("corruptions = dict(kind='fog')", "images, not 'kind'"),
+        ("corruptions = dict(kinds=['rain'])", "kinds of corruptions are .*'rain'"),
+        ("corruptions = dict(severities=[9])", "severities of corruptions are .*9"),
+    ],
+)
+def test_what_they_cannot_do_is_refused_before_the_first_run(
+    plan, all_packages, text, said
+):
+    with pytest.raises(ConfigError, match=rf"suite '.*small.py': .*{said}"):
+        plan(f"{ROOMS}\n{text}\n")

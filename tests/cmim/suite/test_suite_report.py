@@ -11,39 +11,11 @@ from pathlib import Path
 
 import pytest
 from in_process import run_in_process
+from report_cases import RECORDS, record
 
 from cmim.suite.record import read_records
 from cmim.suite.report import write_report
 from cmim.suite.report.charts import front_of
-
-
-def record(method: str, loss: str, seed: int, miou: float) -> dict:
-    return dict(
-        protocol="2026.11",
-        key=f"{method}{loss}{seed}".ljust(16, "0"),
-        suite="small",
-        status="ok",
-        labels={"method": method, "loss": loss},
-        seed=seed,
-        division="closed",
-        options={},
-        test={"mIoU": miou, "images": 3, "per_class": {}},
-        main={"mIoU": True},
-        cost={"ops": 1e9 if method == "fp" else 1e8, "memory_mbit": 4.0, "minutes": 2},
-        trace={"every": 1, "loss": [3.0, 2.5, 2.0 + seed / 10]},
-        command="tools/suite.py <small> & more",
-        code={"commit": "abc", "digest": "", "modules": []},
-        machine={"cpu": "A CPU", "flags": ["avx2"]},
-        resolved={"model": {"partner": loss}},
-    )
-
-
-RECORDS = [
-    *(record("bireal", "none", seed, 5 + seed) for seed in range(3)),
-    *(record("bireal", "kd", seed, 6.5 + seed) for seed in range(3)),
-    record("fp", "none", 0, 9.0),
-    dict(record("fp", "kd", 0, 0.0), status="failed", test={}, reason="<no data>"),
-]
 
 
 @pytest.fixture(scope="module")

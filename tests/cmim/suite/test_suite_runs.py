@@ -14,7 +14,9 @@ import pytest
 from suite_cases import ROOMS, write_suite
 
 from cmim.json_file import read_json
+from cmim.suite.examples import read_example
 from cmim.suite.record import read_records, same_figures
+from cmim.suite.side_files import sums_of
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = ROOMS.replace("seeds = [0, 1]", "seeds = [0]").replace("reactnet", "xnor_net")
@@ -41,7 +43,7 @@ def records(home: Path) -> dict[str, dict]:
 def done(tmp_path_factory, rooms) -> Path:
     """A suite of four runs, carried out without an interruption."""
     home = tmp_path_factory.mktemp("done")
-    suite = write_suite(home, SMALL)
+    suite = write_suite(home, f"{SMALL}\nexamples = 2\nlatency = True\n")
     subprocess.run(suite_words(suite, rooms, home), check=True)
     return home
 
@@ -56,10 +58,17 @@ def test_records_hold_what_figures_depend_on(done):
         assert record["machine"]["cpu"]
         assert record["versions"]["torch"]
         assert len(record["weights"]) == 64
+        assert sums_of(record)["mIoU"].shape == (3, 3, 40)
+        folder = Path(record["path"]).parent
+        for example in record["examples"]:
+            names = [example["image"], *example["tasks"]["seg"].values()]
+            assert all(read_example(folder, name) for name in names)
+        assert len(record["examples"]) == 2
+        assert record["latency"].get("ms") or "openvino" in record["latency"]["note"]
 
 
 def test_killed_five_times_the_records_are_the_same(done, rooms, tmp_path):
-    suite = write_suite(tmp_path, SMALL)
+    suite = write_suite(tmp_path, f"{SMALL}\nexamples = 2\n")
     choose = random.Random(5)
     for _ in range(5):
         process = subprocess.Popen(suite_words(suite, rooms, tmp_path))
