@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
 from cmim.engine.option_types import (
@@ -74,7 +75,7 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def one_line(figures: dict[str, Any]) -> str:
+def one_line(figures: Mapping[str, Any]) -> str:
     """Figures as ``name value`` pairs on one line.
 
     Those of single classes are left out, see :func:`class_lines`.

@@ -23,8 +23,10 @@ except ImportError:  # not a POSIX system
 
 # The last one is moved last: until then the folder still holds the earlier run.
 CHECKPOINTS = ("new.pth", "best.pth", "previous.pth", "last.pth")
-RECORDS = ("metrics.json", "flips.json", "trace.json", "sums.npz")
-RECORDS += ("run.json", "damaged.pth")
+RECORDS = (
+    *("metrics.json", "flips.json", "trace.json", "sums.npz"),
+    *("run.json", "damaged.pth"),
+)
 # mmengine's logs and TensorBoard's scalars lie in a folder named after the second.
 _LOGS = re.compile(r"\d{8}_\d{6}(_\d+)?")
 _RANKS = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK")

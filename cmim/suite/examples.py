@@ -121,7 +121,7 @@ def _encode(picture: NDArray[np.uint8] | None, flat: bool) -> bytes | None:
     if share < 1:
         size = [max(1, round(share * side)) for side in picture.shape[1::-1]]
         kind = cv2.INTER_NEAREST_EXACT if flat else cv2.INTER_AREA
-        picture = cv2.resize(picture, size, interpolation=kind)
+        picture = np.asarray(cv2.resize(picture, size, interpolation=kind), np.uint8)
     quality = 101 if flat else 80
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".webp", bgr, [cv2.IMWRITE_WEBP_QUALITY, quality])

@@ -41,9 +41,9 @@ def count_matches(pred: NDArray, target: NDArray, radius: float) -> int:
         return 0
     near = disk(radius)
     reach = len(near) // 2
-    places = np.full(np.add(target.shape, 2 * reach), -1, np.int32)
-    inner = places[reach : places.shape[0] - reach, reach : places.shape[1] - reach]
-    inner[np.asarray(target, bool)] = np.arange(true, dtype=np.int32)
+    numbers = np.full(target.shape, -1, np.int32)
+    numbers[np.asarray(target, bool)] = np.arange(true, dtype=np.int32)
+    places = np.pad(numbers, reach, constant_values=-1)
     down, right = np.nonzero(near)
     found = places[rows[:, None] + down, columns[:, None] + right]
     linked = found >= 0
