@@ -9,6 +9,6 @@ with read_base():
     from ._base_.cifar10_classification_small import *
 
 # No contrastive loss: model.partner=teacher needs a trained twin. It gained 9 points in
-# 2,000 steps (README); the network's own latent activations changed nothing in the last
-# layer and took 8 points away in shallow ones.
+# 2,000 steps (docs/results.md); the network's own latent activations changed nothing
+# in the last layer and took 8 points away in shallow ones.
 model.update(model=task_model, teacher="work_dirs/cifar10_resnet20_fp/last.pth")

@@ -6,7 +6,7 @@ around them; its first and its last layer stay full precision. Made to be export
 
 Data: 795 training frames, crops of 416x544. Hardware: one GPU with 16 GB. Batch 16,
 20,000 steps. For an ImageNet-initialised encoder give the path of a state dict:
---cfg-options model.model.backbone.init_from=resnet18.pth (see README).
+--cfg-options model.model.backbone.init_from=resnet18.pth (see docs/start.md).
 Not measured yet: this recipe has not been run to its end.
 """
 

@@ -5,7 +5,7 @@ around them; its first and its last layer stay full precision. Made to be export
 (tools/export.py): a full-precision head takes most of an exported network's time.
 
 Data: 795 training frames, crops of 96x128. Hardware: 2 CPU cores. Batch 16, 1,000
-steps. Expected figures, measured on all 654 test frames: README, section Results.
+steps. Expected figures, measured on all 654 test frames: docs/results.md.
 """
 
 from mmengine.config import read_base

@@ -1,7 +1,7 @@
 """NYU Depth v2, 40-class segmentation: Bi-Real ResNet-18 trained with CMIM.
 
 Data: 795 training frames, crops of 96x128. Hardware: 2 CPU cores. Batch 16, 1,000
-steps. Expected figures, measured on all 654 test frames: README, section Results.
+steps. Expected figures, measured on all 654 test frames: docs/results.md.
 """
 
 from mmengine.config import read_base

@@ -1,4 +1,14 @@
-"""Makes a network that someone else wrote binary, layer by layer."""
+"""Makes a network that someone else wrote binary, layer by layer.
+
+The room itself can be called: ``cmim.convert(network, method="reactnet")`` is
+:func:`cmim.convert.convert`.
+"""
+
+import sys
+from types import ModuleType
+from typing import Any
+
+from torch import nn
 
 from cmim.convert.converted import ConvertedLayer
 from cmim.convert.network import convert
@@ -22,3 +32,14 @@ __all__ = [
     "unpack_attention",
     "unplaced",
 ]
+
+
+class _Room(ModuleType):
+    def __call__(
+        self, network: nn.Module, *args: Any, **options: Any
+    ) -> tuple[nn.Module, list[ConvertedRow]]:
+        """See :func:`cmim.convert.convert`."""
+        return convert(network, *args, **options)
+
+
+sys.modules[__name__].__class__ = _Room

@@ -11,7 +11,7 @@ from cmim.doctor.findings import (
 )
 from cmim.doctor.packages import broken_packages
 
-# Peak of training runs of the small configs, README, section Results.
+# Peak of training runs of the small configs, docs/results.md.
 TRAINING_GB = 3.4
 # A layer in bfloat16 that takes longer than this share of float32 gains nothing.
 NO_GAIN = 0.95
@@ -101,7 +101,7 @@ def _of_machine(machine: MachineFindings, cores: int) -> list[str]:
             "many as it takes for physical ones)"
         )
     if cores == 1:
-        said.append("there is one core: times in the README are of two")
+        said.append("there is one core: times in the documentation are of two")
     free = machine["free_memory_gb"]
     if free is not None and free < TRAINING_GB:
         said.append(

@@ -12,7 +12,7 @@ from cmim.models.read_labels import negatives_of_tasks
 from cmim.naming import check_kind
 
 PARTNERS = ("none", "latent", "teacher")
-# What worked best for each partner on NYUv2 (README, Results).
+# What worked best for each partner on NYUv2 (docs/contrast.md).
 DEFAULTS: dict[str, dict[str, Any]] = {
     "none": dict(taps=(), weight=0.0, negatives="all"),
     "latent": dict(taps="last_binarizer", weight=0.3, negatives="other_label"),

@@ -1,6 +1,6 @@
 """MobileNetV2 at output stride 16, started from ImageNet, and what a head reads of it.
 
-The weights are torchvision's, see README, section Data.
+The weights are torchvision's, torchvision.models.MobileNet_V2_Weights.IMAGENET1K_V1.
 """
 
 from cmim.encoders import BinarizedEncoder

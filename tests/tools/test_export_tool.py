@@ -99,7 +99,7 @@ def test_pictures_are_made_from_it(exported, rooms, options, tmp_path):
 
 
 def test_the_documented_script_needs_openvino_and_numpy_only(exported, tmp_path):
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "docs" / "deploy.md").read_text()
     blocks = [part.split("```")[0] for part in text.split("```python\n")[1:]]
     (script,) = (block for block in blocks if "import openvino" in block)
     for name in ("model.xml", "model.bin", "sample.npz"):
