@@ -8,7 +8,7 @@ LCE_PYTHON ?= python3.11
 PARALLEL ?= -n auto --maxprocesses=8 --dist loadfile
 export NO_ALBUMENTATIONS_UPDATE = 1
 
-.PHONY: help setup setup-lce demo quick test slow mutants versions lint audit clean
+.PHONY: help setup setup-lce demo quick test slow mutants versions lint audit docs clean
 
 help:
 	@echo "make setup   virtual environment in $(VENV) with all dependencies"
@@ -21,6 +21,7 @@ help:
 	@echo "make versions the quick tests with every Python that is here"
 	@echo "make lint    ruff and mypy"
 	@echo "make audit   known holes of the installed packages and of the lower bounds"
+	@echo "make docs    the site, in _site/: pages, methods one by one, API"
 	@echo "make clean   remove $(VENV), .venv-lce and caches (data and runs stay)"
 
 setup: $(VENV)/ready
@@ -63,6 +64,11 @@ lint: setup
 
 audit: setup
 	$(BIN)/python tools/audit.py
+
+docs: setup
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	$(BIN)/python -m sphinx -c docs -b html -W --keep-going -q . _site
+	@echo "the site: _site/docs/index.html"
 
 clean:
 	rm -rf $(VENV) .venv-lce .pytest_cache .mypy_cache .ruff_cache *.egg-info

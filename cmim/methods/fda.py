@@ -11,7 +11,7 @@ cos(pi p))`` at training progress p.
 Backward: ``(4 omega/pi) sum_i cos((2i + 1) omega x)`` of 10 sines and up to 19 at the
 end, on ``|x| <= 1``, for both; the scale is a constant; eta by backpropagation. With
 omega = 0.1 it is 1.3 at 0 at first and 2.4 at the end, and the next step of the square
-wave, at |x| = 31, is far away.
+wave, at ``|x| = 31``, is far away.
 
 Full precision: stem, 1x1 down-sampling shortcuts, batch-norm, the slope of a PReLU
 between convolution and batch-norm (one a layer, as in the authors' network),
