@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import html
 import io
+import math
 from collections.abc import Sequence
 
+import matplotlib
 import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -20,6 +22,8 @@ COSTS = {
 }
 # Values that a curve is drawn with.
 POINTS = 120
+# Of the legend.
+COLUMNS = 2
 
 
 def title_of(row: Row) -> str:
@@ -100,7 +104,7 @@ def front_of(
 
 
 def _figure():
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(6, 3.5), layout="constrained")
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
@@ -109,10 +113,18 @@ def _figure():
 def _svg(figure: Figure, what: str) -> str:
     """The drawing without its XML head, with a title for those who cannot see it."""
     (axes,) = figure.axes
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(fontsize=8, frameon=False)
+    handles, labels = axes.get_legend_handles_labels()
+    if labels:
+        # Beside the drawing, however many rows there are.
+        figure.set_figheight(3.5 + 0.2 * math.ceil(len(labels) / COLUMNS))
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=COLUMNS, fontsize=8.5,
+            frameon=False,
+        )  # fmt: skip
     out = io.StringIO()
-    FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None, "Title": what})
+    # Text stays text: it is found, and read aloud.
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None, "Title": what})
     text = out.getvalue()
     svg = text[text.index("<svg") :]
     label = html.escape(what, quote=True)
