@@ -94,11 +94,10 @@ def _line(cells: Iterable[str]) -> str:
 
 def _costs(record: Mapping[str, Any]) -> dict[str, Any]:
     """Costs of a run, with the latency in milliseconds where it was measured."""
-    latency = record.get("latency") or {}
-    return {
-        **(record.get("cost") or {}),
-        **{k: latency[k] for k in latency if k == "ms"},
-    }
+    found = dict(record.get("cost") or {})
+    if "ms" in (latency := record.get("latency") or {}):
+        found["ms"] = latency["ms"]
+    return found
 
 
 def as_csv(records: Sequence[Mapping[str, Any]]) -> str:

@@ -12,6 +12,7 @@ from cmim.suite.full_precision import counterpart_of
 from cmim.suite.report.overall import overall_lines
 from cmim.suite.report.page import write_page
 from cmim.suite.report.robustness import corruption_tables
+from cmim.suite.report.tables import as_csv
 from cmim.suite.rows import Row, rows_of
 
 
@@ -160,6 +161,9 @@ def test_latency_has_a_column_and_a_front():
     assert re.search(
         r'<td class="number" title="median, 12 to 13.5 ms[^"]*">12.3<', page
     )
+    head, *lines = as_csv([*found, run("seg", "VGG", "fp", 30.0)]).splitlines()
+    assert head.endswith(",minutes,ms")
+    assert [line.rpartition(",")[2] for line in lines] == ["12.34", "30.0", ""]
     without = write_page(rows(*TABLE[:2]), [])
     assert without.count("<svg ") == 3
     assert ">ms<" not in without
