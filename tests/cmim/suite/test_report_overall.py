@@ -157,7 +157,7 @@ def test_latency_has_a_column_and_a_front():
     ]
     page = write_page(rows(*found), [])
     assert page.count("<svg ") == 4
-    assert 'aria-label="mIoU against latency of an image' in page
+    assert 'aria-label="mIoU against latency an image' in page
     assert re.search(
         r'<td class="number" title="median, 12 to 13.5 ms[^"]*">12.3<', page
     )
