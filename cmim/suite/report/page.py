@@ -54,7 +54,7 @@ def _machine(record: Mapping[str, Any]) -> str:
 
 
 def _suite(name: str, rows: Sequence[Row]) -> dict[str, Any]:
-    main = main_of(rows)
+    main, overall = main_of(rows), overall_lines(rows)
     fronts = [
         pareto_front(rows, metric, higher, cost)
         for metric, higher in main.items()
@@ -70,7 +70,10 @@ def _suite(name: str, rows: Sequence[Row]) -> dict[str, Any]:
         classes=class_tables(rows),
         examples=example_table(rows),
         corruptions=corruption_tables(rows),
-        overall=overall_lines(rows),
+        overall=overall,
+        overall_axes=list(
+            dict.fromkeys(axis for line in overall for axis in line.labels)
+        ),
         timed=any(price_of(row, "ms") for row in rows),
         drawings=[*fronts, loss_curves(rows)],
     )

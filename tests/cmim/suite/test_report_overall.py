@@ -141,6 +141,18 @@ def test_the_page_shows_percent_and_kinds():
     assert "Against full precision" not in write_page(rows(TABLE[1]), [])
 
 
+def test_runs_that_others_need_have_a_column_of_their_own():
+    first = dict(run("seg", "ResNet", "bireal", 10.0), labels={"needed": "step1"})
+    page = write_page(rows(*ROBUST, first), [])
+    heads = re.search("Against full.*?</thead>", page, re.DOTALL)
+    assert heads is not None
+    names = re.findall(r"<button[^>]*>(\w+)</button>", heads[0])
+    assert names[:5] == ["task", "encoder", "method", "loss", "needed"]
+    lines = cells(page, "Against full precision")
+    assert lines[0][:6] == ["seg", "ResNet", "bireal", "none", "", "50.0"]
+    assert lines[1][:6] == ["", "", "", "", "step1", "25.0"]
+
+
 def test_what_was_not_measured_is_said():
     note = {"note": "not measured: no <engine>"}
     ours = run("seg", "ResNet", "bireal", 20.0, robustness=note, latency=note)
