@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from cmim.suite.content import PROTOCOL
 from cmim.suite.report.charts import COSTS, loss_curves, pareto_front, price_of
 from cmim.suite.report.classes import class_tables
-from cmim.suite.report.examples import example_table
+from cmim.suite.report.examples import example_tables
 from cmim.suite.report.overall import overall_lines, percent
 from cmim.suite.report.robustness import corruption_tables
 from cmim.suite.report.tables import axes_of, main_of, show, show_gain
@@ -68,7 +68,7 @@ def _suite(name: str, rows: Sequence[Row]) -> dict[str, Any]:
         compared=any(row.gains for row in rows),
         lines=[_line(row, list(main)) for row in rows],
         classes=class_tables(rows),
-        examples=example_table(rows),
+        examples=example_tables(rows),
         corruptions=corruption_tables(rows),
         overall=overall,
         overall_axes=list(

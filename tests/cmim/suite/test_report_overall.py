@@ -103,7 +103,11 @@ def test_robustness_is_the_ratio_of_what_is_lost():
 
 def test_corrupted_figures_stand_side_by_side():
     plain = run("seg", "ResNet", "xnor_net", 10.0)
-    (table,) = corruption_tables(rows(*ROBUST, plain))
+    fog = {"1": {"rmse": 0.8}}
+    other = dict(images=3, clean={"rmse": 0.7}, kinds={"fog": fog})
+    depth = run("depth", "ResNet", "bireal", 0.7, robustness=other)
+    table, of_depth = corruption_tables(rows(*ROBUST, plain, depth))
+    assert of_depth.kinds == [("clean", [0.7]), ("fog", [0.8]), ("all kinds", [0.8])]
     assert (table.figure, table.images, table.severities) == ("mIoU", "3", "1, 5")
     assert len(table.rows) == 2
     assert dict(table.kinds) == {
