@@ -15,3 +15,4 @@ axes = dict(
 )
 baseline = dict(loss="none")
 division = "closed"
+examples = 3

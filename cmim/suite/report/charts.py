@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import html
 import io
+import math
 from collections.abc import Sequence
 
+import matplotlib
 import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from cmim.suite.rows import Row
 
-# Costs that figures are drawn against, and what the axis says.
+# Costs that figures are drawn against: what the axis says, and its unit.
 COSTS = {
-    "ops": "operations of an image (binary ones / 64)",
-    "memory_mbit": "weights (Mbit)",
-    "ms": "latency of an image (ms, OpenVINO on the CPU)",
+    "ops": ("10⁹ operations an image (binary ones / 64)", 1e9),
+    "memory_mbit": ("weights (Mbit)", 1.0),
+    "ms": ("latency an image (ms, OpenVINO, CPU)", 1.0),
 }
 # Values that a curve is drawn with.
 POINTS = 120
+# Inches, without the legend, and characters of a title that leaves room for another.
+HEIGHT, SHORT = 3.1, 22
 
 
 def title_of(row: Row) -> str:
@@ -53,21 +57,25 @@ def pareto_front(rows: Sequence[Row], metric: str, higher: bool, cost: str) -> s
         rows: Those without the cost or the figure are left out.
         metric: Name of the test figure.
         higher: Larger figures are better.
-        cost: One of :data:`COSTS`; drawn on a logarithmic axis.
+        cost: One of :data:`COSTS`; on a logarithmic axis beyond a factor of ten.
     """
     figure, axes = _figure()
     points = []
+    label, unit = COSTS[cost]
     for row in rows:
         price = price_of(row, cost)
         spread = row.figures.get(metric)
         if price and spread is not None:
-            points.append((float(price), spread.mean))
+            price = price / unit
+            points.append((price, spread.mean))
             error = None if np.isnan(spread.deviation) else spread.deviation
             axes.errorbar(price, spread.mean, yerr=error, fmt="o", label=title_of(row))
     front = front_of(points, higher)
     axes.plot(*zip(*front, strict=True), color="0.6", lw=1, zorder=0)
-    axes.set(xlabel=COSTS[cost], ylabel=metric, xscale="log")
-    return _svg(figure, f"{metric} against {COSTS[cost]}")
+    prices = [price for price, _ in points]
+    wide = bool(prices) and max(prices) > 10 * min(prices)
+    axes.set(xlabel=label, ylabel=metric, xscale="log" if wide else "linear")
+    return _svg(figure, f"{metric} against {label}")
 
 
 def price_of(row: Row, cost: str) -> float | None:
@@ -100,8 +108,10 @@ def front_of(
 
 
 def _figure():
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    # So narrow that its text can be read on a telephone.
+    figure = Figure(figsize=(4.4, HEIGHT), layout="constrained")
     axes = figure.subplots()
+    axes.tick_params(labelsize=9.5)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
@@ -109,10 +119,19 @@ def _figure():
 def _svg(figure: Figure, what: str) -> str:
     """The drawing without its XML head, with a title for those who cannot see it."""
     (axes,) = figure.axes
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(fontsize=8, frameon=False)
+    handles, labels = axes.get_legend_handles_labels()
+    if labels:
+        # Below the drawing, however many rows there are, and however long they are.
+        columns = 2 if max(map(len, labels)) <= SHORT else 1
+        figure.set_figheight(HEIGHT + 0.21 * math.ceil(len(labels) / columns))
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=columns, fontsize=9.5,
+            frameon=False,
+        )  # fmt: skip
     out = io.StringIO()
-    FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None, "Title": what})
+    # Text stays text: it is found, and read aloud.
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None, "Title": what})
     text = out.getvalue()
     svg = text[text.index("<svg") :]
     label = html.escape(what, quote=True)

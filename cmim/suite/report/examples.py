@@ -12,53 +12,65 @@ from cmim.suite.examples import read_example
 from cmim.suite.report.charts import title_of
 from cmim.suite.rows import Row
 
+# Pictures by the place of the frame.
+Frames = dict[int, dict[str, Any]]
+
 
 @dataclass(frozen=True)
 class ExampleTable:
     """Frames below each other, rows of the suite beside each other.
 
     Attributes:
-        rows: Titles of the suite's rows, one a column.
-        frames: ``frame``, ``task``, and as addresses that hold the picture ``image``,
+        task: Name of the task.
+        rows: Titles of the rows that solve it, one a column.
+        frames: ``frame``, its name, and as addresses that hold the picture ``image``,
             ``truth`` and, by column, ``predictions``; None for what is not there.
     """
 
+    task: str
     rows: list[str]
     frames: list[dict[str, Any]]
 
 
-def example_table(rows: Sequence[Row]) -> ExampleTable | None:
-    """The examples of each row's first run; None where no run has kept any.
+def example_tables(rows: Sequence[Row]) -> list[ExampleTable]:
+    """The examples of each row's first run, a table for each task.
 
     Args:
-        rows: Of one suite.
+        rows: Of one suite; those whose runs have kept none have no column.
     """
     kept = [(title_of(row), _examples(row.records[0])) for row in rows]
-    kept = [(title, found) for title, found in kept if found]
-    places = sorted({place for _, found in kept for place in found})
-    frames = []
-    for place in places:
-        first = next(found[place] for _, found in kept if place in found)
-        shown = [found.get(place, {}).get("prediction") for _, found in kept]
-        _, frame, task = place
-        frames.append(
-            dict(first, frame=frame, task=task, predictions=shown, prediction=None)
-        )
-    return ExampleTable([title for title, _ in kept], frames) if frames else None
+    tasks = dict.fromkeys(task for _, found in kept for task in found)
+    return [
+        _table(task, [(title, found[task]) for title, found in kept if task in found])
+        for task in tasks
+    ]
 
 
-def _examples(record: Mapping[str, Any]) -> dict[tuple[int, str, str], dict[str, Any]]:
-    """Pictures by place, frame and task."""
+def _table(task: str, rows: Sequence[tuple[str, Frames]]) -> ExampleTable:
+    titles = [title for title, _ in rows]
+    found = [frames for _, frames in rows]
+    shown = []
+    for place in sorted({place for frames in found for place in frames}):
+        # Image and truth are those of any row.
+        first = next(frames[place] for frames in found if place in frames)
+        predictions = [frames.get(place, {}).get("prediction") for frames in found]
+        shown.append({**first, "predictions": predictions})
+    return ExampleTable(task, titles, shown)
+
+
+def _examples(record: Mapping[str, Any]) -> dict[str, Frames]:
+    """Pictures of each frame, by task and place."""
     folder = Path(record.get("path", "")).parent
-    return {
-        (place, example["frame"], task): dict(
-            image=_address(folder, example["image"]),
-            truth=_address(folder, parts["truth"]),
-            prediction=_address(folder, parts["prediction"]),
-        )
-        for place, example in enumerate(record.get("examples") or ())
-        for task, parts in example["tasks"].items()
-    }
+    found: dict[str, Frames] = {}
+    for place, example in enumerate(record.get("examples") or ()):
+        for task, parts in example["tasks"].items():
+            found.setdefault(task, {})[place] = dict(
+                frame=example["frame"],
+                image=_address(folder, example["image"]),
+                truth=_address(folder, parts["truth"]),
+                prediction=_address(folder, parts["prediction"]),
+            )
+    return found
 
 
 def _address(folder: Path, name: str | None) -> str | None:

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from cmim.suite.content import PROTOCOL
 from cmim.suite.report.charts import COSTS, loss_curves, pareto_front, price_of
 from cmim.suite.report.classes import class_tables
-from cmim.suite.report.examples import example_table
+from cmim.suite.report.examples import example_tables
 from cmim.suite.report.overall import overall_lines, percent
 from cmim.suite.report.robustness import corruption_tables
 from cmim.suite.report.tables import axes_of, main_of, show, show_gain
@@ -54,7 +54,7 @@ def _machine(record: Mapping[str, Any]) -> str:
 
 
 def _suite(name: str, rows: Sequence[Row]) -> dict[str, Any]:
-    main = main_of(rows)
+    main, overall = main_of(rows), overall_lines(rows)
     fronts = [
         pareto_front(rows, metric, higher, cost)
         for metric, higher in main.items()
@@ -68,9 +68,12 @@ def _suite(name: str, rows: Sequence[Row]) -> dict[str, Any]:
         compared=any(row.gains for row in rows),
         lines=[_line(row, list(main)) for row in rows],
         classes=class_tables(rows),
-        examples=example_table(rows),
+        examples=example_tables(rows),
         corruptions=corruption_tables(rows),
-        overall=overall_lines(rows),
+        overall=overall,
+        overall_axes=list(
+            dict.fromkeys(axis for line in overall for axis in line.labels)
+        ),
         timed=any(price_of(row, "ms") for row in rows),
         drawings=[*fronts, loss_curves(rows)],
     )

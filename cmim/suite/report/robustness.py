@@ -42,14 +42,15 @@ def corruption_tables(rows: Sequence[Row]) -> list[CorruptionTable]:
     """One table for each main figure that was measured on corrupted pictures.
 
     Args:
-        rows: Of one suite; those that were not tested so have no column.
+        rows: Of one suite; those that were not tested so, or have another task, have no
+            column.
     """
     tested = [row for row in rows if kinds_of(row)]
-    return [
-        _table(tested, figure)
+    of_figures = {
+        figure: [row for row in tested if clean_figure(row, figure) is not None]
         for figure in main_of(tested)
-        if any(clean_figure(row, figure) is not None for row in tested)
-    ]
+    }
+    return [_table(found, figure) for figure, found in of_figures.items() if found]
 
 
 def _table(rows: Sequence[Row], figure: str) -> CorruptionTable:

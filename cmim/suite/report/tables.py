@@ -92,6 +92,14 @@ def _line(cells: Iterable[str]) -> str:
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
+def _costs(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Costs of a run, with the latency in milliseconds where it was measured."""
+    found = dict(record.get("cost") or {})
+    if "ms" in (latency := record.get("latency") or {}):
+        found["ms"] = latency["ms"]
+    return found
+
+
 def as_csv(records: Sequence[Mapping[str, Any]]) -> str:
     """A line a run, with all its figures and costs.
 
@@ -101,14 +109,14 @@ def as_csv(records: Sequence[Mapping[str, Any]]) -> str:
     axes = list(dict.fromkeys(axis for r in records for axis in r["labels"]))
     ended = [record for record in records if record.get("test")]
     metrics = list(dict.fromkeys(n for r in ended for n in metric_names([r])))
-    costs = list(dict.fromkeys(n for r in ended for n in r.get("cost", {})))
+    costs = list(dict.fromkeys(n for r in ended for n in _costs(r)))
     head = ["suite", *axes, "seed", "key", "status", "reason", *metrics, *costs]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(head)
     for r in records:
         labels = [r["labels"].get(axis, "") for axis in axes]
-        test, cost = r.get("test") or {}, r.get("cost") or {}
+        test, cost = r.get("test") or {}, _costs(r)
         writer.writerow(
             [r["suite"], *labels, r["seed"], r["key"], r["status"], r.get("reason", "")]
             + [test.get(name, "") for name in metrics]

@@ -15,7 +15,7 @@ from mmseg.structures import SegDataSample
 from report_cases import record
 
 from cmim.suite.examples import SIDE, ExampleWriter, read_example
-from cmim.suite.report.examples import example_table
+from cmim.suite.report.examples import example_tables
 from cmim.suite.report.page import write_page
 from cmim.suite.rows import rows_of
 from tasks.pictures import palette_of, write_image
@@ -115,11 +115,11 @@ def test_the_page_has_a_column_for_each_row(photo, tmp_path):
         path = str(tmp_path / f"{method}.json")
         records.append(record(method, "kd", 0, 5.0, examples=examples, path=path))
     rows = rows_of(records)
-    table = example_table(rows)
-    assert table is not None
+    (table,) = example_tables(rows)
+    assert table.task == "seg"
     assert table.rows == ["bireal, kd", "fp, kd"]
     (frame,) = table.frames
-    assert (frame["frame"], frame["task"]) == ("0007", "seg")
+    assert frame["frame"] == "0007"
     page = write_page(rows, [])
     shown = re.findall(r'<img src="data:image/webp;base64,([^"]*)" alt="([^"]*)"', page)
     assert [alt for _, alt in shown] == [
@@ -131,4 +131,21 @@ def test_the_page_has_a_column_for_each_row(photo, tmp_path):
 
 
 def test_pages_without_examples_have_no_such_table():
-    assert example_table(rows_of([record("fp", "kd", 0, 5.0)])) is None
+    assert example_tables(rows_of([record("fp", "kd", 0, 5.0)])) == []
+
+
+def test_rows_of_other_tasks_have_a_table_of_their_own(photo, tmp_path):
+    records = []
+    metres = torch.full((1, 48, 64), 2.0)
+    for method, depth in (("bireal", {}), ("fp", dict(pred_depth_map=metres))):
+        writer = ExampleWriter(2)
+        for _ in range(2):
+            writer(sample_of(photo, **depth))
+        path = str(tmp_path / f"{method}.json")
+        examples = writer.write(tmp_path)
+        records.append(record(method, "kd", 0, 5.0, examples=examples, path=path))
+    found = {table.task: table for table in example_tables(rows_of(records))}
+    assert found["seg"].rows == ["bireal, kd", "fp, kd"]
+    assert found["depth"].rows == ["fp, kd"]
+    assert [len(table.frames) for table in found.values()] == [2, 2]
+    assert found["depth"].frames[0]["truth"] is None

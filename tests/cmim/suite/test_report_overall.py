@@ -12,6 +12,7 @@ from cmim.suite.full_precision import counterpart_of
 from cmim.suite.report.overall import overall_lines
 from cmim.suite.report.page import write_page
 from cmim.suite.report.robustness import corruption_tables
+from cmim.suite.report.tables import as_csv
 from cmim.suite.rows import Row, rows_of
 
 
@@ -102,7 +103,11 @@ def test_robustness_is_the_ratio_of_what_is_lost():
 
 def test_corrupted_figures_stand_side_by_side():
     plain = run("seg", "ResNet", "xnor_net", 10.0)
-    (table,) = corruption_tables(rows(*ROBUST, plain))
+    fog = {"1": {"rmse": 0.8}}
+    other = dict(images=3, clean={"rmse": 0.7}, kinds={"fog": fog})
+    depth = run("depth", "ResNet", "bireal", 0.7, robustness=other)
+    table, of_depth = corruption_tables(rows(*ROBUST, plain, depth))
+    assert of_depth.kinds == [("clean", [0.7]), ("fog", [0.8]), ("all kinds", [0.8])]
     assert (table.figure, table.images, table.severities) == ("mIoU", "3", "1, 5")
     assert len(table.rows) == 2
     assert dict(table.kinds) == {
@@ -140,6 +145,18 @@ def test_the_page_shows_percent_and_kinds():
     assert "Against full precision" not in write_page(rows(TABLE[1]), [])
 
 
+def test_runs_that_others_need_have_a_column_of_their_own():
+    first = dict(run("seg", "ResNet", "bireal", 10.0), labels={"needed": "step1"})
+    page = write_page(rows(*ROBUST, first), [])
+    heads = re.search("Against full.*?</thead>", page, re.DOTALL)
+    assert heads is not None
+    names = re.findall(r"<button[^>]*>(\w+)</button>", heads[0])
+    assert names[:5] == ["task", "encoder", "method", "loss", "needed"]
+    lines = cells(page, "Against full precision")
+    assert lines[0][:6] == ["seg", "ResNet", "bireal", "none", "", "50.0"]
+    assert lines[1][:6] == ["", "", "", "", "step1", "25.0"]
+
+
 def test_what_was_not_measured_is_said():
     note = {"note": "not measured: no <engine>"}
     ours = run("seg", "ResNet", "bireal", 20.0, robustness=note, latency=note)
@@ -156,10 +173,13 @@ def test_latency_has_a_column_and_a_front():
     ]
     page = write_page(rows(*found), [])
     assert page.count("<svg ") == 4
-    assert 'aria-label="mIoU against latency of an image' in page
+    assert 'aria-label="mIoU against latency an image' in page
     assert re.search(
         r'<td class="number" title="median, 12 to 13.5 ms[^"]*">12.3<', page
     )
+    head, *lines = as_csv([*found, run("seg", "VGG", "fp", 30.0)]).splitlines()
+    assert head.endswith(",minutes,ms")
+    assert [line.rpartition(",")[2] for line in lines] == ["12.34", "30.0", ""]
     without = write_page(rows(*TABLE[:2]), [])
     assert without.count("<svg ") == 3
     assert ">ms<" not in without
