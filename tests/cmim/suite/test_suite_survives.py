@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import random
 import signal
@@ -16,12 +15,9 @@ from suite_cases import (
     SMALL,
     assert_same_records,
     records,
-    run_named,
     suite_words,
     write_suite,
 )
-
-from cmim.suite import work
 
 # Seconds within which a killed process has started, and rarely finished.
 SOON, LATE = 6, 22
@@ -106,34 +102,3 @@ def test_a_full_disk_ends_the_call_and_loses_nothing(done, rooms, small_disk):
     subprocess.run(words, check=True)
     assert records(small_disk).items() >= found.items()
     assert_same_records(small_disk, done)
-
-
-@pytest.mark.parametrize("where", ["training", "record"])
-def test_a_full_disk_is_not_recorded_as_a_failure(tmp_path, monkeypatch, where):
-    full = OSError(errno.ENOSPC, "No space left on device", "last.pth")
-
-    def raised(*args: object) -> None:
-        raise full
-
-    if where == "training":
-        monkeypatch.setattr(work, "_train", raised)
-    else:
-        monkeypatch.setattr(work, "_train", lambda *args: ({}, {}, {}))
-        monkeypatch.setattr("cmim.suite.record.ran", lambda *args: {"status": "ok"})
-        monkeypatch.setattr("cmim.suite.record.write_record", raised)
-    job = work.write_job(run_named("a"), tmp_path / "results", tmp_path / "work", None)
-    assert work.main(job) == work.NO_SPACE
-    assert not (tmp_path / "results").exists()
-
-
-def test_another_error_is_recorded_with_its_reason(tmp_path, monkeypatch):
-    def failed(*args: object) -> None:
-        raise OSError(errno.EACCES, "Permission denied", "labels.png")
-
-    monkeypatch.setattr(work, "_train", failed)
-    job = work.write_job(run_named("a"), tmp_path / "results", tmp_path / "work", None)
-    with pytest.raises(PermissionError):
-        work.main(job)
-    (record,) = records(tmp_path).values()
-    assert record["status"] == "failed"
-    assert "'labels.png': permission denied" in record["reason"]
