@@ -48,12 +48,13 @@ def join_processes(launcher: str, options: Mapping[str, Any]) -> None:
     store = meet(place, seconds)
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    later = {}
-    if options.get("timeout") is not None:
-        later["timeout"] = timedelta(seconds=float(options["timeout"]))
+    given = options.get("timeout")
+    later = None if given is None else timedelta(seconds=float(given))
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     backend = options.get("backend", "nccl")
-    dist.init_process_group(backend, store=store, rank=rank, world_size=size, **later)
+    dist.init_process_group(
+        backend, store=store, rank=rank, world_size=size, timeout=later
+    )
 
 
 def read_launcher(launcher: str, port: int | None = None) -> tuple[str, int]:
