@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import signal
@@ -11,7 +12,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from suite_cases import SMALL, assert_same_records, records, suite_words, write_suite
+from suite_cases import (
+    ROOT,
+    SMALL,
+    assert_same_records,
+    records,
+    suite_words,
+    words,
+    write_suite,
+)
+
+from cmim.json_file import read_json
 
 pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).with_name("single_node_slurm.sh")
@@ -55,9 +66,9 @@ def cluster(tmp_path_factory) -> Iterator[Path]:
 def slurm_words(
     suite: Path, rooms: Path, home: Path, *options: str, workers: int = 8
 ) -> list[str]:
-    words = suite_words(suite, rooms, home, "--engine", "slurm")
-    words[words.index("--workers") + 1] = str(workers)
-    return [*words, "--engine-options", "partition=all", *options]
+    given = suite_words(suite, rooms, home, "--engine", "slurm")
+    given[given.index("--workers") + 1] = str(workers)
+    return [*given, "--engine-options", "partition=all", *options]
 
 
 def test_records_are_those_of_the_local_engine(cluster, done, rooms, tmp_path):
@@ -67,29 +78,44 @@ def test_records_are_those_of_the_local_engine(cluster, done, rooms, tmp_path):
 
 
 def queue() -> list[str]:
-    words = ["squeue", "--me", "--noheader", "--format=%i %T"]
-    return subprocess.check_output(words, text=True).splitlines()
+    asked = ["squeue", "--me", "--noheader", "--format=%i %T"]
+    return subprocess.check_output(asked, text=True).splitlines()
 
 
 def test_jobs_outlive_a_killed_suite_and_are_found_again(
     cluster, done, rooms, tmp_path
 ):
     suite = write_suite(tmp_path, SMALL)
-    words = slurm_words(suite, rooms, tmp_path)
-    process = subprocess.Popen(words)
+    command = slurm_words(suite, rooms, tmp_path)
+    process = subprocess.Popen(command)
     while len(found := queue()) < 8:
         assert process.poll() is None, "it has ended before it was killed"
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     numbers = {line.split()[0] for line in found}
-    subprocess.run(words, check=True)
+    subprocess.run(command, check=True)
     assert_same_records(tmp_path, done)
     # No run was queued twice.
     listed = subprocess.check_output(
         ["squeue", "--me", "--states=all", "--noheader", "--format=%i"], text=True
     )
     assert max(map(int, listed.split())) == max(map(int, numbers))
+
+
+def test_two_tasks_of_a_job_train_one_model(cluster, rooms, tmp_path):
+    """``--launcher slurm``, on CPUs as well."""
+    options = ast.literal_eval(SMALL[SMALL.index("{") : SMALL.index("}") + 1])
+    given = [f"{name}={value}".replace(" ", "") for name, value in options.items()]
+    train = words("train", "rooms_seg_bireal", "--launcher", "slurm", "--no-test")
+    subprocess.run(
+        ["srun", "--ntasks=2", "--partition=all", *train, "--work-dir", tmp_path,
+         "--cfg-options", f"data_root={rooms}", "train_cfg.max_iters=4", *given],
+        check=True,
+        cwd=ROOT,
+    )  # fmt: skip
+    assert read_json(tmp_path / "run.json")["world_size"] == 2
+    assert len(read_json(tmp_path / "trace.json")["loss"]) == 4
 
 
 def test_a_time_limit_is_an_interruption(cluster, rooms, tmp_path):
