@@ -12,7 +12,7 @@ from cmim.digest import sha256_of
 
 ROOMS = ("cmim", "tasks")
 # They start runs and write about them, and change no figure.
-APART = ("cmim.commands", "cmim.suite")
+APART = ("cmim.commands", "cmim.suite", "cmim.code_digest")
 
 
 def loaded_modules() -> list[str]:
