@@ -77,11 +77,17 @@ def check_structure(
         return
     for name in (*own, *saved):
         ours, theirs = own.get(name, "missing"), saved.get(name, "missing")
-        if ours != theirs:
+        if ours != theirs and not _shares_statistics(ours, theirs):
             raise CheckpointError(
                 f"checkpoint '{path}' is of another model: '{name}' is {theirs} there "
                 f"and {ours} in this config; use the config it was trained with"
             )
+
+
+def _shares_statistics(*layers: str) -> bool:
+    """Whether these are a batch-norm and the same one shared by several GPUs."""
+    kinds = [layer.partition(" ")[0] for layer in layers]
+    return "SyncBatchNorm" in kinds and all("Norm" in kind for kind in kinds)
 
 
 def read_checkpoint(path: str | Path, latent: bool = True) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from cmim.digest import sha256_of
 
 ROOMS = ("cmim", "tasks")
 # They start runs and write about them, and change no figure.
-APART = ("cmim.commands", "cmim.suite")
+APART = ("cmim.commands", "cmim.suite", "cmim.code_digest")
 
 
 def loaded_modules() -> list[str]:
@@ -82,7 +82,8 @@ def _users_file(name: str, module: ModuleType) -> Path | None:
     """The file of a module that is neither ours nor a library's."""
     file = getattr(module, "__file__", None)
     top = name.partition(".")[0]
-    if not file or top in ROOMS or name == "__main__" or not file.endswith(".py"):
+    # __main__, and __mp_main__, which multiprocessing calls it as well, are what runs.
+    if not file or top in ROOMS or top.startswith("__") or not file.endswith(".py"):
         return None
     # Modules that a library makes up have names of files that are not there.
     parent = getattr(sys.modules.get(top), "__file__", None)

@@ -12,7 +12,6 @@ EXTRAS = {
     "qonnx": "fpga",
     "sklearn": "analysis",
     "tensorboard": "analysis",
-    "submitit": "cluster",
     "ray": "cluster",
     "timm": "encoders",
     "imagecorruptions": "robustness",

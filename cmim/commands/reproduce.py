@@ -41,13 +41,13 @@ def run(args: argparse.Namespace) -> int:
     from cmim.suite.reproduce import (
         compare_records,
         find_record,
-        planned,
+        needed_records,
         run_again,
     )
 
     results = Path(args.results)
     found = find_record(results, args.row)
-    needed = [find_record(results, key) for key in planned(found).needs]
+    needed = needed_records(results, found)
     root = None if args.data_root is None else str(Path(args.data_root).resolve())
     with tempfile.TemporaryDirectory() as folder:
         work = Path(args.work_dir or folder).resolve()

@@ -26,9 +26,6 @@ class JoinedBatchNorm(_Norm):
         ``(N, C, *)`` to the same shape.
     """
 
-    def _check_input_dim(self, input: Tensor) -> None:
-        pass
-
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or world_size() == 1:
             return super().forward(input)
@@ -64,8 +61,9 @@ class JoinedBatchNorm(_Norm):
 def join_batch_norms(model: nn.Module) -> int:
     """Let all batch-norms of a model share their statistics over processes.
 
-    The modules stay the same objects, with their parameters, hooks and references.
-    Those whose class computes something of its own are left alone.
+    The modules stay the same objects, with their parameters, hooks and references, and
+    the class keeps its name, by which checkpoints tell layers apart. Those whose class
+    computes something of its own are left alone.
 
     Args:
         model: Changed in place.
@@ -74,14 +72,24 @@ def join_batch_norms(model: nn.Module) -> int:
         How many there are.
 
     Examples:
-        >>> join_batch_norms(nn.Sequential(nn.BatchNorm2d(3), nn.ReLU()))
-        1
+        >>> model = nn.Sequential(nn.BatchNorm2d(3), nn.ReLU())
+        >>> join_batch_norms(model), type(model[0]).__name__
+        (1, 'BatchNorm2d')
+        >>> isinstance(model[0], nn.BatchNorm2d), join_batch_norms(model)
+        (True, 0)
     """
     found = [
         module
         for module in model.modules()
         if isinstance(module, _Norm) and type(module).forward is _Norm.forward
     ]
+    kinds = {type(module): _joined(type(module)) for module in found}
     for module in found:
-        module.__class__ = JoinedBatchNorm
+        module.__class__ = kinds[type(module)]
     return len(found)
+
+
+def _joined(kind: type[_Norm]) -> type[_Norm]:
+    """A class of batch-norms whose statistics are shared, under its own name."""
+    named = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
+    return type(kind.__name__, (JoinedBatchNorm, kind), named)

@@ -19,6 +19,8 @@ from cmim.engine.config_error import ConfigError
 # Seconds that a process waits for the others, which import as much as it did: who is
 # alone says so within half a minute of its start.
 SECONDS = 15.0
+# How long they may take to answer each other later on: torch's own choice.
+LATER = timedelta(minutes=30)
 # Where launchers write rank, number of processes and rank on the machine.
 _NAMES = {
     "pytorch": ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
@@ -48,8 +50,10 @@ def join_processes(launcher: str, options: Mapping[str, Any]) -> None:
     store = meet(place, seconds)
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    # Whoever meets is quick, and may be slow afterwards, reading data.
     given = options.get("timeout")
     later = None if given is None else timedelta(seconds=float(given))
+    store.set_timeout(later or LATER)
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     backend = options.get("backend", "nccl")
     dist.init_process_group(

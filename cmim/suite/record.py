@@ -7,7 +7,7 @@ import platform
 import re
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,8 +142,8 @@ def read_records(results: Path) -> list[dict[str, Any]]:
     """All records of a folder, each with its ``path``; damaged files are named.
 
     A record of other code than today's, of another protocol, or of a run that has read
-    the checkpoint of a stale one, has the status ``stale`` here; the file stays as it
-    was.
+    the checkpoint of a stale one, however many runs lie between, has the status
+    ``stale`` here; the file stays as it was.
 
     Raises:
         JsonFileError: A file that is no record.
@@ -156,11 +156,22 @@ def read_records(results: Path) -> list[dict[str, Any]]:
         if record["status"] == "ok" and is_stale(record, files):
             record["status"] = "stale"
         found.append({**record, "path": str(path)})
-    stale = {record["key"] for record in found if record["status"] == "stale"}
-    for record in found:
-        if record["status"] == "ok" and needed_keys(record["options"]) & stale:
-            record["status"] = "stale"
+    _pass_on(found)
     return found
+
+
+def _pass_on(records: Sequence[dict[str, Any]]) -> None:
+    """Mark as stale what has read a stale run's checkpoint, or one of such a run."""
+    reached = [record for record in records if record["status"] == "stale"]
+    while reached:
+        stale = {record["key"] for record in reached}
+        reached = [
+            record
+            for record in records
+            if record["status"] == "ok" and needed_keys(record["options"]) & stale
+        ]
+        for record in reached:
+            record["status"] = "stale"
 
 
 def check_record(record: Mapping[str, Any], path: Path) -> None:

@@ -139,6 +139,27 @@ def find_record(results: Path, row: str) -> dict[str, Any]:
     return found
 
 
+def needed_records(results: Path, found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Records of the runs whose checkpoints a run reads, and of what those need.
+
+    Args:
+        results: Folder of the records.
+        found: A record.
+
+    Returns:
+        Each once, behind those that it needs itself.
+
+    Raises:
+        ConfigError: One of them is not there.
+    """
+    ordered: dict[str, dict[str, Any]] = {}
+    for key in planned(found).needs:
+        needed = find_record(results, key)
+        for each in (*needed_records(results, needed), needed):
+            ordered.setdefault(each["key"], each)
+    return list(ordered.values())
+
+
 def run_again(
     found: Mapping[str, Any], needed: Sequence[Mapping[str, Any]], work: Path,
     data_root: str | None,

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,9 +112,18 @@ def main(path: Path) -> int | None:
             raise
         from cmim.engine.sentences import sentence_of
 
-        print(f"error: {sentence_of(error)}", file=sys.stderr)
+        with suppress(OSError):  # the log may lie on the same disk
+            print(f"error: {sentence_of(error)}", file=sys.stderr, flush=True)
         return NO_SPACE
     return None
+
+
+def _main_alone(path: Path) -> int | None:
+    status = main(path)
+    if status == NO_SPACE:
+        # What is left to write would fail as well, and change the status.
+        os._exit(NO_SPACE)
+    return status
 
 
 def _train(
@@ -180,4 +191,4 @@ def _begun(folder: Path, files: dict[str, str]) -> bool:
 if __name__ == "__main__":
     from cmim.engine.run_tool import run_tool
 
-    run_tool(lambda: main(Path(sys.argv[1])))
+    run_tool(lambda: _main_alone(Path(sys.argv[1])))

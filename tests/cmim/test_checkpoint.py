@@ -14,10 +14,13 @@ from torch import nn
 
 from cmim.checkpoint import (
     CheckpointError,
+    check_structure,
     load_strictly,
     load_task_weights,
     read_checkpoint,
+    structure,
 )
+from cmim.engine.joined_batch_norm import join_batch_norms
 
 
 def make_model(seed: int = 0, width: int = 4) -> nn.Module:
@@ -201,6 +204,21 @@ def test_another_model_is_one_sentence_and_nothing_is_loaded(change, said, path)
         "trained with"
     )
     assert_same_weights(model, make_model())
+
+
+@pytest.mark.parametrize("shared", ["torch's", "ours"])
+def test_batch_norms_of_several_processes_are_those_of_one(shared):
+    alone, several = make_model(), make_model()
+    if shared == "ours":
+        assert join_batch_norms(several) == 1
+        assert structure(several) == structure(alone)
+    else:
+        several = nn.SyncBatchNorm.convert_sync_batchnorm(several)
+    for ours, theirs in ((alone, several), (several, alone), (several, several)):
+        check_structure(ours, {"structure": structure(theirs)}, "a.pth")
+    other = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+    with pytest.raises(CheckpointError, match="'1' is ReLU there"):
+        check_structure(several, {"structure": structure(other)}, "a.pth")
 
 
 def test_load_strictly_takes_a_state_of_the_same_model():

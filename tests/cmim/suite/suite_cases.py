@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import torch
@@ -31,6 +32,20 @@ baseline = dict(loss="none")
 """
 
 
+# The same with a network, pictures and steps that cost next to nothing.
+SMALL = ROOMS.replace(
+    "options = {",
+    """options = {
+    "model.model.backbone.base_channels": 8,
+    "model.model.decode_head.in_channels": 64,
+    "model.model.decode_head.channels": 8,
+    "model.pixels": 4,
+    "train_dataloader.dataset.pipeline.1.crop_size": (32, 48),
+    "train_dataloader.num_workers": 0,
+    "train_dataloader.persistent_workers": False,
+    "default_hooks.checkpoint.interval": 1,""",
+).replace("reactnet", "xnor_net")
+ROOT = Path(__file__).resolve().parents[3]
 ENDS = {"limit": INTERRUPTED, "stuck": INTERRUPTED}
 
 
@@ -39,6 +54,37 @@ def write_suite(folder: Path, text: str = ROOMS, name: str = "small") -> Path:
     path = folder / f"{name}.py"
     path.write_text(f'"""A suite."""\n{text}')
     return path
+
+
+def words(tool: str, *more: object) -> list[str]:
+    """The command line of a tool."""
+    return [sys.executable, str(ROOT / "tools" / f"{tool}.py"), *map(str, more)]
+
+
+def suite_words(suite: Path, rooms: Path, home: Path, *more: object) -> list[str]:
+    """The command line of a suite, two runs at a time."""
+    return words(
+        "suite", suite, "--cfg-options", f"data_root={rooms}", "--results",
+        home / "results", "--work-dir", home / "work", "--workers", 2, *more,
+    )  # fmt: skip
+
+
+def records(home: Path) -> dict[str, dict]:
+    """The records below a folder, by key."""
+    return {found["key"]: found for found in record.read_records(home / "results")}
+
+
+def assert_same_records(home: Path, expected: Path) -> None:
+    """Figures, losses and weights are equal to the last bit; times and places apart."""
+    ours, theirs = records(home), records(expected)
+    assert ours.keys() == theirs.keys()
+    for key, found in ours.items():
+        assert found["status"] == "ok", found.get("reason")
+        assert len(found["weights"]) == 64
+        for part in ("trace", "weights", "resolved", "options"):
+            assert found[part] == theirs[key][part], (key, part)
+        assert record.same_figures(found, theirs[key]), key
+        assert found["code"]["digest"] == theirs[key]["code"]["digest"]
 
 
 def run_named(key: str, needs: str | None = None, seed: int = 0) -> PlannedRun:

@@ -118,6 +118,36 @@ def test_code_that_has_changed_makes_a_record_stale(tmp_path):
     assert re.fullmatch("[0-9a-f]{64}", code_digest([]))
 
 
+@pytest.fixture
+def chain(tmp_path) -> Path:
+    """Records of a teacher, of one that has learned from it, and of its student."""
+    from cmim.code_digest import code_digest
+
+    needed: dict[str, dict] = {"big": {}, "small": {"model": {"teacher": "run:big"}}}
+    needed["a"] = {"model.teacher": "run:small", "model.pixels": 4}
+    for name, options in needed.items():
+        content = record("bireal", "none", 0, 5.0)
+        content.update(key=name, options=options, threads=1, data="", config="c")
+        content["code"] = {"digest": code_digest([]), "modules": []}
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    return tmp_path
+
+
+def test_staleness_is_passed_on_however_far(chain):
+    assert {found["status"] for found in read_records(chain)} == {"ok"}
+    content = json.loads((chain / "big.json").read_text())
+    content["code"]["digest"] = "0"
+    (chain / "big.json").write_text(json.dumps(content))
+    assert {found["status"] for found in read_records(chain)} == {"stale"}
+
+
+def test_what_a_row_needs_is_repeated_in_front_of_it(chain):
+    from cmim.suite.reproduce import find_record, needed_records
+
+    needed = needed_records(chain, find_record(chain, "a"))
+    assert [found["key"] for found in needed] == ["big", "small"]
+
+
 def test_another_json_is_no_record(tmp_path):
     (tmp_path / "a.json").write_text("{}")
     with pytest.raises(ValueError, match="is no record of a run"):
