@@ -9,13 +9,21 @@ import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tasks.edges.assignment import assigned_counts
 from tasks.edges.benchmark_figures import benchmark_figures
-from tasks.edges.metrics import UNKNOWN
+from tasks.edges.metrics import THRESHOLDS, UNKNOWN
 from tasks.ground_truth import truth_or_unknown
 from tasks.measured_share import measured_share
+
+
+def maps_of(sample: dict, prediction: str, truth: str) -> tuple[NDArray, NDArray]:
+    """A prediction and its ground truth as arrays; unknown where there is none."""
+    found = sample[prediction]["data"]
+    known = truth_or_unknown(sample, truth, found, UNKNOWN, torch.uint8)
+    return found.detach().cpu().numpy(), known.detach().cpu().numpy()
 
 
 @METRICS.register_module()
@@ -79,9 +87,7 @@ class EdgeAssignmentMetric(BaseMetric):
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Append the counts of each image of a batch."""
         for sample in data_samples:
-            edges = sample["pred_edge_map"]["data"]
-            truth = truth_or_unknown(sample, "gt_edge_map", edges, UNKNOWN, torch.uint8)
-            pred, target = (part.detach().cpu().numpy() for part in (edges, truth))
+            pred, target = self.edges_of(sample)
             try:
                 counts = self._counts(pred, target)
             except ValueError as error:
@@ -90,18 +96,24 @@ class EdgeAssignmentMetric(BaseMetric):
             measured = int(np.isin(target, (0, 1)).sum())
             self.results.append((torch.from_numpy(counts), measured, known))
 
-    def _counts(self, pred: np.ndarray, target: np.ndarray) -> np.ndarray:
+    def edges_of(self, sample: dict) -> tuple[NDArray, NDArray]:
+        """Predicted and true edges ``(K, H, W)`` of a sample."""
+        return maps_of(sample, "pred_edge_map", "gt_edge_map")
+
+    def _counts(self, pred: NDArray, target: NDArray) -> NDArray:
         if pred.shape != target.shape:
             raise ValueError(
                 f"predicted edges have shape {pred.shape} and the ground truth "
                 f"{target.shape}; both must be the same (K, H, W)"
             )
-        return np.stack(
-            [
-                assigned_counts(plane, truth, self.tolerance, self.thin)
-                for plane, truth in zip(pred, target, strict=True)
-            ]
-        )
+        counts = [
+            assigned_counts(plane, truth, self.tolerance, self.thin)
+            # Most of many classes are not in a picture.
+            if plane.any() or truth.any()
+            else np.zeros((len(THRESHOLDS), 4), np.int64)
+            for plane, truth in zip(pred, target, strict=True)
+        ]
+        return np.stack(counts)
 
     def compute_metrics(
         self, results: list[tuple[Tensor, int, int]]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import albumentations as A
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
-from tasks.transforms.zoom import ZoomFrame
+from tasks.transforms.zoom import Window
+
+VOID = 255
 
 
 @TRANSFORMS.register_module()
@@ -18,7 +22,7 @@ class AugmentFrame(BaseTransform):
     Zooming in by s makes a scene look s times nearer, so depth is divided by s. Pixels
     that a crop pads are black in the image, void (255) in the labels and unknown (0) in
     depth and normals. All but the image takes the pixel at the centre of each new one
-    (:class:`~tasks.transforms.zoom.ZoomFrame`): a mean of two surfaces is no surface.
+    (:class:`~tasks.transforms.zoom.Window`): a mean of two surfaces is no surface.
 
     What this does to normals: with the camera as it is, a point at pixel offset (x, y)
     and depth z moves to (s x, s y) and z / s, so
@@ -83,27 +87,25 @@ class AugmentFrame(BaseTransform):
         side = self._side(height, width)
         compose = self._compose(side)
         compose.set_random_seed(_single_seed(results["seed"]))
-        maps = {}
-        if "gt_seg_map" in results:
-            # Shift void to 0 so that one fill value serves labels and depth.
-            maps["mask"] = results["gt_seg_map"] + np.uint8(1)
-        if "gt_depth_map" in results:
-            maps["depth"] = results["gt_depth_map"]
-        if "gt_normal_map" in results:
-            maps["normals"] = results["gt_normal_map"]
-        out = compose(image=results["img"], **maps)
+        out = compose(image=results["img"])
         applied = dict(out["applied_transforms"])
-        zoom = applied["ZoomFrame"]["scale"] * side / self.base_size[0]
-        results["img"] = out["image"]
+        scale, flipped = applied["RandomScale"]["scale"], "HorizontalFlip" in applied
+        left, top, *_ = applied["RandomCrop"]["crop_coords"]
+        # As large as RandomScale makes the picture.
+        zoomed = (int(height * scale), int(width * scale))
+        window = Window(zoomed, (top, left), self.crop_size, flipped)
+        zoom = scale * side / self.base_size[0]
+        results["img"] = _in_planes(out["image"])
         results["img_shape"] = results["ori_shape"] = out["image"].shape[:2]
-        if "mask" in maps:
-            results["gt_seg_map"] = out["mask"] - np.uint8(1)
-        if "depth" in maps:
-            results["gt_depth_map"] = out["depth"] / np.float32(zoom)
-        if "normals" in maps:
-            sign = -1.0 if "HorizontalFlip" in applied else 1.0
-            stretch = np.array([sign, 1.0, zoom], np.float32)
-            results["gt_normal_map"] = _unit(out["normals"] * stretch)
+        if "gt_seg_map" in results:
+            results["gt_seg_map"] = window.of(results["gt_seg_map"], VOID)
+        if "gt_depth_map" in results:
+            depth = window.of(results["gt_depth_map"], 0)
+            results["gt_depth_map"] = depth / np.float32(zoom)
+        if "gt_normal_map" in results:
+            stretch = np.array([-1.0 if flipped else 1.0, 1.0, zoom], np.float32)
+            normals = window.of(results["gt_normal_map"], 0)
+            results["gt_normal_map"] = _unit(normals * stretch)
         return results
 
     def _side(self, height: int, width: int) -> int:
@@ -127,8 +129,8 @@ class AugmentFrame(BaseTransform):
             c = self.colour
             self._composed[side] = A.Compose(
                 [
-                    ZoomFrame((low, high), area_for_downscale="image", p=1),
-                    A.PadIfNeeded(*self.crop_size, position="top_left"),
+                    A.RandomScale((low, high), area_for_downscale="image", p=1),
+                    _PadIfNeeded(*self.crop_size, position="top_left"),
                     A.RandomCrop(*self.crop_size),
                     A.HorizontalFlip(p=self.flip),
                     A.ColorJitter(
@@ -139,7 +141,6 @@ class AugmentFrame(BaseTransform):
                         p=1.0 if c else 0.0,
                     ),
                 ],
-                additional_targets={"depth": "mask", "normals": "mask"},
                 save_applied_params=True,
             )
         return self._composed[side]
@@ -204,6 +205,26 @@ def fit_shorter(shape: tuple[int, int], shorter: int) -> tuple[int, int]:
     """
     factor = shorter / min(shape)
     return round(shape[0] * factor), round(shape[1] * factor)
+
+
+class _PadIfNeeded(A.PadIfNeeded):
+    """Pictures that are large enough are passed on instead of copied."""
+
+    def apply(self, img: np.ndarray, *args: Any, **params: Any) -> np.ndarray:
+        sides = ("pad_top", "pad_bottom", "pad_left", "pad_right")
+        if not any(params[side] for side in sides):
+            return img
+        return super().apply(img, *args, **params)
+
+
+def _in_planes(image: np.ndarray) -> np.ndarray:
+    """The same picture, one band behind the other in memory, as tensors need it.
+
+    Packing would bring it into this order pixel by pixel; OpenCV is ten times as fast.
+    """
+    planes = np.empty((image.shape[2], *image.shape[:2]), image.dtype)
+    cv2.split(image, list(planes))
+    return planes.transpose(1, 2, 0)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
