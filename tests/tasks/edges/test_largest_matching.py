@@ -40,7 +40,7 @@ def test_as_many_pairs_as_scipy_finds():
 
 
 def test_a_chain_that_changes_from_end_to_end():
-    """Point k is nearest to k and beside k + 1; point 0 has none but 1, which is taken."""
+    """Point k is nearest to k and beside k + 1; point 0 is beside 1 alone."""
     count = 50
     near = np.stack([np.arange(count), np.arange(1, count + 1)], axis=1)
     near[0] = -1, 1
