@@ -30,12 +30,12 @@ def maps_of(sample: dict, prediction: str, truth: str) -> tuple[NDArray, NDArray
 class EdgeAssignmentMetric(BaseMetric):
     """Evaluate edge maps whose pixels are matched one to one, as BSDS does.
 
-    ``ods``, ``ois`` and ``ap`` in percent, comparable with published ones where
-    tolerance and ground truth are: BSDS's is 0.0075 of the diagonal, papers on NYUv2
-    take 0.011, and both measure lines that are one pixel wide. An image takes seconds.
-    For the course of a training see :class:`tasks.edges.metrics.EdgeMetric`.
+    ``ods`` and ``ois`` in percent, comparable with published ones where tolerance and
+    ground truth are: BSDS's is 0.0075 of the diagonal, papers on NYUv2 take 0.011, and
+    both measure lines that are one pixel wide. An image takes seconds. For the course
+    of a training see :class:`tasks.edges.metrics.EdgeMetric`.
 
-    Maps with several channels are of classes. Each has its own ODS, OIS and AP (in
+    Maps with several channels are of classes. Each has its own ODS and OIS (in
     ``classes_measured``); the figures are their means over the classes that the data
     set has edges of.
 
@@ -135,7 +135,7 @@ class EdgeAssignmentMetric(BaseMetric):
         self._note_classes(found, there)
         if len(classes) == 1:
             return dict(**found[0], measured_share=share)
-        means = {n: float(np.mean([f[n] for f in found])) for n in ("ods", "ois", "ap")}
+        means = {n: float(np.mean([f[n] for f in found])) for n in ("ods", "ois")}
         return dict(**means, measured_share=share)
 
     def _note_classes(self, found: list[dict[str, float]], there: list[bool]) -> None:
@@ -147,9 +147,9 @@ class EdgeAssignmentMetric(BaseMetric):
             str(name): {
                 key: round(value, 4)
                 for key, value in next(figures).items()
-                if key in ("ods", "ois", "ap")
+                if key in ("ods", "ois")
             }
             if has_edges
-            else dict(ods=None, ois=None, ap=None)
+            else dict(ods=None, ois=None)
             for name, has_edges in zip(names, there, strict=True)
         }

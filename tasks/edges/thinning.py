@@ -63,7 +63,8 @@ def _codes(edges: NDArray[np.uint8]) -> NDArray[np.uint8]:
     kernel = np.zeros((3, 3), np.float32)
     for bit, (row, column) in enumerate(_NEIGHBOURS):
         kernel[row + 1, column + 1] = 1 << bit
-    return cv2.filter2D(edges, cv2.CV_8U, kernel, borderType=cv2.BORDER_CONSTANT)
+    codes = cv2.filter2D(edges, cv2.CV_8U, kernel, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(codes, np.uint8)
 
 
 @cache

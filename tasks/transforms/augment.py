@@ -70,7 +70,7 @@ class AugmentFrame(BaseTransform):
         if not 0 < scale[0] <= scale[1]:
             raise ValueError(f"scale must be 0 < low <= high, got {tuple(scale)}")
         self.base_size = base
-        self.crop_size = tuple(crop_size)
+        self.crop_size = (crop_size[0], crop_size[1])
         self.scale = tuple(scale)
         self.flip = flip
         self.colour = colour
