@@ -19,9 +19,9 @@ from tasks.edges.metrics import edge_counts, f_measure
 from tasks.edges.thinning import thin
 
 # ODS and OIS in percent of three scenes each, by tolerance, of the benchmark's own
-# program: correspondPixels of BSDS500 (github.com/Britefury/py-bsds500, commit 79da036),
-# compiled aside, its random numbers seeded with 7; thinned by scikit-image 0.26; figures
-# as edgesEvalDir.m (github.com/pdollar/edges, commit 1396692) computes them.
+# program: correspondPixels of BSDS500, commit 79da036 of Britefury/py-bsds500, compiled
+# aside, its random numbers seeded with 7. Predictions are thinned by scikit-image 0.26,
+# figures computed as in edgesEvalDir.m, commit 1396692 of pdollar/edges.
 # The program connects pixels without a partner at random, each with 6 others, and so
 # misses up to one pair an image. With 60 others it misses none.
 OFFICIAL = {
@@ -211,8 +211,8 @@ def test_the_benchmarks_own_figures(tolerance):
             assert ours == pytest.approx(official, abs=most), name
 
 
-# Frame, tolerance, threshold, and what the same program gives: matched pixels, predicted
-# ones, true ones.
+# Frame, tolerance, hundredths of the threshold, and what the same program gives: matched
+# pixels, predicted ones, true ones.
 OF_REAL_FRAMES = [
     ("00001", 0.0075, 12, (4239, 10118, 6069)),
     ("00001", 0.0075, 36, (2248, 5218, 6069)),
