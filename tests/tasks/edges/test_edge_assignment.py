@@ -211,8 +211,8 @@ def test_the_benchmarks_own_figures(tolerance):
             assert ours == pytest.approx(official, abs=most), name
 
 
-# Frame, tolerance, hundredths of the threshold, and what the same program gives: matched
-# pixels, predicted ones, true ones.
+# Frame, tolerance, hundredths of the threshold, and what the same program gives:
+# matched, predicted and true pixels.
 OF_REAL_FRAMES = [
     ("00001", 0.0075, 12, (4239, 10118, 6069)),
     ("00001", 0.0075, 36, (2248, 5218, 6069)),
