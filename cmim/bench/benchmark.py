@@ -39,6 +39,17 @@ def add_out_option(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
+def add_clock_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--clock wall|cpu``."""
+    parser.add_argument(
+        "--clock",
+        choices=("wall", "cpu"),
+        default="wall",
+        help="cpu: the time that the processor spent, for machines that others use, "
+        "too (with --threads 1)",
+    )
+
+
 def add_threads_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--threads N``."""
     parser.add_argument("--threads", type=cli.positive, help="CPU threads of torch")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,10 +11,14 @@ from typing import Any
 from mmengine.config import Config
 from mmseg.registry import DATASETS
 
-from cmim.bench.benchmark import Benchmark, add_threads_option
+from cmim.bench.benchmark import (
+    Benchmark,
+    add_clock_option,
+    add_threads_option,
+)
 from cmim.bench.step_parts import format_step_parts, time_step_parts
 from cmim.bench.stock_pipeline import build_stock, stock_sample
-from cmim.bench.turns import time_turns
+from cmim.bench.turns import CLOCKS, time_turns
 from cmim.data_parts import data_parts
 from cmim.engine import cli
 from cmim.engine.config import ConfigError, load_config, pipelines_of
@@ -30,13 +33,18 @@ class Line:
     Args:
         transforms: Of the pipeline, in order.
         sample: Gives the ``k``-th frame as the first transform takes it.
+        clock: Seconds.
     """
 
     def __init__(
-        self, transforms: Sequence[Transform], sample: Callable[[int], dict]
+        self,
+        transforms: Sequence[Transform],
+        sample: Callable[[int], dict],
+        clock: Callable[[], float],
     ) -> None:
         self.transforms = transforms
         self.sample = sample
+        self.clock = clock
         self.seconds: dict[str, list[float]] = defaultdict(list)
 
     def run(self, frames: Sequence[int]) -> None:
@@ -44,10 +52,10 @@ class Line:
         for frame in frames:
             found: Any = self.sample(frame)
             for transform in self.transforms:
-                begin = time.perf_counter()
+                begin = self.clock()
                 found = transform(found)
-                name = type(transform).__name__
-                self.seconds[name].append(time.perf_counter() - begin)
+                seconds = self.clock() - begin
+                self.seconds[type(transform).__name__].append(seconds)
 
     def figures(self, seconds: Sequence[float], images: int) -> dict[str, Any]:
         """Images a second, and milliseconds of each transform (medians)."""
@@ -58,7 +66,7 @@ class Line:
         )
 
 
-def _own(dataset: Any) -> Line:
+def _own(dataset: Any, clock: Callable[[], float]) -> Line:
     epoch = 0
 
     def sample(frame: int) -> dict:
@@ -67,17 +75,20 @@ def _own(dataset: Any) -> Line:
         # As in training: other random numbers each time a frame comes.
         return {**dataset.get_data_info(frame), "seed": [0, epoch, frame]}
 
-    return Line(dataset.pipeline.transforms, sample)
+    return Line(dataset.pipeline.transforms, sample, clock)
 
 
 @named_part
-def bench_data(config: Config, images: int = 32, rounds: int = 9) -> dict[str, Any]:
+def bench_data(
+    config: Config, images: int = 32, rounds: int = 9, clock: str = "wall"
+) -> dict[str, Any]:
     """Time pipelines in one process, on the same frames in the same rounds.
 
     Args:
         config: Gives the training data set.
         images: Frames of a round, evenly spaced over the data set.
         rounds: Timed rounds after two of warm-up.
+        clock: ``wall``, or ``cpu`` for the time that the processor spent.
 
     Returns:
         ``project`` as the config has it, ``project_first`` without its cache of decoded
@@ -95,17 +106,19 @@ def bench_data(config: Config, images: int = 32, rounds: int = 9) -> dict[str, A
     _, part = parts[0]
     stock = build_stock(part)
     dataset = DATASETS.build(part)
-    lines = dict(project=_own(dataset))
+    now = CLOCKS[clock]
+    lines = dict(project=_own(dataset, now))
     if part["pipeline"][0].get("cache"):
         first = {**part["pipeline"][0], "cache": False}
         fresh = {**part, "pipeline": [first, *part["pipeline"][1:]]}
-        lines["project_first"] = _own(DATASETS.build(fresh))
-    lines["stock"] = Line(stock, lambda k: stock_sample(dataset.get_data_info(k)))
+        lines["project_first"] = _own(DATASETS.build(fresh), now)
+    frame = dataset.get_data_info
+    lines["stock"] = Line(stock, lambda k: stock_sample(frame(k)), now)
     count = min(images, len(dataset))
     frames = [k * len(dataset) // count for k in range(count)]
     turns = {name: lambda line=line: line.run(frames) for name, line in lines.items()}
-    times = time_turns(turns, rounds)
-    figures: dict[str, Any] = dict(images=count, rounds=rounds)
+    times = time_turns(turns, rounds, clock=now)
+    figures: dict[str, Any] = dict(images=count, rounds=rounds, clock=clock)
     for name, line in lines.items():
         figures[name] = line.figures(times[name], count)
     for name, ratio in (("project", "ratio"), ("project_first", "ratio_first")):
@@ -147,13 +160,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="also train for N steps on the data and say where their time goes",
     )
+    add_clock_option(parser)
     add_threads_option(parser)
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Run ``bench.py data``."""
     config = load_config(args.config, args.cfg_options)
-    figures = bench_data(config, args.images, args.rounds)
+    figures = bench_data(config, args.images, args.rounds, args.clock)
     print(format_data(figures))
     if args.steps:
         figures["step"] = time_step_parts(config, args.steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -88,4 +89,7 @@ def build_stock(part: Mapping[str, Any]) -> list[Callable[[dict], Any]]:
     # They draw from the global generators.
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002
-    return Compose([TRANSFORMS.build(s) for s in stock_pipeline(part)]).transforms
+    with warnings.catch_warnings():
+        # Of options that mmseg would rather see in its data sets.
+        warnings.simplefilter("ignore", UserWarning)
+        return Compose([TRANSFORMS.build(s) for s in stock_pipeline(part)]).transforms

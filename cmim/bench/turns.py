@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 
 from tqdm import trange
 
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+
 
 def time_turns(
     turns: Mapping[str, Callable[[], object]],

@@ -2,6 +2,7 @@
 
 import cmim.safe_loading  # noqa: F401
 from tasks.edges.assignment_metric import EdgeAssignmentMetric
+from tasks.edges.class_edge_metric import ClassEdgeMetric
 from tasks.edges.ground_truth import AddEdges
 from tasks.edges.head import EdgeHead
 from tasks.edges.losses import BalancedEdgeLoss
@@ -12,6 +13,7 @@ __all__ = [
     "TASK",
     "AddEdges",
     "BalancedEdgeLoss",
+    "ClassEdgeMetric",
     "EdgeAssignmentMetric",
     "EdgeHead",
     "EdgeMetric",

@@ -9,25 +9,33 @@ import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tasks.edges.assignment import assigned_counts
 from tasks.edges.benchmark_figures import benchmark_figures
-from tasks.edges.metrics import UNKNOWN
+from tasks.edges.metrics import THRESHOLDS, UNKNOWN
 from tasks.ground_truth import truth_or_unknown
 from tasks.measured_share import measured_share
+
+
+def maps_of(sample: dict, prediction: str, truth: str) -> tuple[NDArray, NDArray]:
+    """A prediction and its ground truth as arrays; unknown where there is none."""
+    found = sample[prediction]["data"]
+    known = truth_or_unknown(sample, truth, found, UNKNOWN, torch.uint8)
+    return found.detach().cpu().numpy(), known.detach().cpu().numpy()
 
 
 @METRICS.register_module()
 class EdgeAssignmentMetric(BaseMetric):
     """Evaluate edge maps whose pixels are matched one to one, as BSDS does.
 
-    ``ods``, ``ois`` and ``ap`` in percent, comparable with published ones where
-    tolerance and ground truth are: BSDS's is 0.0075 of the diagonal, papers on NYUv2
-    take 0.011, and both measure lines that are one pixel wide. An image takes seconds.
-    For the course of a training see :class:`tasks.edges.metrics.EdgeMetric`.
+    ``ods`` and ``ois`` in percent, comparable with published ones where tolerance and
+    ground truth are: BSDS's is 0.0075 of the diagonal, papers on NYUv2 take 0.011, and
+    both measure lines that are one pixel wide. An image takes seconds. For the course
+    of a training see :class:`tasks.edges.metrics.EdgeMetric`.
 
-    Maps with several channels are of classes. Each has its own ODS, OIS and AP (in
+    Maps with several channels are of classes. Each has its own ODS and OIS (in
     ``classes_measured``); the figures are their means over the classes that the data
     set has edges of.
 
@@ -79,9 +87,7 @@ class EdgeAssignmentMetric(BaseMetric):
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Append the counts of each image of a batch."""
         for sample in data_samples:
-            edges = sample["pred_edge_map"]["data"]
-            truth = truth_or_unknown(sample, "gt_edge_map", edges, UNKNOWN, torch.uint8)
-            pred, target = (part.detach().cpu().numpy() for part in (edges, truth))
+            pred, target = self.edges_of(sample)
             try:
                 counts = self._counts(pred, target)
             except ValueError as error:
@@ -90,18 +96,24 @@ class EdgeAssignmentMetric(BaseMetric):
             measured = int(np.isin(target, (0, 1)).sum())
             self.results.append((torch.from_numpy(counts), measured, known))
 
-    def _counts(self, pred: np.ndarray, target: np.ndarray) -> np.ndarray:
+    def edges_of(self, sample: dict) -> tuple[NDArray, NDArray]:
+        """Predicted and true edges ``(K, H, W)`` of a sample."""
+        return maps_of(sample, "pred_edge_map", "gt_edge_map")
+
+    def _counts(self, pred: NDArray, target: NDArray) -> NDArray:
         if pred.shape != target.shape:
             raise ValueError(
                 f"predicted edges have shape {pred.shape} and the ground truth "
                 f"{target.shape}; both must be the same (K, H, W)"
             )
-        return np.stack(
-            [
-                assigned_counts(plane, truth, self.tolerance, self.thin)
-                for plane, truth in zip(pred, target, strict=True)
-            ]
-        )
+        counts = [
+            assigned_counts(plane, truth, self.tolerance, self.thin)
+            # Most of many classes are not in a picture.
+            if plane.any() or truth.any()
+            else np.zeros((len(THRESHOLDS), 4), np.int64)
+            for plane, truth in zip(pred, target, strict=True)
+        ]
+        return np.stack(counts)
 
     def compute_metrics(
         self, results: list[tuple[Tensor, int, int]]
@@ -123,7 +135,7 @@ class EdgeAssignmentMetric(BaseMetric):
         self._note_classes(found, there)
         if len(classes) == 1:
             return dict(**found[0], measured_share=share)
-        means = {n: float(np.mean([f[n] for f in found])) for n in ("ods", "ois", "ap")}
+        means = {n: float(np.mean([f[n] for f in found])) for n in ("ods", "ois")}
         return dict(**means, measured_share=share)
 
     def _note_classes(self, found: list[dict[str, float]], there: list[bool]) -> None:
@@ -135,9 +147,9 @@ class EdgeAssignmentMetric(BaseMetric):
             str(name): {
                 key: round(value, 4)
                 for key, value in next(figures).items()
-                if key in ("ods", "ois", "ap")
+                if key in ("ods", "ois")
             }
             if has_edges
-            else dict(ods=None, ois=None, ap=None)
+            else dict(ods=None, ois=None)
             for name, has_edges in zip(names, there, strict=True)
         }

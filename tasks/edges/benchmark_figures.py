@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -75,43 +74,14 @@ def optimal_image_scale(counts: Tensor) -> float:
     return 100 * f_measure(counts[torch.arange(len(counts)), own].sum(dim=0)).item()
 
 
-def average_precision(counts: Tensor) -> float:
-    """Mean precision, in percent, over recalls of 0, 1, ..., 100 percent.
-
-    Precision is linear between the recalls that the thresholds reach, and 0 outside.
-    The benchmark divides the sum of 101 terms by 100, and so does this.
-
-    Args:
-        counts: Of all images together.
-
-    Shape:
-        counts ``(99, 4)``.
-
-    Examples:
-        Precision rises from 0 to 1 with the recall, up to 1/2: 51 terms of mean 1/2.
-
-        >>> counts = torch.tensor([[2, 2, 2, 4]] * 98 + [[0, 0, 0, 4]])
-        >>> round(average_precision(counts), 2)
-        25.5
-    """
-    precision, recall = (part.numpy() for part in precision_recall(counts))
-    # Of thresholds of the same recall the last one counts, whose precision is highest.
-    recalls, first = np.unique(recall[::-1], return_index=True)
-    if len(recalls) < 2:
-        return 0.0
-    precisions = precision[::-1][first]
-    at = np.arange(101) / 100
-    return float(np.interp(at, recalls, precisions, left=0.0, right=0.0).sum())
-
-
 def benchmark_figures(counts: Tensor) -> dict[str, float]:
-    """ODS, OIS and AP of a data set, in percent.
+    """ODS and OIS of a data set, in percent.
 
     Args:
         counts: :func:`tasks.edges.assignment.assigned_counts` of each image.
 
     Returns:
-        ``ods`` with its ``precision``, ``recall`` and ``threshold``; ``ois``; ``ap``.
+        ``ods`` with its ``precision``, ``recall`` and ``threshold``; ``ois``.
 
     Shape:
         counts ``(images, 99, 4)``.
@@ -121,19 +91,12 @@ def benchmark_figures(counts: Tensor) -> dict[str, float]:
 
     References:
         Arbelaez et al., Contour Detection and Hierarchical Image Segmentation, TPAMI
-        2011 (ODS, OIS, AP).
+        2011 (ODS and OIS).
     """
     if not counts[:, 0, 3].sum():
         raise ValueError(
             f"none of the {len(counts)} images has an edge: check the labels that "
             "AddEdges reads"
         )
-    pooled = counts.sum(dim=0)
-    found = optimal_dataset_scale(pooled)
-    ods = found.pop("ods")
-    return dict(
-        ods=ods,
-        ois=optimal_image_scale(counts),
-        ap=average_precision(pooled),
-        **found,
-    )
+    found = optimal_dataset_scale(counts.sum(dim=0))
+    return dict(ods=found.pop("ods"), ois=optimal_image_scale(counts), **found)

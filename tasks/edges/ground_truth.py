@@ -49,21 +49,66 @@ def semantic_edges(
             f"thickness must be at least 1, bridge and margin not negative; got "
             f"{thickness}, {bridge} and {margin}"
         )
-    void, labels = labels == VOID, labels.copy()
-    if bridge and void.any() and not void.all():
-        labels = _close_strips(labels, void, bridge)
-        void = labels == VOID
+    labels = close_strips(labels, bridge)
+    void = labels == VOID
     square = np.ones((thickness + 1, thickness + 1), np.uint8)
     # Void stands at the end of the order where neither of the two filters picks it.
     lowest = cv2.erode(labels, square)
     highest = cv2.dilate(np.where(void, np.uint8(0), labels + np.uint8(1)), square)
     edges = (highest > 0) & (lowest < VOID) & (highest != lowest + 1)
-    side = max(thickness, 2 * margin) + 1
-    unknown = cv2.dilate(void.view(np.uint8), np.ones((side, side), np.uint8)) > 0
+    unknown = _near_void(void, max(thickness, 2 * margin) + 1)
     return np.where(edges, np.uint8(1), np.where(unknown, np.uint8(VOID), np.uint8(0)))
 
 
-def _close_strips(labels: NDArray, void: NDArray, bridge: int) -> NDArray:
+def class_edges(
+    labels: NDArray[np.uint8], classes: int, bridge: int = 0, margin: int = 0
+) -> NDArray[np.uint8]:
+    """Mark, for each class, the pixels near which it meets another.
+
+    An edge between two classes is one of both. See :func:`semantic_edges`, with a
+    thickness of 1, of whose edges each is one of the result.
+
+    Args:
+        labels: Classes below ``classes``, 255 for void.
+        classes: How many there are, K.
+        bridge: Void strips of up to twice this many pixels are closed.
+        margin: Pixels this near to void that is left are unknown too.
+
+    Returns:
+        1 edge, 0 none, 255 unknown.
+
+    Shape:
+        labels ``(H, W)`` uint8; output ``(K, H, W)``.
+
+    Examples:
+        >>> class_edges(np.array([[0, 0, 1, 1, 2]], np.uint8), classes=3).tolist()
+        [[[0, 0, 1, 0, 0]], [[0, 0, 1, 0, 1]], [[0, 0, 0, 0, 1]]]
+    """
+    labels = close_strips(labels, bridge)
+    void = labels == VOID
+    unknown = _near_void(void, max(1, 2 * margin) + 1)
+    nothing = np.where(unknown, np.uint8(VOID), np.uint8(0))
+    planes = np.repeat(nothing[None], classes, axis=0)
+    for label in np.unique(labels[~void]).tolist():
+        inside = np.where(void, np.uint8(VOID), (labels == label).view(np.uint8))
+        planes[label] = semantic_edges(inside, margin=margin)
+    return planes
+
+
+def _near_void(void: NDArray, side: int) -> NDArray[np.bool_]:
+    return cv2.dilate(void.view(np.uint8), np.ones((side, side), np.uint8)) > 0
+
+
+def close_strips(labels: NDArray[np.uint8], bridge: int) -> NDArray[np.uint8]:
+    """Labels whose void up to ``bridge`` pixels away from one has the nearest one.
+
+    Examples:
+        >>> close_strips(np.array([[3, 255, 255, 255, 7]], np.uint8), 1).tolist()
+        [[3, 3, 255, 7, 7]]
+    """
+    void = labels == VOID
+    if not bridge or not void.any() or void.all():
+        return labels
     distance, nearest = cv2.distanceTransformWithLabels(
         void.view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import random
+
 import albumentations as A
 import cv2
 import numpy as np
+from albumentations.augmentations.geometric.functional import resize
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
-from tasks.transforms.zoom import ZoomFrame
+from tasks.transforms.zoom import Window
+
+VOID = 255
 
 
 @TRANSFORMS.register_module()
@@ -18,7 +23,7 @@ class AugmentFrame(BaseTransform):
     Zooming in by s makes a scene look s times nearer, so depth is divided by s. Pixels
     that a crop pads are black in the image, void (255) in the labels and unknown (0) in
     depth and normals. All but the image takes the pixel at the centre of each new one
-    (:class:`~tasks.transforms.zoom.ZoomFrame`): a mean of two surfaces is no surface.
+    (:class:`~tasks.transforms.zoom.Window`): a mean of two surfaces is no surface.
 
     What this does to normals: with the camera as it is, a point at pixel offset (x, y)
     and depth z moves to (s x, s y) and z / s, so
@@ -66,44 +71,46 @@ class AugmentFrame(BaseTransform):
         if not 0 < scale[0] <= scale[1]:
             raise ValueError(f"scale must be 0 < low <= high, got {tuple(scale)}")
         self.base_size = base
-        self.crop_size = tuple(crop_size)
+        self.crop_size = (crop_size[0], crop_size[1])
         self.scale = tuple(scale)
         self.flip = flip
         self.colour = colour
-        self._composed: dict[int, A.Compose] = {}
+        change = (1 - colour, 1 + colour)
+        self._recolour = A.ColorJitter(
+            brightness=change,
+            contrast=change,
+            saturation=change,
+            hue=(-colour / 8, colour / 8),
+            p=1.0,
+        )
 
     def transform(self, results: dict) -> dict:
-        height, width = results["img"].shape[:2]
-        bands = results["img"].shape[2]
+        image = results["img"]
+        height, width, bands = image.shape
         if self.colour and bands not in (1, 3):
             raise ValueError(
                 f"'{results.get('img_path')}' has {bands} bands, and colours are "
                 "changed in pictures of 1 or 3 only; set colour=0 in AugmentFrame"
             )
+        seed = _single_seed(results["seed"])
         side = self._side(height, width)
-        compose = self._compose(side)
-        compose.set_random_seed(_single_seed(results["seed"]))
-        maps = {}
+        factor = self.base_size[0] / side
+        # The scale is relative to what was loaded.
+        scale = _draws(seed).uniform(*(s * factor - 1 for s in self.scale)) + 1.0
+        window = self._window((int(height * scale), int(width * scale)), seed)
+        results["img"] = self._picture(image, window, scale < 1, seed)
+        results["img_shape"] = results["ori_shape"] = self.crop_size
         if "gt_seg_map" in results:
-            # Shift void to 0 so that one fill value serves labels and depth.
-            maps["mask"] = results["gt_seg_map"] + np.uint8(1)
+            results["gt_seg_map"] = window.of(results["gt_seg_map"], VOID)
+        zoom = scale * side / self.base_size[0]
         if "gt_depth_map" in results:
-            maps["depth"] = results["gt_depth_map"]
+            depth = window.of(results["gt_depth_map"], 0)
+            results["gt_depth_map"] = depth / np.float32(zoom)
         if "gt_normal_map" in results:
-            maps["normals"] = results["gt_normal_map"]
-        out = compose(image=results["img"], **maps)
-        applied = dict(out["applied_transforms"])
-        zoom = applied["ZoomFrame"]["scale"] * side / self.base_size[0]
-        results["img"] = out["image"]
-        results["img_shape"] = results["ori_shape"] = out["image"].shape[:2]
-        if "mask" in maps:
-            results["gt_seg_map"] = out["mask"] - np.uint8(1)
-        if "depth" in maps:
-            results["gt_depth_map"] = out["depth"] / np.float32(zoom)
-        if "normals" in maps:
-            sign = -1.0 if "HorizontalFlip" in applied else 1.0
+            sign = -1.0 if window.flip else 1.0
             stretch = np.array([sign, 1.0, zoom], np.float32)
-            results["gt_normal_map"] = _unit(out["normals"] * stretch)
+            normals = window.of(results["gt_normal_map"], 0)
+            results["gt_normal_map"] = _unit(normals * stretch)
         return results
 
     def _side(self, height: int, width: int) -> int:
@@ -119,30 +126,34 @@ class AugmentFrame(BaseTransform):
             )
         return height
 
-    def _compose(self, side: int) -> A.Compose:
-        """The pipeline for frames of one size; scale is relative to what was loaded."""
-        if side not in self._composed:
-            factor = self.base_size[0] / side
-            low, high = (s * factor - 1 for s in self.scale)
-            c = self.colour
-            self._composed[side] = A.Compose(
-                [
-                    ZoomFrame((low, high), area_for_downscale="image", p=1),
-                    A.PadIfNeeded(*self.crop_size, position="top_left"),
-                    A.RandomCrop(*self.crop_size),
-                    A.HorizontalFlip(p=self.flip),
-                    A.ColorJitter(
-                        brightness=(1 - c, 1 + c),
-                        contrast=(1 - c, 1 + c),
-                        saturation=(1 - c, 1 + c),
-                        hue=(-c / 8, c / 8),
-                        p=1.0 if c else 0.0,
-                    ),
-                ],
-                additional_targets={"depth": "mask", "normals": "mask"},
-                save_applied_params=True,
-            )
-        return self._composed[side]
+    def _window(self, zoomed: tuple[int, int], seed: int) -> Window:
+        """Where the crop lies in the resized frame, and whether it is mirrored."""
+        draws = _draws(seed)
+        top, left = (
+            int(max(0, whole - part + 1) * draws.random())
+            for whole, part in zip(zoomed, self.crop_size, strict=True)
+        )
+        return Window(
+            zoomed, (top, left), self.crop_size, _draws(seed).random() < self.flip
+        )
+
+    def _picture(
+        self, image: np.ndarray, window: Window, shrinks: bool, seed: int
+    ) -> np.ndarray:
+        """The window of a picture, with other colours, in the order of tensors."""
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        resized = resize(image, window.zoomed, method)
+        (top, left), (height, width) = window.corner, window.size
+        part = resized[top : top + height, left : left + width]
+        below, beside = height - part.shape[0], width - part.shape[1]
+        if below or beside:
+            part = np.pad(part, ((0, below), (0, beside), (0, 0)))
+        if window.flip:
+            part = cv2.flip(part, 1).reshape(part.shape)
+        if self.colour:
+            self._recolour.set_random_seed(seed)
+            part = self._recolour(image=np.ascontiguousarray(part))["image"]
+        return _in_planes(part)
 
 
 @TRANSFORMS.register_module()
@@ -204,6 +215,26 @@ def fit_shorter(shape: tuple[int, int], shorter: int) -> tuple[int, int]:
     """
     factor = shorter / min(shape)
     return round(shape[0] * factor), round(shape[1] * factor)
+
+
+def _draws(seed: int) -> random.Random:
+    """Random numbers of one decision.
+
+    Every decision about a sample has a generator of its own with the same seed, as in
+    albumentations' pipelines, by which these samples were made first. So the height of
+    the crop, the flip and the brightness follow from the zoom.
+    """
+    return random.Random(seed)
+
+
+def _in_planes(image: np.ndarray) -> np.ndarray:
+    """The same picture, one band behind the other in memory, as tensors need it.
+
+    Packing would bring it into this order pixel by pixel; OpenCV is ten times as fast.
+    """
+    planes = np.empty((image.shape[2], *image.shape[:2]), image.dtype)
+    cv2.split(image, list(planes))
+    return planes.transpose(1, 2, 0)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

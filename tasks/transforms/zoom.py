@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from functools import lru_cache
 
-import albumentations as A
+import cv2
 import numpy as np
 
 from cmim.functional.nearest import nearest_centres
@@ -48,16 +49,64 @@ def halve_map(array: np.ndarray) -> np.ndarray:
     return array
 
 
-class ZoomFrame(A.RandomScale):
-    """``RandomScale`` whose maps stay where the picture is.
+@dataclass(frozen=True)
+class Window:
+    """What a zoom, a crop and a flip leave of a frame's maps.
 
-    albumentations resamples masks by OpenCV's ``INTER_NEAREST``, which moves them by
-    half a pixel.
+    Only the pixels that stay are looked at: a map is not resized as a whole.
+
+    Args:
+        zoomed: ``(height, width)`` that the frame is resized to.
+        corner: Row and column of the crop's first pixel in the resized frame.
+        size: ``(height, width)`` of the crop, which may go beyond the frame's end.
+        flip: Whether left and right are exchanged then.
+
+    Examples:
+        >>> window = Window((2, 4), (0, 1), (2, 4), flip=True)
+        >>> window.of(np.array([[1, 1, 2, 2, 3, 3, 4, 4]] * 4), fill=9).tolist()
+        [[9, 4, 3, 2], [9, 4, 3, 2]]
     """
 
-    def apply_to_mask(
-        self, mask: np.ndarray, scale: float, **params: Any
-    ) -> np.ndarray:
-        # The size that RandomScale gives the picture.
-        height, width = mask.shape[:2]
-        return resize_map(mask, (int(height * scale), int(width * scale)))
+    zoomed: tuple[int, int]
+    corner: tuple[int, int]
+    size: tuple[int, int]
+    flip: bool
+
+    def of(self, array: np.ndarray, fill: float) -> np.ndarray:
+        """The window of a map, by the pixels at its pixels' centres.
+
+        Args:
+            array: ``(H, W)`` or ``(H, W, C)``, any dtype.
+            fill: Value beyond the frame's end.
+
+        Returns:
+            ``(*size)`` or ``(*size, C)``, contiguous.
+        """
+        rows, columns = (
+            _centres(source, target)[begin : begin + length]
+            for source, target, begin, length in zip(
+                array.shape, self.zoomed, self.corner, self.size, strict=False
+            )
+        )
+        if self.flip:
+            columns = columns[::-1]
+        found = _take_columns(np.take(array, rows, axis=0), columns)
+        if found.shape[:2] == self.size:
+            return found
+        full = np.full((*self.size, *array.shape[2:]), fill, array.dtype)
+        first = self.size[1] - len(columns) if self.flip else 0
+        full[: len(rows), first : first + len(columns)] = found
+        return full
+
+
+def _take_columns(array: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    plain = array.ndim == 2 or array.shape[2] == 3
+    if not plain or array.dtype not in (np.uint8, np.float32):
+        return np.take(array, columns, axis=1)
+    # Whole rows of the transposed map are copied much faster than single pixels.
+    return cv2.transpose(np.take(cv2.transpose(array), columns, axis=0))
+
+
+@lru_cache(maxsize=4096)
+def _centres(source: int, target: int) -> np.ndarray:
+    return nearest_centres(source, target).numpy()

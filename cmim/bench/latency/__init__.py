@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cmim.bench.benchmark import Benchmark, add_out_option
+from cmim.bench.benchmark import Benchmark, add_clock_option, add_out_option
 from cmim.engine import cli
 from cmim.optional_packages import require_packages
 
@@ -33,13 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=[1, 2],
         help="numbers of CPU threads",
     )
-    parser.add_argument(
-        "--clock",
-        choices=("wall", "cpu"),
-        default="wall",
-        help="cpu: the time that the processor spent, for machines that others use, "
-        "too (with --threads 1)",
-    )
+    add_clock_option(parser)
     parser.add_argument("--rounds", type=cli.positive, default=11, help="timed rounds")
     parser.add_argument(
         "--images",

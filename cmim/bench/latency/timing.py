@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,15 +10,13 @@ import torch
 from torch import Tensor
 
 from cmim.bench.latency.variants import Variant
-from cmim.bench.turns import time_turns
+from cmim.bench.turns import CLOCKS, time_turns
 
 BASELINES = {
     "speedup_vs_torch_fp32": "torch_fp32",
     "speedup_vs_openvino_fp32": "openvino_fp32",
     "speedup_vs_openvino_int8": "openvino_int8",
 }
-
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 # Networks that are the config's own.
 OWN = ("one_bit", "twin")
 

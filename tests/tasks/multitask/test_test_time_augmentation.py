@@ -104,6 +104,21 @@ def test_another_network_does_not():
     assert torch.allclose(depth[2], mean, rtol=0, atol=CLOSE)
 
 
+@torch.no_grad()
+def test_classes_of_whole_pictures():
+    parts = shared_parts("fp")
+    model = lively(
+        build(ConfigDict(type="ImageClassifier", head=head("scene"), **parts))
+    )
+    shares = []
+    for views in (FLIP[:1], FLIP[1:], FLIP):
+        samples = predict_views(model, pictures(), views)
+        shares.append(torch.stack([s.pred_logits.softmax(dim=0) for s in samples]))
+        assert [int(s.pred_label) for s in samples] == shares[-1].argmax(1).tolist()
+    assert not torch.allclose(shares[0], shares[1], atol=1e-3)
+    assert torch.allclose(shares[2], (shares[0] + shares[1]) / 2)
+
+
 def answering(task: str, answer) -> nn.Module:
     """A model whose head gives ``answer(features)``, whatever it has learned."""
     model = build(joint_model((task,), method="fp")).eval()
