@@ -8,7 +8,7 @@ LCE_PYTHON ?= python3.11
 PARALLEL ?= -n auto --maxprocesses=8 --dist loadfile
 export NO_ALBUMENTATIONS_UPDATE = 1
 
-.PHONY: help setup setup-lce demo quick test slow mutants versions lint audit docs clean
+.PHONY: help setup setup-lce demo quick test slow mutants versions lint audit docs bisect clean
 
 help:
 	@echo "make setup   virtual environment in $(VENV) with all dependencies"
@@ -22,6 +22,7 @@ help:
 	@echo "make lint    ruff and mypy"
 	@echo "make audit   known holes of the installed packages and of the lower bounds"
 	@echo "make docs    the site, in _site/: pages, methods one by one, API"
+	@echo "make bisect  ROW=KEY DATA_ROOT=FOLDER: the commit that moved a row's figures"
 	@echo "make clean   remove $(VENV), .venv-lce and caches (data and runs stay)"
 
 setup: $(VENV)/ready
@@ -69,6 +70,9 @@ docs: setup
 	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	$(BIN)/python -m sphinx -c docs -b html -W --keep-going -q . _site
 	@echo "the site: _site/docs/index.html"
+
+bisect: setup
+	PYTHON=$(abspath $(BIN))/python tools/bisect_row.sh $(ROW) $(or $(RESULTS),results) $(DATA_ROOT)
 
 clean:
 	rm -rf $(VENV) .venv-lce .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Names the commit that moved a row's figures: make bisect ROW=57fea454 DATA_ROOT=data/nyuv2
+#
+# The row is run again at commits between its own and today's, in a worktree of its own, by
+# `git bisect`: each try takes as long as the row. Commits at which it cannot be run are skipped.
+set -euo pipefail
+[ $# -ge 1 ] || { echo "usage: tools/bisect_row.sh ROW [RESULTS [DATA_ROOT]]" >&2; exit 2; }
+row=$1
+results=$(realpath "${2:-results}")
+data=${3:+--data-root $(realpath "$3")}
+python=${PYTHON:-python3}
+cd "$(dirname "$0")/.."
+home=$PWD
+
+good=$("$python" - "$results" "$row" <<'PY'
+import sys
+from pathlib import Path
+sys.path.insert(0, ".")
+from cmim.suite.reproduce import find_record
+found = find_record(Path(sys.argv[1]), sys.argv[2])
+print((found.get("code") or {}).get("commit") or "")
+PY
+)
+case $good in
+"") echo "error: the record of '$row' names no commit: it was not run from a checkout" >&2; exit 2 ;;
+*+) echo "error: '$row' was run with changes that no commit has (${good%+} and more)" >&2; exit 2 ;;
+esac
+
+tree=$(mktemp -d)/tree
+git worktree add --quiet --detach "$tree" HEAD
+trap 'cd "$home"; git worktree remove --force "$tree"' EXIT
+cd "$tree"
+export PYTHONPATH=$tree
+# Status 0: the figures came back; 1: they did not; 125: not to be told here.
+run_row() {
+    # shellcheck disable=SC2086
+    "$python" tools/reproduce.py "$row" --results "$results" $data
+    local status=$?
+    [ $status -le 1 ] || status=125
+    return $status
+}
+export -f run_row
+export python row results data
+
+echo "today, $(git rev-parse --short HEAD):"
+if run_row; then echo "nothing has moved"; exit 0; fi
+git checkout --quiet "$good"
+echo "then, ${good:0:9}:"
+if ! run_row; then
+    echo "error: the row does not come back at its own commit: look at packages and processor" >&2
+    exit 1
+fi
+git bisect start --quiet "$(git -C "$home" rev-parse HEAD)" "$good"
+git bisect run bash -c run_row
+git bisect reset --quiet >/dev/null 2>&1 || true
