@@ -27,19 +27,29 @@ def build_parser() -> argparse.ArgumentParser:
         help="compare rows with the one that differs in this, seed by seed (default: "
         "as the suites say)",
     )
+    parser.add_argument(
+        "--pages",
+        nargs="+",
+        metavar="FILE",
+        default=(),
+        help="Markdown pages whose tables, between '<!-- rows of SUITE -->' and "
+        "'<!-- end of rows -->', are written anew",
+    )
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
     """Do what the options say; status 1 where there is no record."""
     from cmim.suite.record import read_records
-    from cmim.suite.report import write_report
+    from cmim.suite.report import fill_pages, write_report
 
     records = read_records(Path(args.results))
     if not records:
         print(f"there is no record in '{args.results}': run a suite first")
         return 1
-    files = write_report(records, Path(args.out), _baseline(args.baseline, records))
+    baseline = _baseline(args.baseline, records)
+    files = write_report(records, Path(args.out), baseline)
+    files += fill_pages(records, [Path(page) for page in args.pages], baseline)
     ended = sum(record["status"] != "failed" for record in records)
     print(f"{ended} runs, {len(records) - ended} failed: {', '.join(map(str, files))}")
     return 0

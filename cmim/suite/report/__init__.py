@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cmim.suite.report.fill import fill_tables
 from cmim.suite.report.page import write_page
 from cmim.suite.report.tables import as_csv, as_markdown
 from cmim.suite.rows import rows_of
@@ -38,3 +39,25 @@ def write_report(
     for name, text in files.items():
         write_whole(folder / name, text)
     return [folder / name for name in files]
+
+
+def fill_pages(
+    records: Sequence[Mapping[str, Any]],
+    pages: Sequence[Path],
+    baseline: Mapping[str, str] | None = None,
+) -> list[Path]:
+    """Write the tables of pages anew, see :func:`cmim.suite.report.fill.fill_tables`.
+
+    Args:
+        records: As for :func:`write_report`.
+        pages: Markdown files; none is written unless all can be.
+        baseline: As for :func:`write_report`.
+
+    Returns:
+        The pages.
+    """
+    rows = rows_of(records, baseline)
+    texts = {page: fill_tables(page.read_text("utf-8"), rows) for page in pages}
+    for page, text in texts.items():
+        write_whole(page, text)
+    return list(texts)

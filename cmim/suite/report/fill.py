@@ -1,0 +1,59 @@
+"""Tables of records within pages that people write, between two marks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from cmim.engine.config import ConfigError
+from cmim.suite.report.tables import as_markdown
+from cmim.suite.rows import Row
+
+_TABLE = re.compile(
+    r"(?P<begin><!-- rows of (?P<suite>[\w.-]+) -->\n).*?(?P<end><!-- end of rows -->)",
+    re.DOTALL,
+)
+
+
+def fill_tables(text: str, rows: Sequence[Row]) -> str:
+    """A page with the records' rows between its marks.
+
+    A page does not say which rows are stale, or it would change with each change of the
+    code; it names the commits that they were run at. The report says it.
+
+    Args:
+        text: Markdown; ``<!-- rows of SUITE -->`` and ``<!-- end of rows -->`` stand
+            around each table.
+        rows: Of any suites.
+
+    Raises:
+        ConfigError: There are no marks, or no row of a suite that they name.
+
+    Examples:
+        >>> fill_tables("No table.", [])
+        Traceback (most recent call last):
+        cmim.engine.config_error.ConfigError: the page has no '<!-- rows ...
+    """
+    if not _TABLE.search(text):
+        raise ConfigError(
+            "the page has no '<!-- rows of SUITE -->' with an '<!-- end of rows -->' "
+            "behind it; write both where the table belongs"
+        )
+    return _TABLE.sub(lambda found: _filled(found, rows), text)
+
+
+def _filled(found: re.Match[str], rows: Sequence[Row]) -> str:
+    suite = found["suite"]
+    own = [row for row in rows if row.suite == suite]
+    if not own:
+        known = ", ".join(dict.fromkeys(row.suite for row in rows)) or "none"
+        raise ConfigError(f"there is no row of suite '{suite}'; records have {known}")
+    _, _, table = as_markdown([replace(row, status="ok") for row in own]).partition(
+        "\n\n"
+    )
+    records = [record for row in own for record in row.records]
+    commits = {(r.get("code") or {}).get("commit") or "unknown" for r in records}
+    named = ", ".join(sorted(commit[:9] for commit in commits))
+    source = f"{len(records)} records in `results/{suite}/`, commit {named}."
+    return f"{found['begin']}\n{table}\n{source}\n{found['end']}"
