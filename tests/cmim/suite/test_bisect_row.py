@@ -25,7 +25,7 @@ def commit(clone: Path, file: str, old: str, new: str) -> str:
     path = clone / file
     text = path.read_text()
     assert old in text, file
-    path.write_text(text.replace(old, new))
+    path.write_text(text.replace(old, new, 1))
     git(clone, "commit", "-qam", f"{old} is {new}")
     return git(clone, "rev-parse", "HEAD")
 
