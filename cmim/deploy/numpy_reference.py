@@ -25,7 +25,6 @@ from typing import Any
 
 try:
     import numpy as np
-    from numpy.lib.stride_tricks import sliding_window_view
 except ModuleNotFoundError:
     sys.exit("error: NumPy is not installed: pip install numpy")
 
@@ -54,7 +53,7 @@ def unpack_signs(bits: np.ndarray, channels: int) -> np.ndarray:
 def windows(x: np.ndarray, kernel: Any, stride: Any, dilation: Any) -> np.ndarray:
     """A view of what lies under a kernel: ``(N, C, H', W', kh, kw)``."""
     reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
-    view = sliding_window_view(x, reach, axis=(2, 3))
+    view = np.lib.stride_tricks.sliding_window_view(x, reach, axis=(2, 3))
     return view[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
 
 
@@ -96,56 +95,58 @@ def per_channel(values: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def pooled(x: np.ndarray, step: dict, outside: float) -> np.ndarray:
-    (top, left), (bottom, right) = step["begin"], step["end"]
-    pads = ((0, 0), (0, 0), (top, bottom), (left, right))
+    pads = [(0, 0), (0, 0), *zip(step["begin"], step["end"], strict=True)]
     x = np.pad(x, pads, constant_values=np.float32(outside))
     return windows(x, step["kernel"], step["stride"], step["dilation"])
 
 
-def avg_pool(step: dict, arrays: dict, x: np.ndarray) -> np.ndarray:
-    inside = pooled(np.ones_like(x[:1, :1]), step, 0).sum(axis=(4, 5))
-    return pooled(x, step, 0).sum(axis=(4, 5)) / inside
+def axes(step: dict) -> tuple[int, ...]:
+    return tuple(axis + 1 for axis in step["axes"])  # they do not count the images
 
 
-def take(step: dict, arrays: dict, x: np.ndarray) -> np.ndarray:
-    at = [slice(None)] * x.ndim
-    at[step["axis"] + 1] = slice(step["start"], step["stop"], step["step"])
-    return x[tuple(at)]
+def bilinear(size: int, wanted: int) -> np.ndarray:
+    """The part of each pixel in each wanted one, along an axis: ``(wanted, size)``."""
+    centres = np.clip((np.arange(wanted) + 0.5) * size / wanted - 0.5, 0, size - 1)
+    return np.maximum(1 - abs(centres[:, None] - np.arange(size)), 0, dtype=np.float32)
 
 
+# s is a step, a its arrays by role, x and y are what it reads.
 OPERATORS: dict[str, Callable[..., np.ndarray]] = {
     "binary_conv": binary_conv,
-    "conv": lambda step, arrays, x: (
-        convolve(x, arrays["weight"], step) + per_channel(arrays["bias"], x)
+    "conv": lambda s, a, x: convolve(x, a["weight"], s) + per_channel(a["bias"], x),
+    "linear": lambda s, a, x: x @ a["weight"].T + a["bias"],
+    "affine": lambda s, a, x: (
+        x * per_channel(a["scale"], x) + per_channel(a["shift"], x)
     ),
-    "linear": lambda step, arrays, x: x @ arrays["weight"].T + arrays["bias"],
-    "affine": lambda step, arrays, x: (
-        x * per_channel(arrays["scale"], x) + per_channel(arrays["shift"], x)
+    "constant": lambda s, a: a["value"][None],
+    "add": lambda s, a, x, y: x + y,
+    "subtract": lambda s, a, x, y: x - y,
+    "multiply": lambda s, a, x, y: x * y,
+    "divide": lambda s, a, x, y: x / y,
+    "relu": lambda s, a, x: np.maximum(x, np.float32(0)),
+    "prelu": lambda s, a, x: np.where(x > 0, x, x * per_channel(a["slope"], x)),
+    "clip": lambda s, a, x: np.clip(x, s["low"], s["high"]),
+    "exp": lambda s, a, x: np.exp(x),
+    "absolute": lambda s, a, x: np.abs(x),
+    "max_pool": lambda s, a, x: pooled(x, s, -np.inf).max(axis=(4, 5)),
+    "avg_pool": lambda s, a, x: (
+        pooled(x, s, 0).sum(axis=(4, 5))
+        / pooled(np.ones_like(x[:1, :1]), s, 0).sum(axis=(4, 5))
     ),
-    "constant": lambda step, arrays: arrays["value"][None],
-    "add": lambda step, arrays, x, y: x + y,
-    "subtract": lambda step, arrays, x, y: x - y,
-    "multiply": lambda step, arrays, x, y: x * y,
-    "divide": lambda step, arrays, x, y: x / y,
-    "relu": lambda step, arrays, x: np.maximum(x, np.float32(0)),
-    "prelu": lambda step, arrays, x: np.where(
-        x > 0, x, x * per_channel(arrays["slope"], x)
+    "mean": lambda s, a, x: x.mean(axes(s)).reshape(len(x), *s["shape"]),
+    "norm": lambda s, a, x: np.sqrt((x * x).sum(axes(s))).reshape(len(x), *s["shape"]),
+    "resize": lambda s, a, x: (
+        bilinear(x.shape[2], s["shape"][1]) @ x @ bilinear(x.shape[3], s["shape"][2]).T
     ),
-    "clip": lambda step, arrays, x: np.clip(x, step["low"], step["high"]),
-    "exp": lambda step, arrays, x: np.exp(x),
-    "absolute": lambda step, arrays, x: np.abs(x),
-    "max_pool": lambda step, arrays, x: pooled(x, step, -np.inf).max(axis=(4, 5)),
-    "avg_pool": avg_pool,
-    "mean": lambda step, arrays, x: x.mean(
-        axis=tuple(axis + 1 for axis in step["axes"])  # they do not count the images
-    ).reshape(len(x), *step["shape"]),
-    "concat": lambda step, arrays, *xs: np.concatenate(xs, axis=step["axis"] + 1),
-    "slice": take,
-    "pad": lambda step, arrays, x: np.pad(
-        x, [(0, 0), *step["widths"]], constant_values=step["value"]
+    "concat": lambda s, a, *xs: np.concatenate(xs, axis=s["axis"] + 1),
+    "slice": lambda s, a, x: x[
+        (slice(None),) * (s["axis"] + 1) + (slice(s["start"], s["stop"], s["step"]),)
+    ],
+    "pad": lambda s, a, x: np.pad(
+        x, [(0, 0), *s["widths"]], constant_values=s["value"]
     ),
-    "reshape": lambda step, arrays, x: x.reshape(len(x), *step["shape"]),
-    "broadcast": lambda step, arrays, x: np.broadcast_to(x, (len(x), *step["shape"])),
+    "reshape": lambda s, a, x: x.reshape(len(x), *s["shape"]),
+    "broadcast": lambda s, a, x: np.broadcast_to(x, (len(x), *s["shape"])),
 }
 
 
@@ -252,8 +253,7 @@ def check_document(document: Any, arrays: dict[str, np.ndarray]) -> None:
     found = document.get("format") if isinstance(document, dict) else None
     if found != FORMAT:
         raise RawNetworkError(f"format {found!r} is not {FORMAT!r}")
-    version = document.get("version")
-    if version != VERSION:
+    if (version := document.get("version")) != VERSION:
         known = f"the version {VERSION} that this reader knows"
         raise RawNetworkError(f"raw format version {version} is not {known}")
     made = {document["input"]["name"]}

@@ -21,7 +21,7 @@ OPSET = 11
 OPERATORS = {
     "Abs", "Add", "AveragePool", "BipolarQuant", "Concat", "Conv", "Div", "Exp",
     "Expand", "Identity", "MatMul", "Max", "MaxPool", "Min", "Mul", "PRelu", "Pad",
-    "ReduceMean", "Relu", "Reshape", "Slice", "Sub",
+    "ReduceL2", "ReduceMean", "Relu", "Reshape", "Resize", "Slice", "Sub",
 }  # fmt: skip
 # Of the container that opset 11 came with; readers of later ones read it.
 IR_VERSION = 6

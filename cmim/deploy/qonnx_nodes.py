@@ -168,16 +168,29 @@ def _pool(op: str, **more: int) -> Callable[..., str]:
     return handle
 
 
-def _mean(graph: Graph, step: Step, x: str) -> str:
-    keep = len(step.shape) + 1 == len(graph.shapes[x])
-    axes = [axis + 1 for axis in step.options["axes"]]
+def _reduced(op: str) -> Callable[..., str]:
+    def handle(graph: Graph, step: Step, x: str) -> str:
+        keep = len(step.shape) + 1 == len(graph.shapes[x])
+        axes = [axis + 1 for axis in step.options["axes"]]
+        shape, name = whole_shape(step, graph), name_of(step)
+        return graph.add(op, [x], shape, name, axes=axes, keepdims=keep)
+
+    return handle
+
+
+def _resize(graph: Graph, step: Step, x: str) -> str:
+    name, shape = name_of(step), whole_shape(step, graph)
+    # Inputs in front of the sizes, which opset 11 wants to be there, and empty.
+    region, factors = (graph.constant(f"{name}/{n}", []) for n in ("roi", "scales"))
+    sizes = graph.constant(f"{name}/sizes", shape, np.int64)
+    # Not "pytorch_half_pixel": torch gives one pixel the middle, not the first.
     return graph.add(
-        "ReduceMean",
-        [x],
-        whole_shape(step, graph),
-        name_of(step),
-        axes=axes,
-        keepdims=keep,
+        "Resize",
+        [x, region, factors, sizes],
+        shape,
+        name,
+        mode="linear",
+        coordinate_transformation_mode="half_pixel",
     )
 
 
@@ -229,7 +242,9 @@ HANDLERS: dict[str, Callable[..., str]] = {
     "clip": _clip,
     "max_pool": _pool("MaxPool"),
     "avg_pool": _pool("AveragePool", count_include_pad=0),
-    "mean": _mean,
+    "mean": _reduced("ReduceMean"),
+    "norm": _reduced("ReduceL2"),
+    "resize": _resize,
     "concat": _concat,
     "slice": _with_numbers(
         "Slice",

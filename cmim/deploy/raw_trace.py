@@ -12,8 +12,9 @@ from torch.export.graph_signature import InputKind
 
 from cmim.deploy.binary_layer import BinaryLayer, ExportError
 from cmim.deploy.packed_conv import PackedConv
-from cmim.deploy.raw_operators import HANDLERS, Recorder, Value
+from cmim.deploy.raw_operators import HANDLERS
 from cmim.deploy.raw_program import INPUT, Program, Step, fold_affine
+from cmim.deploy.raw_recorder import Recorder, Value
 
 # Networks are traced with two images: operators that mix images change the shape.
 IMAGES = 2

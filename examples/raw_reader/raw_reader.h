@@ -72,6 +72,7 @@ typedef struct {
 void run_step(const Step *step, Value *out);
 /* Operations of other files than steps.c. */
 void convolve_bits(const Step *step, Value *out);
+void resize(const Step *step, Value *out);
 void concat(const Step *step, Value *out);
 void take(const Step *step, Value *out);
 void pad(const Step *step, Value *out);

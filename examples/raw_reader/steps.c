@@ -209,7 +209,8 @@ static void pool(const Step *step, Value *out) {
       }
 }
 
-static void mean(const Step *step, Value *out) {
+/* The input with one place on each axis of the step. */
+static Value kept_axes(const Step *step, const Value *out) {
   const Value *x = step->input[0];
   const Json *axes = member(step->json, "axes", LIST);
   Value kept = *x;
@@ -218,10 +219,25 @@ static void mean(const Step *step, Value *out) {
     kept.shape[whole(axis, 0, x->axes - 1)] = 1;
   for (int k = 0; k < kept.axes; k++) kept.count *= kept.shape[k];
   need(step, kept.count == out->count && x->count > 0);
+  return kept;
+}
+
+static void mean(const Step *step, Value *out) {
+  const Value *x = step->input[0];
+  Value kept = kept_axes(step, out);
   double *sum = reserve(out->count + 1, sizeof *sum);
   for (size_t k = 0; k < x->count; k++) sum[place_in(&kept, x, k)] += x->values[k];
   for (size_t k = 0; k < out->count; k++)
     out->values[k] = (float)(sum[k] * (double)out->count / (double)x->count);
+}
+
+static void norm(const Step *step, Value *out) {
+  const Value *x = step->input[0];
+  Value kept = kept_axes(step, out);
+  double *sum = reserve(out->count + 1, sizeof *sum);
+  for (size_t k = 0; k < x->count; k++)
+    sum[place_in(&kept, x, k)] += (double)x->values[k] * x->values[k];
+  for (size_t k = 0; k < out->count; k++) out->values[k] = (float)sqrt(sum[k]);
 }
 
 static const struct {
@@ -234,7 +250,8 @@ static const struct {
     {"exp", 1, pointwise}, {"absolute", 1, pointwise}, {"clip", 1, pointwise},
     {"add", 2, arithmetic}, {"subtract", 2, arithmetic}, {"multiply", 2, arithmetic},
     {"divide", 2, arithmetic}, {"max_pool", 1, pool}, {"avg_pool", 1, pool},
-    {"mean", 1, mean}, {"concat", MOST_VALUES, concat}, {"slice", 1, take},
+    {"mean", 1, mean}, {"norm", 1, norm}, {"resize", 1, resize},
+    {"concat", MOST_VALUES, concat}, {"slice", 1, take},
     {"pad", 1, pad}, {"reshape", 1, reshape}, {"broadcast", 1, repeat},
     {"constant", 0, constant},
 };

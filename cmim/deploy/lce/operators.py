@@ -201,11 +201,22 @@ class Operators:
             )
 
     def on_mean(self, step: Step, arrays: Arrays, shapes: Any, x: Any) -> Any:
+        return self._reduced(self.tf.reduce_mean, step, shapes, x)
+
+    def on_norm(self, step: Step, arrays: Arrays, shapes: Any, x: Any) -> Any:
+        squares = self._reduced(self.tf.reduce_sum, step, shapes, x * x)
+        return self.tf.sqrt(squares)
+
+    def _reduced(self, function: Any, step: Step, shapes: Any, x: Any) -> Any:
         rank = len(shapes[0])
         axes = [place_of(axis, rank) for axis in step["axes"]]
-        found = self.tf.reduce_mean(x, axis=axes, keepdims=True)
+        found = function(x, axis=axes, keepdims=True)
         kept = [1 if k in step["axes"] else n for k, n in enumerate(shapes[0])]
         return self._reshaped(found, kept, step["shape"])
+
+    def on_resize(self, step: Step, arrays: Arrays, shapes: Any, x: Any) -> Any:
+        # Becomes RESIZE_BILINEAR with half_pixel_centers and without align_corners.
+        return self.tf.image.resize(x, step["shape"][1:], "bilinear")
 
     def on_concat(self, step: Step, arrays: Arrays, shapes: Any, *xs: Any) -> Any:
         return self.tf.concat(xs, axis=place_of(step["axis"], len(step["shape"])))

@@ -71,6 +71,14 @@ def avg_pool2d(x, kernel, strides, padding):
     return (found / inside).permute(0, 2, 3, 1).numpy()
 
 
+def resize(x, size, method):
+    """Pixels are squares; what lies outside of the outermost centres is theirs."""
+    assert method == "bilinear"
+    images = _tensor(x).permute(0, 3, 1, 2)
+    found = F.interpolate(images, tuple(size), mode="bilinear", align_corners=False)
+    return found.permute(0, 2, 3, 1).numpy()
+
+
 def _relu(x):
     return np.maximum(x, np.float32(0))
 
@@ -103,6 +111,9 @@ numpy_tensorflow = SimpleNamespace(
     minimum=lambda x, y: np.minimum(x, np.float32(y)),
     exp=np.exp,
     abs=np.abs,
+    sqrt=np.sqrt,
+    image=SimpleNamespace(resize=resize),
+    reduce_sum=_reduced(np.sum),
     reduce_mean=_reduced(np.mean),
     reduce_min=_reduced(np.min),
     reduce_max=_reduced(np.max),

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fused_heads import FUSED_HEADS, SIZE, fused
 from layer_cases import random_layer, with_offset
 from network_cases import ADDITIONS, REAL_ACTIVATIONS, check_alike, disturb, images
 from operation_cases import OPERATIONS
@@ -152,7 +153,7 @@ def write(config: dict, path: Path) -> tuple[nn.Module, PackedNetwork]:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("tasks", [("seg",), ("depth",), ("depth", "seg")])
+@pytest.mark.parametrize("tasks", [("seg",), ("depth",), ("normals", "depth", "seg")])
 def test_networks_of_tasks_predict_alike(tasks, engine, tmp_path):
     config, path = joint(*tasks), tmp_path / "m.tflite"
     model, network = write(config, path)
@@ -164,7 +165,12 @@ def test_networks_of_tasks_predict_alike(tasks, engine, tmp_path):
     pairs = zip(exported(given).values(), model(given).values(), strict=True)
     for ours, expected in pairs:
         check_alike([ours.numpy()], [expected])
-    samples = zip(predict(exported, given), predict(model, given), strict=True)
+    samples = list(zip(predict(exported, given), predict(model, given), strict=True))
+    if "normals" in tasks:
+        off = [
+            (a.pred_normal_map.data - b.pred_normal_map.data).abs() for a, b in samples
+        ]
+        assert (torch.stack(off) < 1e-3).float().mean() > 0.95
     if "seg" in tasks:
         same = [a.pred_sem_seg.data == b.pred_sem_seg.data for a, b in samples]
         assert torch.stack(same).float().mean() > 0.95
@@ -173,10 +179,25 @@ def test_networks_of_tasks_predict_alike(tasks, engine, tmp_path):
         load_tflite(other, path, {})
 
 
-def test_normals_are_refused_by_name(engine, tmp_path):
-    with pytest.raises(ExportError, match=r"heads\.normals: .*no aten\.linalg.*\.xml"):
-        write(joint(), tmp_path / "m.tflite")
-    assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize("name", FUSED_HEADS)
+@torch.no_grad()
+def test_heads_that_resize_features_are_those_of_torch(name, engine, tmp_path):
+    x = images(3, *SIZE)
+    core, _ = pack_network(fused(name), x)
+    network = written(engine, build_program(core, x), tmp_path, batch=3)
+    (ours,) = network(x)
+    check_alike([ours.numpy()], [core(x)])
+
+
+@torch.no_grad()
+def test_the_engine_resizes_by_its_own_operator(engine, tmp_path):
+    x = images(1, *SIZE)
+    program, path = tmp_path / "network.npz", tmp_path / "network.tflite"
+    build_program(pack_network(fused("normals"), x)[0], x).save(program)
+    given = dict(batch=1, outputs=["out"], notes={"cmim.sha256": EMPTY})
+    found, _ = engine.ask("convert", program=str(program), out=str(path), **given)
+    assert found["operators"]["RESIZE_BILINEAR"] == 1
+    assert found["operators"]["SQRT"] + found["operators"].get("RSQRT", 0) == 1
 
 
 def test_what_it_lacks_is_refused_and_the_process_stays(engine, tmp_path):

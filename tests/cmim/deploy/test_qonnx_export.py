@@ -10,9 +10,10 @@ pytest.importorskip("qonnx", reason="qonnx is not installed: pip install cmim[fp
 
 import onnx
 from network_cases import ADDITIONS, REAL_ACTIVATIONS, check_alike, images, make
+from operation_cases import OPERATIONS, rounding
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
-from test_raw_program import OPERATIONS, with_head
+from test_raw_program import with_head
 from torch import nn
 
 from cmim.deploy.binary_layer import ExportError
@@ -38,7 +39,7 @@ def test_an_operation_is_that_of_torch(name, tmp_path):
     torch.manual_seed(0)
     module, x = OPERATIONS[name].eval(), images(2, 9, 11)
     (ours,) = saved(module, x, tmp_path).run(x.numpy())
-    np.testing.assert_allclose(ours, module(x), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(ours, module(x), rtol=1e-5, atol=rounding(name))
 
 
 @pytest.mark.parametrize(

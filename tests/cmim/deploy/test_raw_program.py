@@ -14,7 +14,7 @@ from network_cases import (
     images,
     make,
 )
-from operation_cases import OPERATIONS, Operation
+from operation_cases import OPERATIONS, Operation, rounding
 from torch import nn
 
 from cmim.deploy.binary_layer import ExportError
@@ -114,7 +114,7 @@ def test_an_operation_is_that_of_torch(name):
     network = build_program(module, x[:1]).network()
     ours = network.run(x.numpy())
     assert ours.dtype == np.float32
-    np.testing.assert_allclose(ours, module(x), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(ours, module(x), rtol=1e-5, atol=rounding(name))
 
 
 def program_of(*modules: nn.Module) -> Program:
@@ -177,7 +177,6 @@ def test_binary_layers_keep_their_scales():
     ("module", "message"),
     [
         (nn.Softplus(), r"^1: the raw format has no aten\.softplus: export to .xml"),
-        (nn.AdaptiveAvgPool2d(2), r"1: the raw format has no adaptive pooling to \[2"),
         (nn.AvgPool2d(3, 1, 1), "1: the raw format has no mean that counts padding"),
         (nn.ReflectionPad2d(1), "1: the raw format has no padding of mode 'reflect'"),
         (Operation(lambda x: x.flatten(0, 1)), r"1: aten\.\w+ mixes the images"),

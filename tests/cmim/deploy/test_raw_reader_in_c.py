@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 from network_cases import check_alike, images, make
-from test_raw_program import OPERATIONS, with_head
+from operation_cases import OPERATIONS
+from test_raw_program import with_head
 from torch import nn
 
 from cmim.deploy.numpy_reference import PROGRAM, load_network
