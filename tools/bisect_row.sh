@@ -50,6 +50,6 @@ if ! run_row; then
     echo "error: the row does not come back at its own commit: look at packages and processor" >&2
     exit 1
 fi
-git bisect start --quiet "$(git -C "$home" rev-parse HEAD)" "$good"
+git bisect start "$(git -C "$home" rev-parse HEAD)" "$good"
 git bisect run bash -c run_row
-git bisect reset --quiet >/dev/null 2>&1 || true
+git bisect reset >/dev/null 2>&1 || true
