@@ -92,13 +92,13 @@ class AugmentFrame(BaseTransform):
                 f"'{results.get('img_path')}' has {bands} bands, and colours are "
                 "changed in pictures of 1 or 3 only; set colour=0 in AugmentFrame"
             )
-        seed = _single_seed(results["seed"])
+        draws = _draws(results["seed"])
         side = self._side(height, width)
         factor = self.base_size[0] / side
         # The scale is relative to what was loaded.
-        scale = _draws(seed).uniform(*(s * factor - 1 for s in self.scale)) + 1.0
-        window = self._window((int(height * scale), int(width * scale)), seed)
-        results["img"] = self._picture(image, window, scale < 1, seed)
+        scale = draws.uniform(*(s * factor - 1 for s in self.scale)) + 1.0
+        window = self._window((int(height * scale), int(width * scale)), draws)
+        results["img"] = self._picture(image, window, scale < 1, draws)
         results["img_shape"] = results["ori_shape"] = self.crop_size
         if "gt_seg_map" in results:
             results["gt_seg_map"] = window.of(results["gt_seg_map"], VOID)
@@ -126,19 +126,16 @@ class AugmentFrame(BaseTransform):
             )
         return height
 
-    def _window(self, zoomed: tuple[int, int], seed: int) -> Window:
+    def _window(self, zoomed: tuple[int, int], draws: random.Random) -> Window:
         """Where the crop lies in the resized frame, and whether it is mirrored."""
-        draws = _draws(seed)
         top, left = (
             int(max(0, whole - part + 1) * draws.random())
             for whole, part in zip(zoomed, self.crop_size, strict=True)
         )
-        return Window(
-            zoomed, (top, left), self.crop_size, _draws(seed).random() < self.flip
-        )
+        return Window(zoomed, (top, left), self.crop_size, draws.random() < self.flip)
 
     def _picture(
-        self, image: np.ndarray, window: Window, shrinks: bool, seed: int
+        self, image: np.ndarray, window: Window, shrinks: bool, draws: random.Random
     ) -> np.ndarray:
         """The window of a picture, with other colours, in the order of tensors."""
         method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
@@ -151,7 +148,7 @@ class AugmentFrame(BaseTransform):
         if window.flip:
             part = cv2.flip(part, 1).reshape(part.shape)
         if self.colour:
-            self._recolour.set_random_seed(seed)
+            self._recolour.set_random_seed(draws.getrandbits(32))
             part = self._recolour(image=np.ascontiguousarray(part))["image"]
         return _in_planes(part)
 
@@ -217,14 +214,9 @@ def fit_shorter(shape: tuple[int, int], shorter: int) -> tuple[int, int]:
     return round(shape[0] * factor), round(shape[1] * factor)
 
 
-def _draws(seed: int) -> random.Random:
-    """Random numbers of one decision.
-
-    Every decision about a sample has a generator of its own with the same seed, as in
-    albumentations' pipelines, by which these samples were made first. So the height of
-    the crop, the flip and the brightness follow from the zoom.
-    """
-    return random.Random(seed)
+def _draws(words: list[int]) -> random.Random:
+    """Random numbers of one sample, well mixed from several small integers."""
+    return random.Random(int(np.random.SeedSequence(words).generate_state(1)[0]))
 
 
 def _in_planes(image: np.ndarray) -> np.ndarray:
@@ -241,8 +233,3 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     """Unit length; zero vectors stay."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return vectors / np.where(length > 0, length, np.float32(1))
-
-
-def _single_seed(words: list[int]) -> int:
-    """One well-mixed 32-bit seed from several small integers."""
-    return int(np.random.SeedSequence(words).generate_state(1)[0])

@@ -11,6 +11,7 @@ from mmseg.registry import TRANSFORMS
 from mmseg.structures import SegDataSample
 
 from tasks.picture_files import read_picture
+from tasks.transforms.seeding import seed_apart
 
 
 @TRANSFORMS.register_module()
@@ -176,8 +177,7 @@ class RandomResizedCropFlip(BaseTransform):
                 "changed in pictures of 1 or 3 only; set colour=0 and hue=0 in "
                 "RandomResizedCropFlip"
             )
-        seed = np.random.SeedSequence(results["seed"]).generate_state(1)
-        self._compose.set_random_seed(int(seed[0]))
+        seed_apart(self._compose, results["seed"])
         results["img"] = self._compose(image=results["img"])["image"]
         return results
 

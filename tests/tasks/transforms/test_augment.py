@@ -30,9 +30,14 @@ def test_maps_stay_aligned_and_depth_is_divided_by_the_zoom(seed):
     # One zoom for the whole frame, within the range.
     assert np.allclose(ratio, ratio.flat[0], rtol=1e-5)
     assert 0.79 <= ratio.flat[0] <= 1.61
-    # Away from edges, where bilinear images mix, the image shows the same labels.
-    same = np.abs(out["img"][..., 0].astype(int) - labels * 6) <= 3
-    assert same.mean() > 0.6
+    # Away from edges, where bilinear images mix, the image shows the same labels: more
+    # of them than a pixel off.
+    shown = out["img"][..., 0].astype(int)
+    same, below, beside = (
+        (np.abs(np.roll(shown, shift, axis=(0, 1)) - labels * 6) <= 3).mean()
+        for shift in ((0, 0), (1, 0), (0, 1))
+    )
+    assert same > max(0.5, below, beside)
 
 
 def test_depth_follows_the_size_that_was_loaded():
