@@ -4,10 +4,21 @@
 # The row is run again at commits between its own and today's, in a worktree of its own, by
 # `git bisect`: each try takes as long as the row. Commits at which it cannot be run are skipped.
 set -euo pipefail
+
+# Status 0: the figures came back; 1: they did not; 125: not to be told at this commit.
+if [ "${1:-}" = --try ]; then
+    shift
+    python=$1; shift
+    status=0
+    "$python" tools/reproduce.py "$@" || status=$?
+    [ $status -le 1 ] || status=125
+    exit $status
+fi
+
 [ $# -ge 1 ] || { echo "usage: tools/bisect_row.sh ROW [RESULTS [DATA_ROOT]]" >&2; exit 2; }
 row=$1
 results=$(realpath "${2:-results}")
-data=${3:+--data-root $(realpath "$3")}
+data=${3:+$(realpath "$3")}
 python=${PYTHON:-python3}
 cd "$(dirname "$0")/.."
 home=$PWD
@@ -31,25 +42,17 @@ git worktree add --quiet --detach "$tree" HEAD
 trap 'cd "$home"; git worktree remove --force "$tree"' EXIT
 cd "$tree"
 export PYTHONPATH=$tree
-# Status 0: the figures came back; 1: they did not; 125: not to be told here.
-run_row() {
-    # shellcheck disable=SC2086
-    "$python" tools/reproduce.py "$row" --results "$results" $data
-    local status=$?
-    [ $status -le 1 ] || status=125
-    return $status
-}
-export -f run_row
-export python row results data
+try=("$home/tools/bisect_row.sh" --try "$python" "$row" --results "$results")
+[ -z "$data" ] || try+=(--data-root "$data")
 
 echo "today, $(git rev-parse --short HEAD):"
-if run_row; then echo "nothing has moved"; exit 0; fi
+if "${try[@]}"; then echo "nothing has moved"; exit 0; fi
 git checkout --quiet "$good"
 echo "then, ${good:0:9}:"
-if ! run_row; then
+if ! "${try[@]}"; then
     echo "error: the row does not come back at its own commit: look at packages and processor" >&2
     exit 1
 fi
 git bisect start "$(git -C "$home" rev-parse HEAD)" "$good"
-git bisect run bash -c run_row
+git bisect run "${try[@]}"
 git bisect reset >/dev/null 2>&1 || true
