@@ -18,12 +18,15 @@ static Value *values; /* What the steps have made so far. */
 static size_t made;
 
 void fail(const char *format, ...) {
+  char text[4096];
   va_list words;
   va_start(words, format);
-  fputs("error: ", stderr);
-  vfprintf(stderr, format, words);
-  fputc('\n', stderr);
+  if (vsnprintf(text, sizeof text, format, words) < 0) text[0] = 0;
   va_end(words);
+  /* Names come from the file, and may be anything: they end no line. */
+  for (char *at = text; *at; at++)
+    if ((*at > 0 && *at < ' ') || *at == 127) *at = '?';
+  fprintf(stderr, "error: %s\n", text);
   exit(2);
 }
 

@@ -9,6 +9,7 @@ import torch
 pytest.importorskip("qonnx", reason="qonnx is not installed: pip install cmim[fpga]")
 
 import onnx
+from fused_heads import SIZE, fused
 from network_cases import ADDITIONS, REAL_ACTIVATIONS, check_alike, images, make
 from operation_cases import OPERATIONS, rounding
 from qonnx.core.modelwrapper import ModelWrapper
@@ -152,9 +153,11 @@ def run_plain(model: ModelWrapper, x: torch.Tensor) -> np.ndarray:
 
 
 @pytest.mark.full
+@pytest.mark.parametrize("kind", ["depth", "fused"])
 @torch.no_grad()
-def test_transformations_leave_the_outputs_as_they_are(tmp_path):
-    model, x = with_head("depth")
+def test_transformations_leave_the_outputs_as_they_are(kind, tmp_path):
+    fused_normals = (fused("normals"), images(1, *SIZE))
+    model, x = fused_normals if kind == "fused" else with_head(kind)
     core, packed = pack_network(model, x)
     written = saved(core, x, tmp_path)
     (expected,) = written.run(x.numpy())

@@ -141,7 +141,8 @@ def whole(tmp_path_factory) -> Path:
     """A small network of many operations, and a sample."""
     folder = tmp_path_factory.mktemp("whole")
     torch.manual_seed(0)
-    some = [OPERATIONS[name] for name in ("max_pool", "both", "concat", "zeros_around")]
+    names = ("max_pool", "both", "concat", "zeros_around", "larger", "unit")
+    some = [OPERATIONS[name] for name in names]
     net = nn.Sequential(nn.Conv2d(3, 8, 3), BinaryUnit(8, 9, 3, "reactnet"), *some)
     x = images(1, 12, 12)
     with torch.no_grad():
@@ -172,6 +173,7 @@ FILES = {
     "half": (lambda data: data[: len(data) // 2], "is cut or no .npz file"),
     "a byte lost": (lambda data: data[:-1], "is cut or no .npz file"),
     "a first byte lost": (lambda data: data[1:], "is damaged"),
+    "a name": (lambda data: b"\n\x1bxx".join(data.rsplit(b".npy", 1)), "??xx is no"),
     "a value": (
         lambda data: data[:3000] + bytes([data[3000] ^ 1]) + data[3001:],
         "has another checksum",
@@ -206,6 +208,9 @@ PROGRAMS = {
     "huge": (lambda d, a: step(d, "conv").update(shape=[9999] * 3), "too large"),
     "negative": (lambda d, a: step(d, "conv").update(stride=[-1, 1]), "not whole"),
     "kernel": (lambda d, a: step(d, "max_pool").update(kernel=[99, 99]), "is larger"),
+    "channels": (lambda d, a: step(d, "resize").update(shape=[9, 20, 23]), "together"),
+    "axes": (lambda d, a: step(d, "norm").update(axes=[0, 1]), "fit together"),
+    "no axis": (lambda d, a: step(d, "norm").update(axes=[3]), "not whole"),
     "no array": (lambda d, a: a.pop(next(k for k in a if "bits" in k)), "bits is not"),
     "bits": (lambda d, a: cut(a, "bits"), "do not fit together"),
     "thresholds": (lambda d, a: cut(a, "thresholds"), "do not fit together"),
