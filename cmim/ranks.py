@@ -33,7 +33,8 @@ def shared_count(count: Tensor, dtype: torch.dtype) -> Tensor:
 
     Args:
         count: What counts here, ``()``; not negative.
-        dtype: Of the result.
+        dtype: Of what is divided; the count is a float32 at least, since float16 ends
+            at 65,504 pixels.
 
     Returns:
         The count of all processes over their number, ``()`` without a gradient; 1 where
@@ -49,7 +50,7 @@ def shared_count(count: Tensor, dtype: torch.dtype) -> Tensor:
     if world_size() > 1:
         dist.all_reduce(total)
     # Of a fraction of a count per process the mean is still exact: only 0 is mended.
-    total = total.to(dtype) / world_size()
+    total = total.to(torch.promote_types(dtype, torch.float32)) / world_size()
     return torch.where(total > 0, total, torch.ones_like(total))
 
 

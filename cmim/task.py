@@ -222,7 +222,8 @@ def _share(count: int, like: Tensor) -> Tensor | int:
     """Factor of a mean over images, so that the average over processes is the mean."""
     if world_size() == 1:
         return 1
-    here = torch.tensor(float(count), device=like.device)
+    # Filled on the device: a copy from here would wait for it.
+    here = torch.full((), float(count), device=like.device)
     return here / shared_count(here, here.dtype)
 
 

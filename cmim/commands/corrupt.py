@@ -35,7 +35,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--images",
         type=cli.positive,
         metavar="N",
-        help="the first N test images only (default: all)",
+        help="the first N test images only, in folders of classes N of each class "
+        "(default: all)",
     )
     cli.add_json_option(parser)
     return parser

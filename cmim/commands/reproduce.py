@@ -8,6 +8,9 @@ from pathlib import Path
 
 from cmim.engine import cli
 
+# Not 1, with which Python ends where code cannot be run at all.
+MOVED = 3
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The command's options."""
@@ -34,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the options say; status 1 where the figures did not come back."""
+    """Do what the options say; status 3 where the figures did not come back."""
     from dataclasses import asdict
 
     from cmim.engine.record import write_json
@@ -56,4 +59,4 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write_json(args.json, asdict(compared))
     print(f"{found['key']}: {compared.words}")
-    return int(not compared.came_back)
+    return 0 if compared.came_back else MOVED

@@ -26,6 +26,8 @@ PACKAGES = (
     "onedl-mmsegmentation",
     "albumentations",
     "numpy",
+    "opencv-python-headless",
+    "scipy",
 )
 
 

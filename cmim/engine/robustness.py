@@ -64,7 +64,8 @@ def measure_robustness(
         config: Gives test data and metrics.
         kinds: Of corruptions.
         severities: From 1 to 5.
-        images: The first of each test data set; all when None.
+        images: The first of each test data set, in folders of classes of each class;
+            all when None.
 
     Returns:
         ``images``, how many; ``clean``, the main figures; ``kinds``: main figures by

@@ -40,5 +40,7 @@ def _is_option_of_loss(key: str) -> bool:
     from cmim.models import CMIM
 
     parts = key.split(".")
-    options = set(inspect.signature(CMIM).parameters) - {"model"}
+    options = set(inspect.signature(CMIM).parameters)
+    # The network, and how much its labels count: both belong to the recipe.
+    options -= {"model", "task_loss_weight"}
     return parts[0] == "model" and len(parts) > 1 and parts[1] in options

@@ -1,7 +1,7 @@
 """Weights of the losses that use the teacher, chosen on the validation split.
 
 Classes and depth of NYUv2, Bi-Real ResNet-18, one seed that no reported run has. What
-is best here stands in nyud_contrast_or_distillation.py.
+is best here is then trained with other seeds and tested once.
 """
 
 config = "nyud_seg_depth_bireal_tiny"

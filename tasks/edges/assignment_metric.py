@@ -15,6 +15,7 @@ from torch import Tensor
 from tasks.edges.assignment import assigned_counts
 from tasks.edges.benchmark_figures import benchmark_figures
 from tasks.edges.metrics import THRESHOLDS, UNKNOWN
+from tasks.edges.thinning import thin
 from tasks.ground_truth import truth_or_unknown
 from tasks.measured_share import measured_share
 
@@ -44,7 +45,10 @@ class EdgeAssignmentMetric(BaseMetric):
 
     Args:
         tolerance: Distance of a match in units of the image's diagonal.
-        thin: Whether predictions are thinned; not for such that are thin.
+        thin: Whether predicted and true edges are thinned, so that each is one pixel
+            wide; the truth of the benchmark is. Else a prediction without a fault
+            would miss the pixels that thinning takes off it. Not for lines that are
+            thin.
         collect_device: ``cpu`` or ``gpu``, where distributed results are gathered.
         prefix: Put before the names, as ``prefix/ods``.
 
@@ -107,13 +111,19 @@ class EdgeAssignmentMetric(BaseMetric):
                 f"{target.shape}; both must be the same (K, H, W)"
             )
         counts = [
-            assigned_counts(plane, truth, self.tolerance, self.thin)
+            assigned_counts(plane, self._lines(truth), self.tolerance, self.thin)
             # Most of many classes are not in a picture.
             if plane.any() or truth.any()
             else np.zeros((len(THRESHOLDS), 4), np.int64)
             for plane, truth in zip(pred, target, strict=True)
         ]
         return np.stack(counts)
+
+    def _lines(self, truth: NDArray) -> NDArray:
+        """True edges one pixel wide; what is taken off them is no edge."""
+        if not self.thin or not np.isin(truth, (0, 1, UNKNOWN)).all():
+            return truth
+        return np.where((truth == 1) & ~thin(truth == 1), 0, truth)
 
     def compute_metrics(
         self, results: list[tuple[Tensor, int, int]]

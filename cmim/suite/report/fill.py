@@ -11,8 +11,9 @@ from cmim.suite.report.tables import as_markdown
 from cmim.suite.rows import Row
 
 _TABLE = re.compile(
-    r"(?P<begin><!-- rows of (?P<suite>[\w.-]+) -->\n).*?(?P<end><!-- end of rows -->)",
-    re.DOTALL,
+    r"^(?P<begin><!-- rows of (?P<suite>[\w.-]+) -->\n)"
+    r"(?:(?!^<!-- rows of).)*?^(?P<end><!-- end of rows -->)",
+    re.DOTALL | re.MULTILINE,
 )
 
 
@@ -24,7 +25,7 @@ def fill_tables(text: str, rows: Sequence[Row]) -> str:
 
     Args:
         text: Markdown; ``<!-- rows of SUITE -->`` and ``<!-- end of rows -->`` stand
-            around each table.
+            around each table, on lines of their own.
         rows: Of any suites.
 
     Raises:
@@ -35,10 +36,11 @@ def fill_tables(text: str, rows: Sequence[Row]) -> str:
         Traceback (most recent call last):
         cmim.engine.config_error.ConfigError: the page has no '<!-- rows ...
     """
-    if not _TABLE.search(text):
+    tables = len(_TABLE.findall(text))
+    if not tables or tables != len(re.findall(r"(?m)^<!-- rows of", text)):
         raise ConfigError(
             "the page has no '<!-- rows of SUITE -->' with an '<!-- end of rows -->' "
-            "behind it; write both where the table belongs"
+            "behind it, or one without; write both where a table belongs"
         )
     return _TABLE.sub(lambda found: _filled(found, rows), text)
 
@@ -54,6 +56,11 @@ def _filled(found: re.Match[str], rows: Sequence[Row]) -> str:
     )
     records = [record for row in own for record in row.records]
     commits = {(r.get("code") or {}).get("commit") or "unknown" for r in records}
-    named = ", ".join(sorted(commit[:9] for commit in commits))
+    named = ", ".join(sorted(map(_short, commits)))
     source = f"{len(records)} records in `results/{suite}/`, commit {named}."
     return f"{found['begin']}\n{table}\n{source}\n{found['end']}"
+
+
+def _short(commit: str) -> str:
+    """The beginning of a commit; ``+`` says that files differed from it."""
+    return commit[:9] + ("+" if commit.endswith("+") else "")

@@ -37,6 +37,17 @@ def test_a_suite_without_rows_is_said():
         fill_tables(PAGE.replace("small", "big"), rows_of(RECORDS))
 
 
+def test_a_mark_without_its_end_loses_no_word():
+    text = "<!-- rows of small -->\nwords\n" + PAGE
+    with pytest.raises(ConfigError, match="or one without"):
+        fill_tables(text, rows_of(RECORDS))
+
+
+def test_changed_files_are_said():
+    changed = [dict(r, code=dict(commit="a" * 40 + "+")) for r in RECORDS]
+    assert "commit aaaaaaaaa+." in fill_tables(PAGE, rows_of(changed))
+
+
 def test_the_command_fills_pages(tmp_path):
     folder = tmp_path / "results" / "small"
     folder.mkdir(parents=True)
@@ -51,8 +62,8 @@ def test_the_command_fills_pages(tmp_path):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_tables_of_the_projects_pages_are_those_of_its_records(page):
-    if "<!-- rows of" not in page.read_text():
-        return
+    if "\n<!-- rows of" not in page.read_text():
+        pytest.skip("no table of records in this page")
     rows = rows_of(read_records(ROOT / "results"))
     assert fill_tables(page.read_text(), rows) == page.read_text(), (
         "run: python tools/report.py results --pages README.md docs/results.md"

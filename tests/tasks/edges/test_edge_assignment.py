@@ -152,7 +152,7 @@ def test_figures_of_a_data_set_do_not_depend_on_batches():
         found.append(metric.evaluate(size=4))
     assert found[0] == found[1]
     counts = torch.stack(
-        [torch.from_numpy(assigned_counts(p[0], t[0], 0.1)) for p, t in pairs]
+        [torch.from_numpy(assigned_counts(p[0], thin(t[0]), 0.1)) for p, t in pairs]
     )
     assert found[0] == dict(**benchmark_figures(counts), measured_share=1.0)
     assert metric.classes_measured == {}
