@@ -19,6 +19,7 @@ from suite_cases import (
     records,
     suite_words,
     words,
+    write_config,
     write_suite,
 )
 
@@ -120,12 +121,8 @@ def test_two_tasks_of_a_job_train_one_model(cluster, rooms, tmp_path):
 
 def test_a_time_limit_is_an_interruption(cluster, rooms, tmp_path):
     (tmp_path / "pauses.py").write_text(PAUSE)
-    config = tmp_path / "slow_steps.py"
-    config.write_text(
-        "from mmengine.config import read_base\n\nfrom pauses import Pause\n\n"
-        "with read_base():\n    from configs.rooms_seg_bireal import *\n\n"
-        "custom_hooks.append(dict(type=Pause))\n"
-    )
+    more = "custom_hooks.append(dict(type=pauses.Pause))"
+    config = write_config(tmp_path, "pauses", more)
     start = SMALL.index("options = {")
     options = SMALL[start + len("options = ") : SMALL.index("axes =")]
     text = LONG.format(config=config, options=options)
