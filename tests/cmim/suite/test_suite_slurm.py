@@ -119,7 +119,7 @@ def test_two_tasks_of_a_job_train_one_model(cluster, rooms, tmp_path):
     assert len(read_json(tmp_path / "trace.json")["loss"]) == 4
 
 
-def test_a_time_limit_is_an_interruption(cluster, rooms, tmp_path):
+def test_a_time_limit_is_an_interruption(cluster, rooms, tmp_path, monkeypatch):
     (tmp_path / "pauses.py").write_text(PAUSE)
     more = "custom_hooks.append(dict(type=pauses.Pause))"
     config = write_config(tmp_path, "pauses", more)
@@ -132,8 +132,11 @@ def test_a_time_limit_is_an_interruption(cluster, rooms, tmp_path):
         check=True,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )
+    # Without its module the record would count as stale here.
+    monkeypatch.syspath_prepend(str(tmp_path))
     (record,) = records(tmp_path).values()
     assert record["status"] == "ok"
+    assert "pauses" in record["code"]["modules"]
     assert len(record["trace"]["loss"]) == 100
     log = next((tmp_path / "work").glob("*/output.log")).read_text()
     assert "DUE TO TIME LIMIT" in log
