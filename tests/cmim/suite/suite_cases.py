@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -53,6 +54,19 @@ def write_suite(folder: Path, text: str = ROOMS, name: str = "small") -> Path:
     """A suite's file."""
     path = folder / f"{name}.py"
     path.write_text(f'"""A suite."""\n{text}')
+    return path
+
+
+def write_config(folder: Path, module: str, more: str = "") -> Path:
+    """A config of the user beside ours, that imports a module of the user."""
+    configs = ROOT / "configs"
+    shutil.copytree(configs / "_base_", folder / "_base_")
+    shutil.copy(configs / "rooms_seg_bireal.py", folder)
+    path = folder / "my_rooms.py"
+    path.write_text(
+        f"from mmengine.config import read_base\n\nimport {module}\n\n"
+        f"with read_base():\n    from .rooms_seg_bireal import *\n\n{more}\n"
+    )
     return path
 
 

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from suite_cases import SMALL, records, suite_words, words, write_suite
+from suite_cases import SMALL, records, suite_words, words, write_config, write_suite
 
 from cmim.json_file import read_json
 from cmim.suite.examples import read_example
@@ -94,11 +94,7 @@ def test_a_teacher_is_trained_and_read(rooms, tmp_path):
 def test_modules_of_the_user_are_in_the_record(rooms, tmp_path):
     mine = tmp_path / "my_parts.py"
     mine.write_text('"""Mine."""\n')
-    config = tmp_path / "my_config.py"
-    config.write_text(
-        "from mmengine.config import read_base\n\nimport my_parts\n\n"
-        "with read_base():\n    from configs.rooms_seg_bireal import *\n"
-    )
+    config = write_config(tmp_path, "my_parts")
     text = ONE_SEED.replace("rooms_seg_bireal", str(config))
     suite = write_suite(tmp_path, text)
     subprocess.run(

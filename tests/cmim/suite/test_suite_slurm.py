@@ -19,6 +19,7 @@ from suite_cases import (
     records,
     suite_words,
     words,
+    write_config,
     write_suite,
 )
 
@@ -118,14 +119,10 @@ def test_two_tasks_of_a_job_train_one_model(cluster, rooms, tmp_path):
     assert len(read_json(tmp_path / "trace.json")["loss"]) == 4
 
 
-def test_a_time_limit_is_an_interruption(cluster, rooms, tmp_path):
+def test_a_time_limit_is_an_interruption(cluster, rooms, tmp_path, monkeypatch):
     (tmp_path / "pauses.py").write_text(PAUSE)
-    config = tmp_path / "slow_steps.py"
-    config.write_text(
-        "from mmengine.config import read_base\n\nfrom pauses import Pause\n\n"
-        "with read_base():\n    from configs.rooms_seg_bireal import *\n\n"
-        "custom_hooks.append(dict(type=Pause))\n"
-    )
+    more = "custom_hooks.append(dict(type=pauses.Pause))"
+    config = write_config(tmp_path, "pauses", more)
     start = SMALL.index("options = {")
     options = SMALL[start + len("options = ") : SMALL.index("axes =")]
     text = LONG.format(config=config, options=options)
@@ -135,8 +132,11 @@ def test_a_time_limit_is_an_interruption(cluster, rooms, tmp_path):
         check=True,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )
+    # Without its module the record would count as stale here.
+    monkeypatch.syspath_prepend(str(tmp_path))
     (record,) = records(tmp_path).values()
     assert record["status"] == "ok"
+    assert "pauses" in record["code"]["modules"]
     assert len(record["trace"]["loss"]) == 100
     log = next((tmp_path / "work").glob("*/output.log")).read_text()
     assert "DUE TO TIME LIMIT" in log
