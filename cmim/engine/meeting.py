@@ -88,9 +88,14 @@ def read_launcher(launcher: str, port: int | None = None) -> tuple[str, int]:
         os.environ[ours] = os.environ[theirs]
     if "MASTER_ADDR" not in os.environ:
         os.environ["MASTER_ADDR"] = _first_host()
+    if port is not None and _lent():
+        raise ConfigError(
+            f"env_cfg.dist_cfg.port={port}: torchrun listens at a port of its own; "
+            "leave it out, and say torchrun --master-port"
+        )
     if port is not None:
         os.environ["MASTER_PORT"] = str(port)
-    os.environ.setdefault("MASTER_PORT", _PORT)
+    os.environ.setdefault("MASTER_PORT", _port())
     return os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
 
 
@@ -100,9 +105,30 @@ def _first_host() -> str:
     if nodes is None:
         return "127.0.0.1"
     command = ["scontrol", "show", "hostnames", nodes]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=True
-    ).stdout.split()[0]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, check=True)
+        return told.stdout.split()[0]
+    except (OSError, subprocess.CalledProcessError, IndexError) as error:
+        raise ConfigError(
+            f"scontrol does not say which machine of '{nodes}' is the first one "
+            f"({error}); set MASTER_ADDR to it"
+        ) from error
+
+
+def _job() -> str:
+    """What all processes of a start have in common, and those of another have not."""
+    names = ("SLURM_JOB_ID", "SLURM_STEP_ID", "TORCHELASTIC_RUN_ID", "PMIX_NAMESPACE")
+    return ".".join(os.environ[name] for name in names if name in os.environ)
+
+
+def _port() -> str:
+    """A port for each job of Slurm, so that two on one machine do not meet."""
+    job = os.environ.get("SLURM_JOB_ID", "")
+    return str(20_000 + int(job) % 10_000) if job.isdigit() else _PORT
+
+
+def _lent() -> bool:
+    return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
 
 
 def meet(place: tuple[str, int], seconds: float) -> dist.Store:
@@ -120,14 +146,13 @@ def meet(place: tuple[str, int], seconds: float) -> dist.Store:
     """
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     end = time.monotonic() + seconds
-    lent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     with _said_in_a_sentence(place, seconds):
-        if rank or lent:
+        if rank or _lent():
             _knock(place, end)
         left = timedelta(seconds=max(1.0, end - time.monotonic()))
         # Rank 0 alone waits here for the others; those that come find it listening.
         store, _, _ = next(dist.rendezvous("env://", timeout=left))
-        store.set(f"cmim_arrived_{rank}", "1")
+        store.set(_arrived(rank), "1")
         while missing := _missing(store, size):
             if time.monotonic() > end:
                 raise TimeoutError(f"missing: rank {', '.join(map(str, missing))}")
@@ -136,7 +161,11 @@ def meet(place: tuple[str, int], seconds: float) -> dist.Store:
 
 
 def _missing(store: dist.Store, size: int) -> list[int]:
-    return [rank for rank in range(size) if not store.check([f"cmim_arrived_{rank}"])]
+    return [rank for rank in range(size) if not store.check([_arrived(rank)])]
+
+
+def _arrived(rank: int) -> str:
+    return f"cmim_arrived_{_job()}_{rank}"
 
 
 def _knock(place: tuple[str, int], end: float) -> None:

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from cmim.engine import meeting
 from cmim.engine.config_error import ConfigError
 from cmim.engine.meeting import meet, read_launcher
 
@@ -15,7 +16,7 @@ EVERY = [
     *("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"),
     *("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_NODELIST"),
     *("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
-    "TORCHELASTIC_USE_AGENT_STORE",
+    *("TORCHELASTIC_USE_AGENT_STORE", "SLURM_JOB_ID"),
 ]
 
 
@@ -80,3 +81,33 @@ def test_a_process_alone_says_so(environment, rank, said, capfd):
     assert "\n" not in text
     # torch would add pages about sockets.
     assert capfd.readouterr().err == ""
+
+
+def test_jobs_of_one_machine_do_not_meet(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT", "MASTER_ADDR"):
+        monkeypatch.delenv(name, raising=False)
+    found = []
+    for job in ("4242", "4243"):
+        monkeypatch.delenv("MASTER_PORT", raising=False)
+        for name, value in dict(JOB_ID=job, PROCID=0, NTASKS=2, LOCALID=0).items():
+            monkeypatch.setenv(f"SLURM_{name}", str(value))
+        found.append((meeting.read_launcher("slurm")[1], meeting._arrived(0)))
+    assert found[0] == (24242, "cmim_arrived_4242_0")
+    assert found[1] == (24243, "cmim_arrived_4243_0")
+
+
+def test_a_port_beside_torchruns_own_is_refused(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+    with pytest.raises(ConfigError, match="torchrun --master-port"):
+        meeting.read_launcher("pytorch", 29511)
+
+
+def test_a_machine_without_scontrol_says_what_to_set(monkeypatch, tmp_path):
+    for name, value in dict(PROCID=0, NTASKS=2, LOCALID=0, NODELIST="a[1-2]").items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigError, match="set MASTER_ADDR to it"):
+        meeting.read_launcher("slurm")
