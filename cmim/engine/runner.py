@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from mmengine.device import get_device
-from mmengine.dist import is_distributed, master_only
+from mmengine.dist import get_world_size, is_distributed, master_only
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
@@ -61,9 +61,10 @@ class CMIMRunner(Runner):
         """One line: config, versions and seed lie in the run's folder as files."""
         device, precision = get_device(), precision_of(self.cfg)
         said = f"{self.work_dir}: seed {self.seed}, device {device}, {precision}"
-        if self.world_size > 1:
+        processes = get_world_size()
+        if processes > 1:
             own = self.cfg.train_dataloader.batch_size
-            said += f", a batch of {self.world_size} processes x {own} images"
+            said += f", a batch of {processes} processes x {own} images"
         self.logger.info(said)
         warning = warning_of(precision, device)
         if warning:
