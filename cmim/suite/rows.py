@@ -82,6 +82,20 @@ def rows_of(
     return rows
 
 
+def in_order(
+    rows: Sequence[Row], baseline: Mapping[str, str] | None = None
+) -> list[Row]:
+    """Rows of a suite by their labels, the baseline's in front: files have no order."""
+
+    def place(row: Row) -> tuple:
+        own = row.records[0].get("baseline", {})
+        base = own if baseline is None else baseline
+        labels = [(v != base.get(axis, v), v) for axis, v in row.labels.items()]
+        return (row.suite, "needed" in row.labels, labels)
+
+    return sorted(rows, key=place)
+
+
 def _check_alone(group: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> None:
     for other in group:
         if other["seed"] == record["seed"]:

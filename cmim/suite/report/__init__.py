@@ -9,7 +9,7 @@ from typing import Any
 from cmim.suite.report.fill import fill_tables
 from cmim.suite.report.page import write_page
 from cmim.suite.report.tables import as_csv, as_markdown
-from cmim.suite.rows import rows_of
+from cmim.suite.rows import in_order, rows_of
 from cmim.whole_output import write_whole
 
 
@@ -29,7 +29,7 @@ def write_report(
     Returns:
         The files.
     """
-    rows = rows_of(records, baseline)
+    rows = in_order(rows_of(records, baseline), baseline)
     failed = [record for record in records if record["status"] == "failed"]
     files = {
         "results.md": as_markdown(rows),
@@ -56,7 +56,7 @@ def fill_pages(
     Returns:
         The pages.
     """
-    rows = rows_of(records, baseline)
+    rows = in_order(rows_of(records, baseline), baseline)
     texts = {page: fill_tables(page.read_text("utf-8"), rows) for page in pages}
     for page, text in texts.items():
         write_whole(page, text)

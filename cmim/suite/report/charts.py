@@ -11,6 +11,7 @@ import matplotlib
 import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from cmim.suite.rows import Row
 
@@ -75,6 +76,8 @@ def pareto_front(rows: Sequence[Row], metric: str, higher: bool, cost: str) -> s
     prices = [price for price, _ in points]
     wide = bool(prices) and max(prices) > 10 * min(prices)
     axes.set(xlabel=label, ylabel=metric, xscale="log" if wide else "linear")
+    if not wide:
+        axes.xaxis.set_major_locator(MaxNLocator(5))
     return _svg(figure, f"{metric} against {label}")
 
 

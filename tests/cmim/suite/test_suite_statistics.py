@@ -7,9 +7,10 @@ import math
 
 import numpy as np
 import pytest
+from report_cases import record as reported
 
 from cmim.engine.config import ConfigError
-from cmim.suite.rows import rows_of
+from cmim.suite.rows import in_order, rows_of
 from cmim.suite.statistics import gain_of, spread_of
 
 
@@ -81,3 +82,12 @@ def test_rows_group_seeds_and_compare_with_the_baseline():
 def test_a_stale_record_makes_its_row_stale():
     records = [record("none", 0, 5.0), record("none", 1, 5.0, "stale")]
     assert [row.status for row in rows_of(records)] == ["stale"]
+
+
+def test_rows_stand_in_the_order_of_their_labels_the_baseline_first():
+    labels = [("xnor_net", "none"), ("bireal", "latent"), ("bireal", "none")]
+    found = [
+        dict(reported(m, loss, 0, 5.0), baseline={"loss": "none"}) for m, loss in labels
+    ]
+    ordered = [tuple(row.labels.values()) for row in in_order(rows_of(found))]
+    assert ordered == [("bireal", "none"), ("bireal", "latent"), ("xnor_net", "none")]
