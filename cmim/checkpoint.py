@@ -85,22 +85,10 @@ def check_structure(
 
 
 def _shares_statistics(*layers: str) -> bool:
-    """Whether these are a batch-norm and the same one shared by several GPUs.
-
-    Examples:
-        >>> _shares_statistics("SyncBatchNorm 8", "BatchNorm2d 8")
-        True
-        >>> _shares_statistics("SyncBatchNorm 8", "LayerNorm 8")
-        False
-    """
-    kinds = {layer.partition(" ")[0] for layer in layers}
-    options = {layer.partition(" ")[2] for layer in layers}
-    plain = {"BatchNorm1d", "BatchNorm2d", "BatchNorm3d"}
-    return (
-        "SyncBatchNorm" in kinds
-        and kinds <= {"SyncBatchNorm", *plain}
-        and (len(options) == 1)
-    )
+    """Whether these are a batch-norm and the same one shared by several GPUs."""
+    kinds, _, options = zip(*(layer.partition(" ") for layer in layers), strict=True)
+    plain = {"BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm"}
+    return "SyncBatchNorm" in kinds and {*kinds} <= plain and len({*options}) == 1
 
 
 def read_checkpoint(path: str | Path, latent: bool = True) -> dict[str, Any]:

@@ -229,3 +229,11 @@ def test_load_strictly_takes_a_state_of_the_same_model():
 
 def test_errors_are_value_errors():
     assert issubclass(CheckpointError, ValueError)
+
+
+@pytest.mark.parametrize("other", ["LayerNorm", "GroupNorm", "missing"])
+def test_only_a_batch_norm_is_the_shared_one(other):
+    saved = dict(structure={"0": other})
+    layer = nn.Sequential(nn.SyncBatchNorm(4))
+    with pytest.raises(CheckpointError, match="of another model"):
+        check_structure(layer, saved, "x.pth")
