@@ -346,14 +346,45 @@ def test_a_needed_run_that_is_a_row_is_that_row(plan):
     assert [run.labels["loss"] for run in runs].count("twin") == 2
 
 
-def test_other_weights_under_the_same_name_are_another_run(plan, tmp_path):
-    weights = tmp_path / "a.pth"
-    weights.write_bytes(b"1")
-    option = {"model.model.backbone.init_from": str(weights)}
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [("a.pth", ""), ("weights.json", ""), ("weights.npy", ""), ("weights", ""),
+     ("net.py", ":Net")],
+)  # fmt: skip
+def test_another_file_under_the_same_name_is_another_run(plan, tmp_path, name, more):
+    file = tmp_path / name
+    file.write_bytes(b"1")
+
+    def keys(path=file, more=more):
+        return {
+            run.key
+            for run in plan(**{"model.model.backbone.init_from": f"{path}{more}"})
+        }
+
+    before = keys()
+    assert keys() == before
+    # Where the file lies does not count, which class of it is meant does.
+    assert keys(file.rename(tmp_path / f"moved_{name}")) == before
+    if more:
+        assert not before & keys(tmp_path / f"moved_{name}", ":Other")
+    file.write_bytes(b"2")
+    assert not before & keys()
+
+
+def test_files_of_the_data_have_one_digest_wherever_one_works(
+    plan, data, tmp_path, monkeypatch
+):
+    option = {"train_dataloader.dataset.ann_file": "train.txt"}
     before = {run.key for run in plan(**option)}
+    monkeypatch.chdir(data)
     assert {run.key for run in plan(**option)} == before
-    weights.write_bytes(b"2")
-    assert not before & {run.key for run in plan(**option)}
+
+
+def test_folders_and_texts_that_can_be_no_names_are_no_files(plan):
+    option = "model.model.backbone.init_from"
+    texts = (".", "x" * 5000, "a\0b")
+    keys = [run.key for text in texts for run in plan(**{option: text})]
+    assert len(set(keys)) == 3 * 8
 
 
 def test_missing_data_are_said(plan, tmp_path):
