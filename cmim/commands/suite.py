@@ -91,7 +91,7 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers",
         type=cli.positive,
-        help="runs at a time (default: as many as the cores allow)",
+        help="runs at a time (default: as many as the cores allow, or one on each GPU)",
     )
     parser.add_argument(
         "--engine-options",
@@ -149,6 +149,7 @@ def _engine(args: argparse.Namespace, runs: list[PlannedRun]) -> Any:
         entry["workers"] = args.workers
     if args.engine == "local":
         entry.setdefault("threads", max(run.threads for run in runs))
+        entry.setdefault("device", runs[0].device)
     return make_engine(entry)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -21,7 +22,6 @@ PROTOCOL = "2026.11"
 DIGITS = 16
 # Files of a data set are read whole up to here; of larger sets names and sizes count.
 MOST_BYTES = 4 << 30
-WEIGHTS = (".pth", ".pt", ".npz", ".safetensors")
 
 
 def content_of(
@@ -38,8 +38,8 @@ def content_of(
 
     Returns:
         ``config`` as plain values without folders of data, digests of the ``data`` and
-        of the files of ``weights`` that it names, ``seed``, ``threads``, ``device``,
-        ``protocol``.
+        of other ``files`` that it names (weights of networks or classes, networks as
+        ``FILE.py:CLASS``), ``seed``, ``threads``, ``device``, ``protocol``.
 
     Raises:
         ConfigError: A config that cannot be read, or names no data.
@@ -52,7 +52,7 @@ def content_of(
         protocol=PROTOCOL,
         config=_without_places(resolved),
         data=sha256_of(*(data_digest(root).encode() for root in roots))[:DIGITS],
-        weights={name: sha256_of(name) for name in sorted(set(_weights(resolved)))},
+        files={name: _digest(name) for name in sorted(set(_files(resolved)))},
         seed=seed,
         threads=threads,
         device=device,
@@ -63,13 +63,12 @@ def key_of(content: Mapping[str, Any]) -> str:
     """The digest by which a run is known.
 
     Args:
-        content: See :func:`content_of`; of weights their digests count, not their
-            names.
+        content: See :func:`content_of`; of files their digests count, not their names.
     """
     named = json.dumps(content["config"], sort_keys=True)
-    for name, digest in content["weights"].items():
+    for name, digest in content["files"].items():
         named = named.replace(json.dumps(name), json.dumps(f"sha256:{digest}"))
-    told = {k: v for k, v in content.items() if k not in ("config", "weights")}
+    told = {k: v for k, v in content.items() if k not in ("config", "files")}
     # So that the records of before devices counted, all of CPUs, keep their keys.
     if told.get("device") == "cpu":
         del told["device"]
@@ -94,15 +93,36 @@ def _roots(resolved: dict[str, Any]) -> Iterator[str]:
                 yield str(part["data_root"])
 
 
-def _weights(value: Any) -> Iterator[str]:
-    """Names of existing files of weights anywhere in a config."""
+def _files(value: Any, root: str | None = None) -> Iterator[str]:
+    """What names an existing file anywhere in a config, but for files of the data.
+
+    Args:
+        value: The config, or a part of it.
+        root: Folder that the data set around the part reads, whose files have a digest
+            of their own wherever one works.
+    """
     if isinstance(value, dict):
+        root = (value.get("data_root") if "type" in value else None) or root
         value = list(value.values())
     if isinstance(value, list):
         for each in value:
-            yield from _weights(each)
-    elif isinstance(value, str) and value.endswith(WEIGHTS) and Path(value).is_file():
-        yield value
+            yield from _files(each, root)
+    # Not of pathlib, which raises where a text is too long to be a name.
+    elif isinstance(value, str) and os.path.isfile(_file_of(value)):
+        of_data = root is not None and os.path.isfile(os.path.join(root, value))
+        if os.path.isabs(value) or not of_data:
+            yield value
+
+
+def _file_of(name: str) -> str:
+    """The file of ``FILE`` or ``FILE.py:CLASS``."""
+    return name.rpartition(":")[0] if ".py:" in name else name
+
+
+def _digest(name: str) -> str:
+    """Digest of a file's content; the class is still named behind it."""
+    file = _file_of(name)
+    return sha256_of(file) + name.removeprefix(file)
 
 
 def _without_places(resolved: Any) -> Any:

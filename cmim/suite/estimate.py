@@ -30,9 +30,10 @@ def estimate_minutes(
 ) -> dict[str, float]:
     """Minutes of each run's training, without its test.
 
-    A few steps are run of each kind, that is of each choice of axes; seeds cost the
-    same. A run that needs another's checkpoint, which is not there yet, reads what the
-    timed steps of that one have left: weights that are hardly trained cost as much.
+    A few steps are run of each kind, that is of each choice of axes and config; seeds
+    cost the same. A run that needs another's checkpoint, which is not there yet, reads
+    what the timed steps of that one have left: weights that are hardly trained cost as
+    much.
 
     Args:
         runs: Those to do.
@@ -44,7 +45,8 @@ def estimate_minutes(
     """
     kinds: dict[str, list[PlannedRun]] = {}
     for run in runs:
-        kinds.setdefault(json.dumps([run.labels, steps_of(run)]), []).append(run)
+        kind = json.dumps([run.labels, run.config, steps_of(run)])
+        kinds.setdefault(kind, []).append(run)
     minutes: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         timing = Timing(Path(folder), places, {r.key: r for r in (*plan, *runs)})

@@ -10,13 +10,15 @@ from mmengine.config import Config
 
 from cmim.engine.sentences import sentence_of
 from cmim.suite.examples import ExampleWriter, palette_of
+from cmim.suite.full_disk import is_full
 
 
 class Extras:
     """Does it, in the process of the run.
 
-    What cannot be measured leaves a ``note`` in its place: the run has its figures all
-    the same.
+    What cannot be measured or drawn leaves a ``note`` in its place: the run has its
+    figures all the same. A full disk alone is raised: the run goes on once there is
+    space.
 
     Args:
         asked: See :attr:`cmim.suite.definition.Suite.after`.
@@ -27,15 +29,26 @@ class Extras:
         self._examples: ExampleWriter | None = None
         self._found: dict[str, Any] = {}
 
-    def begin(self, config: Config) -> ExampleWriter | None:
+    def begin(self, config: Config) -> Callable[[Any], None] | None:
         """What takes the predicted samples of the test, if anything does.
 
         Args:
             config: Of the run.
         """
-        if self.asked.get("examples"):
-            self._examples = ExampleWriter(self.asked["examples"], palette_of(config))
-        return self._examples
+        if not self.asked.get("examples"):
+            return None
+        self._examples = ExampleWriter(self.asked["examples"], palette_of(config))
+        return self._take
+
+    def _take(self, sample: Any) -> None:
+        """Draw a sample; behind the first that cannot be drawn there is nothing."""
+        if self._examples is None:
+            return
+        try:
+            self._examples(sample)
+        except Exception as error:
+            self._found["examples"] = _note("not drawn", error)
+            self._examples = None
 
     def corrupt(self, config: Config, checkpoint: str) -> None:
         """Test the network on corrupted pictures, where that is asked for.
@@ -62,7 +75,10 @@ class Extras:
             folder: Of the suite's records.
         """
         if self._examples is not None:
-            self._found["examples"] = self._examples.write(folder)
+            try:
+                self._found["examples"] = self._examples.write(folder)
+            except Exception as error:
+                self._found["examples"] = _note("not written", error)
         if self.asked.get("latency"):
             self._found["latency"] = _measured(
                 lambda: _latency(config, checkpoint, threads)
@@ -74,7 +90,13 @@ def _measured(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     try:
         return measure()
     except Exception as error:
-        return dict(note=f"not measured: {sentence_of(error)}")
+        return _note("not measured", error)
+
+
+def _note(what: str, error: Exception) -> dict[str, Any]:
+    if is_full(error):
+        raise error
+    return dict(note=f"{what}: {sentence_of(error)}")
 
 
 def _robustness(

@@ -12,6 +12,7 @@ from mmengine.device import get_device
 from cmim.engine.config import ConfigError
 from cmim.suite.content import content_of, key_of
 from cmim.suite.definition import PARTS, Suite
+from cmim.suite.needed_labels import tell_apart
 from cmim.suite.needs import needed_keys, needed_names, with_keys
 
 
@@ -22,7 +23,8 @@ class PlannedRun:
     Attributes:
         key: See :func:`cmim.suite.content.key_of`.
         suite: Name of the suite.
-        labels: Value by axis; of a run that others need its name as ``needed``.
+        labels: Value by axis; of a run that others need its name as ``needed``, and
+            the axes that tell it from others of that name.
         config: Name or path of the config.
         options: Overrides, with ``run:KEY`` in place of a needed run's checkpoint.
         seed: Of everything random.
@@ -72,14 +74,17 @@ def plan_suite(
 
     Raises:
         ConfigError: A config that does not exist or an override of what is not there,
-            with the run that says so; a needed run that is not described.
+            with the run that says so; a needed run that is not described, or whose name
+            means two.
     """
     planned: dict[str, PlannedRun] = {}
+    users: dict[str, list[dict[str, str]]] = {}
     for labels, change in _combinations(suite):
         for seed in suite.seeds:
             for run in _with_needed(suite, labels, change, seed, dict(options or {})):
                 _add(planned, run)
-    return list(planned.values())
+                users.setdefault(run.key, []).append(labels)
+    return tell_apart(list(planned.values()), users)
 
 
 def _add(planned: dict[str, PlannedRun], run: PlannedRun) -> None:

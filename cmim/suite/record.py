@@ -24,6 +24,7 @@ from cmim.json_file import JsonFileError, read_json
 from cmim.suite.content import PROTOCOL
 from cmim.suite.needs import needed_keys
 from cmim.suite.plan import PlannedRun
+from cmim.suite.record_parts import wrong_part
 from cmim.task import known_tasks
 
 # Instructions of a CPU that decide how fast, and in the last bits what, it computes.
@@ -175,7 +176,7 @@ def _pass_on(records: Sequence[dict[str, Any]]) -> None:
 
 
 def check_record(record: Mapping[str, Any], path: Path) -> None:
-    """Refuse what is no record, or whose names lead to other folders.
+    """Refuse what is no record, whose parts are others, or names lead elsewhere.
 
     Raises:
         JsonFileError: Naming the file.
@@ -185,6 +186,11 @@ def check_record(record: Mapping[str, Any], path: Path) -> None:
     named = [str(record.get(name)) for name in ("key", "suite")]
     if not wanted <= set(record) or not all(map(plain.fullmatch, named)):
         raise JsonFileError(f"'{path}' is no record of a run; move it elsewhere")
+    if wrong := wrong_part(record):
+        raise JsonFileError(
+            f"'{path}' is no record of a run: {wrong}; get it again from the run, or "
+            "move it elsewhere"
+        )
 
 
 def is_stale(record: Mapping[str, Any], files: Mapping[str, str]) -> bool:

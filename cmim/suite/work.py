@@ -6,7 +6,6 @@ whatever happens to the process that planned it.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import sys
@@ -19,6 +18,7 @@ from cmim.engine.config import ConfigError
 from cmim.engine.run_folder import FolderInUseError
 from cmim.json_file import read_json
 from cmim.suite.content import content_of, key_of
+from cmim.suite.full_disk import is_full
 from cmim.suite.needs import with_checkpoints
 from cmim.suite.plan import PlannedRun
 from cmim.whole_output import write_whole
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 JOB, CODE = "job.json", "code.json"
 # Exit status where another process is at the run, and where a disk is full.
 IN_USE, NO_SPACE = 75, 73
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_job(
@@ -86,14 +85,10 @@ def work_on(path: Path) -> None:
         # Whoever holds the folder writes the record.
         sys.exit(IN_USE)
     except (Exception, SystemExit) as error:
-        if not _is_full(error) and known is None:
+        if not is_full(error) and known is None:
             record.write_record(results, run, record.failed(run, sentence_of(error)))
         raise
     record.write_record(results, run, written)
-
-
-def _is_full(error: BaseException) -> bool:
-    return isinstance(error, OSError) and error.errno in _FULL
 
 
 def main(path: Path) -> int | None:
@@ -108,7 +103,7 @@ def main(path: Path) -> int | None:
     try:
         work_on(path)
     except OSError as error:
-        if not _is_full(error):
+        if not is_full(error):
             raise
         from cmim.engine.sentences import sentence_of
 
@@ -166,8 +161,8 @@ def _check_unchanged(run: PlannedRun, moved: dict[str, Any]) -> None:
     content = content_of(run.config, options, run.seed, run.threads, run.device)
     if key_of(content) != run.key:
         raise ConfigError(
-            f"config '{run.config}', its data or weights have changed since the suite "
-            "was planned; plan it again"
+            f"config '{run.config}', its data or a file that it names have changed "
+            "since the suite was planned; plan it again"
         )
 
 

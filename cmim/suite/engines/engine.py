@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from cmim.json_file import read_json
+from cmim.suite.engines.gpus import VISIBLE
 
 # In place of an exit status: the run was not at fault, the machine was taken away.
 INTERRUPTED = 1000
@@ -59,7 +60,7 @@ def environment(job: Path) -> dict[str, str]:
     run = read_json(job)["run"]
     threads = run["threads"]
     # A run of a CPU stays one where there is a GPU: its key says so.
-    hidden = {"CUDA_VISIBLE_DEVICES": ""} if run["device"] == "cpu" else {}
+    hidden = {VISIBLE: ""} if run["device"] == "cpu" else {}
     here = str(Path(__file__).resolve().parents[3])
     paths = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cmim.suite.engines.engine import Engine, command, environment, log_of
+from cmim.suite.engines.gpus import VISIBLE, own_gpus
 
 # Seconds that a run has to end by itself.
 PATIENCE = 10
@@ -24,13 +25,19 @@ class LocalEngine(Engine):
     suite that is started again finds no run that still holds its folder.
 
     Args:
-        workers: Runs at a time; as many as there are cores for when None.
+        workers: Runs at a time; when None as many as there are cores for, and on GPUs
+            one on each: two may not fit into its memory. On other devices one alone.
         threads: CPU threads of each.
+        device: Kind of device of the runs.
     """
 
-    def __init__(self, workers: int | None = None, threads: int = 1) -> None:
+    def __init__(
+        self, workers: int | None = None, threads: int = 1, device: str = "cpu"
+    ) -> None:
         self._cores = _own_cores()
-        self.slots = workers or max(1, len(self._cores) // threads)
+        self._gpus = own_gpus() if device == "cuda" else []
+        many = len(self._cores) // threads if device == "cpu" else len(self._gpus)
+        self.slots = workers or max(1, many)
         self._processes: dict[str, subprocess.Popen] = {}
         self._places: dict[str, int] = {}
 
@@ -46,10 +53,15 @@ class LocalEngine(Engine):
                 command(job),
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=environment(job),
+                env=environment(job) | self._gpu_of(place),
                 preexec_fn=die_with_parent(cores),
             )
         self._places[key] = place
+
+    def _gpu_of(self, place: int) -> dict[str, str]:
+        """What tells a run its GPU; more runs than GPUs share them evenly."""
+        gpus = self._gpus
+        return {VISIBLE: gpus[place % len(gpus)]} if gpus else {}
 
     def ended(self) -> dict[str, int]:
         found = {}

@@ -6,6 +6,7 @@ import html
 import io
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -35,6 +36,7 @@ def title_of(row: Row) -> str:
 def loss_curves(rows: Sequence[Row]) -> str:
     """Training losses, mean of the seeds, smoothed over a fiftieth of the run."""
     figure, axes = _figure()
+    named: list[tuple[Any, str]] = []
     for row in rows:
         traces = [record.get("trace") for record in row.records]
         known = [np.array(t["loss"]) for t in traces if t and t["loss"]]
@@ -46,9 +48,10 @@ def loss_curves(rows: Sequence[Row]) -> str:
         smooth = np.convolve(mean, np.ones(width) / width, mode="valid")
         chosen = np.linspace(0, len(smooth) - 1, min(POINTS, len(smooth))).astype(int)
         every = row.records[0]["trace"]["every"]
-        axes.plot((chosen + width) * every, smooth[chosen], label=title_of(row), lw=1.2)
+        (line,) = axes.plot((chosen + width) * every, smooth[chosen], lw=1.2)
+        named.append((line, title_of(row)))
     axes.set(xlabel="step", ylabel="loss of the training")
-    return _svg(figure, "Losses of the training by step")
+    return _svg(figure, named, "Losses of the training by step")
 
 
 def pareto_front(rows: Sequence[Row], metric: str, higher: bool, cost: str) -> str:
@@ -61,7 +64,8 @@ def pareto_front(rows: Sequence[Row], metric: str, higher: bool, cost: str) -> s
         cost: One of :data:`COSTS`; on a logarithmic axis beyond a factor of ten.
     """
     figure, axes = _figure()
-    points = []
+    points: list[tuple[float, float]] = []
+    named: list[tuple[Any, str]] = []
     label, unit = COSTS[cost]
     for row in rows:
         price = price_of(row, cost)
@@ -70,7 +74,8 @@ def pareto_front(rows: Sequence[Row], metric: str, higher: bool, cost: str) -> s
             price = price / unit
             points.append((price, spread.mean))
             error = None if np.isnan(spread.deviation) else spread.deviation
-            axes.errorbar(price, spread.mean, yerr=error, fmt="o", label=title_of(row))
+            mark = axes.errorbar(price, spread.mean, yerr=error, fmt="o")
+            named.append((mark, title_of(row)))
     front = front_of(points, higher)
     axes.plot(*zip(*front, strict=True), color="0.6", lw=1, zorder=0)
     prices = [price for price, _ in points]
@@ -78,7 +83,7 @@ def pareto_front(rows: Sequence[Row], metric: str, higher: bool, cost: str) -> s
     axes.set(xlabel=label, ylabel=metric, xscale="log" if wide else "linear")
     if not wide:
         axes.xaxis.set_major_locator(MaxNLocator(5))
-    return _svg(figure, f"{metric} against {label}")
+    return _svg(figure, named, f"{metric} against {label}")
 
 
 def price_of(row: Row, cost: str) -> float | None:
@@ -119,18 +124,32 @@ def _figure():
     return figure, axes
 
 
-def _svg(figure: Figure, what: str) -> str:
-    """The drawing without its XML head, with a title for those who cannot see it."""
+def _svg(figure: Figure, named: Sequence[tuple[Any, str]], what: str) -> str:
+    """The drawing without its XML head, with a title for those who cannot see it.
+
+    Args:
+        figure: With one drawing.
+        named: What the legend explains, and by which words.
+        what: The title.
+    """
     (axes,) = figure.axes
-    handles, labels = axes.get_legend_handles_labels()
-    if labels:
+    texts = [axes.xaxis.label, axes.yaxis.label]
+    if named:
+        handles, titles = zip(*named, strict=True)
         # Below the drawing, however many rows there are, and however long they are.
-        columns = 2 if max(map(len, labels)) <= SHORT else 1
-        figure.set_figheight(HEIGHT + 0.21 * math.ceil(len(labels) / columns))
-        figure.legend(
-            handles, labels, loc="outside lower center", ncols=columns, fontsize=9.5,
-            frameon=False,
+        columns = 2 if max(map(len, titles)) <= SHORT else 1
+        figure.set_figheight(HEIGHT + 0.21 * math.ceil(len(titles) / columns))
+        legend = figure.legend(
+            handles, ["row"] * len(titles), loc="outside lower center", ncols=columns,
+            fontsize=9.5, frameon=False,
         )  # fmt: skip
+        # Said now, since a legend leaves out labels that begin with an underscore.
+        for text, title in zip(legend.get_texts(), titles, strict=True):
+            text.set_text(title)
+        texts += legend.get_texts()
+    for text in texts:
+        # Dollars in names begin no formula.
+        text.set_parse_math(False)
     out = io.StringIO()
     # Text stays text: it is found, and read aloud.
     with matplotlib.rc_context({"svg.fonttype": "none"}):

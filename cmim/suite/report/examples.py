@@ -62,7 +62,9 @@ def _examples(record: Mapping[str, Any]) -> dict[str, Frames]:
     """Pictures of each frame, by task and place."""
     folder = Path(record.get("path", "")).parent
     found: dict[str, Frames] = {}
-    for place, example in enumerate(record.get("examples") or ()):
+    kept = record.get("examples") or ()
+    # A note stands in place of what could not be drawn.
+    for place, example in enumerate(() if isinstance(kept, Mapping) else kept):
         for task, parts in example["tasks"].items():
             found.setdefault(task, {})[place] = dict(
                 frame=example["frame"],

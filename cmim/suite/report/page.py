@@ -96,10 +96,10 @@ def _line(row: Row, main: Sequence[str]) -> dict[str, Any]:
         ],
         ms=_latency(row),
         notes=[
-            f"{name} {record[name]['note']}"
+            f"{name} {found['note']}"
             for record in row.records
-            for name in ("robustness", "latency")
-            if (record.get(name) or {}).get("note")
+            for name in ("robustness", "latency", "examples")
+            if isinstance(found := record.get(name), Mapping) and found.get("note")
         ],
         gops=f"{cost['ops'] / 1e9:.3f}" if cost.get("ops") else "",
         mbit=f"{cost['memory_mbit']:.2f}" if cost.get("memory_mbit") else "",

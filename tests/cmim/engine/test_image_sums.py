@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 
 import numpy as np
@@ -61,13 +62,70 @@ def test_damaged_files_are_named(tmp_path):
 def test_objects_and_bombs_are_refused(tmp_path):
     path = tmp_path / "sums.npz"
     np.savez(path, mIoU=np.array([{}], dtype=object))
-    with pytest.raises(SumsError, match="pickle"):
+    with pytest.raises(SumsError, match="'mIoU' holds object, not int32 or float32"):
         read_sums(path)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
         for name in ("a", "b"):
             packed.writestr(f"{name}.npy", bytes(129 << 20))
     with pytest.raises(SumsError, match="unpacks to 270,532,608 bytes"):
         read_sums(path)
+
+
+def header(shape: tuple, version: tuple = (1, 0), dtype: str = "<i4") -> bytes:
+    """The first lines of an array's file."""
+    file = io.BytesIO()
+    content = dict(descr=dtype, fortran_order=False, shape=shape)
+    write = {
+        (1, 0): np.lib.format.write_array_header_1_0,
+        (2, 0): np.lib.format.write_array_header_2_0,
+    }
+    write[version](file, content)
+    return file.getvalue()
+
+
+OTHER = "its sums have another one"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("mIoU", header((10**15,)), r"says that its shape is \(10{15},\), which it"),
+        ("mIoU", header((10**9, 3, 40), (2, 0)) + bytes(480), "says that its shape"),
+        ("mIoU", header((10**15, 3, 0)), OTHER),
+        ("rmse", header((10**15, 0)), OTHER),
+        ("own", header((10**15, 0)), OTHER),
+        ("seg/mIoU", header((2, 3)) + bytes(24), OTHER),
+        ("seg/mIoU", header((2, 2, 3)) + bytes(48), OTHER),
+        ("seg/mIoU", header((1, 2, 3, 4)) + bytes(96), OTHER),
+        ("rmse", header((2, 3)) + bytes(24), OTHER),
+        ("rmse", header((2,)) + bytes(8), OTHER),
+        ("mean_angle", header((2, 2, 2)) + bytes(32), OTHER),
+        ("top1", header((2, 1)) + bytes(8), OTHER),
+        ("top1", header((1, 2), dtype="<i8") + bytes(16), "int64, not int32"),
+        ("top1", b"\x93NUMPY\x03\x00" + bytes(8), "is of version"),
+        ("top1", b"no array", "magic"),
+        ("top1", b"\x93NUMPY\x01\x00\x04\x00'''\n", ""),
+    ],
+)
+def test_arrays_of_another_shape_are_refused_before_they_are_read(
+    tmp_path, monkeypatch, name, content, said
+):
+    path = tmp_path / "sums.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr(f"{name}.npy", content)
+    monkeypatch.setattr(np, "load", None)
+    with pytest.raises(SumsError, match=rf"sums\.npz' holds no sums .*{said}") as error:
+        read_sums(path)
+    assert "NoneType" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("mIoU", (2, 3, 1)), ("rmse", (0, 2)), ("a/mean_angle", (1, 2)), ("own", (3,))],
+)
+def test_arrays_of_their_shape_are_read(tmp_path, name, shape):
+    write_sums(tmp_path / "sums.npz", {name: torch.ones(shape)})
+    assert read_sums(tmp_path / "sums.npz")[name].shape == shape
 
 
 def samples_of(task: str, random: torch.Generator) -> list[dict]:

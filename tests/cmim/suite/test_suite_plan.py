@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from suite_cases import ROOMS, write_suite
@@ -9,7 +11,11 @@ from suite_cases import ROOMS, write_suite
 from cmim.engine.config import ConfigError
 from cmim.suite.content import data_digest
 from cmim.suite.definition import read_suite, suites_folder
+from cmim.suite.estimate import estimate_minutes
 from cmim.suite.plan import plan_suite
+from cmim.suite.record import failed
+from cmim.suite.rows import rows_of
+from cmim.suite.schedule import Places
 from cmim.suite.select import select
 
 NEEDS = """
@@ -93,6 +99,91 @@ def test_a_needed_run_is_found_at_any_depth(plan):
         assert run.needs == [twins[run.seed]]
         assert run.options["model"]["teacher"] == f"run:{twins[run.seed]}"
         assert run.resolved["model"]["teacher"] == f"run:{twins[run.seed]}"
+
+
+TWO_CONFIGS = """
+seeds = [0, 1]
+steps = 4
+needs = dict(twin={"model.partner": "none", "model.model.backbone.method": "fp"})
+axes = dict(
+    task=dict(
+        seg=dict(config="rooms_seg_bireal"),
+        depth=dict(config="rooms_depth_bireal"),
+    ),
+    loss=dict(
+        a={"model.partner": "teacher", "model.teacher": "{twin}"},
+        b={"model.partner": "teacher", "model.teacher": "{twin}", "model.pixels": 4},
+    ),
+)
+"""
+
+
+def test_one_name_under_two_configs_means_two_rows_of_the_report(plan):
+    runs = plan(TWO_CONFIGS)
+    assert len(runs) == 12
+    twins = [run for run in runs if "needed" in run.labels]
+    assert [(run.labels, run.seed) for run in twins] == [
+        ({"needed": "twin", "task": task}, seed)
+        for task in ("seg", "depth")
+        for seed in (0, 1)
+    ]
+    for run in runs:
+        for twin in twins:
+            assert (twin.key in run.needs) == (
+                (run.seed, run.labels["task"]) == (twin.seed, twin.labels["task"])
+                and "needed" not in run.labels
+            )
+    records = [dict(failed(run, ""), status="ok", test={"mIoU": 1}) for run in runs]
+    assert len(rows_of(records)) == 2 + 4
+    # Nothing is said that is not needed to tell them apart.
+    twins = [run for run in plan(NEEDS) if "needed" in run.labels]
+    assert {tuple(run.labels) for run in twins} == {("needed",)}
+
+
+def test_values_that_share_a_needed_run_are_joined(plan):
+    third = """        again=dict(config="rooms_seg_bireal", **{"model.pixels": 8}),
+        depth="""
+    text = TWO_CONFIGS.replace("        depth=", third).replace(
+        ', "model.pixels": 4', ""
+    )
+    text = text.replace(
+        '        b={"model.partner": "teacher", "model.teacher": "{twin}"},\n', ""
+    )
+    twins = [run.labels for run in plan(text) if "needed" in run.labels]
+    assert [labels["task"] for labels in twins[::2]] == ["seg/again", "depth"]
+
+
+TWICE = """
+config = "rooms_seg_bireal"
+needs = dict(
+    twin={"model.partner": "none"},
+    other={"config": "rooms_depth_bireal", "model.partner": "teacher",
+           "model.teacher": "{twin}"},
+)
+axes = dict(loss=dict(a={"model.partner": "teacher", "model.teacher": "{twin}",
+                         "model.model.backbone.init_from": "{other}"}))
+"""
+
+
+def test_two_runs_of_one_name_for_one_row_are_refused(plan):
+    with pytest.raises(ConfigError, match=r"'twin' in needs means 2 runs, and no axis"):
+        plan(TWICE)
+
+
+def test_minutes_of_two_configs_are_two_kinds(plan, monkeypatch, tmp_path):
+    timed = []
+
+    def seconds(_, run):
+        timed.append(run.config)
+        return 60.0 if run.config == "rooms_seg_bireal" else 120.0
+
+    monkeypatch.setattr("cmim.suite.estimate.Timing.seconds", seconds)
+    # As before runs of one name were told apart.
+    runs = [replace(run, labels={"needed": "twin"}) for run in plan(TWO_CONFIGS)]
+    minutes = estimate_minutes(runs, Places(tmp_path / "results", tmp_path / "work"))
+    assert sorted(timed) == ["rooms_depth_bireal", "rooms_seg_bireal"]
+    for run in runs:
+        assert minutes[run.key] == (4 if run.config == "rooms_seg_bireal" else 8)
 
 
 CHAIN = """
@@ -255,14 +346,45 @@ def test_a_needed_run_that_is_a_row_is_that_row(plan):
     assert [run.labels["loss"] for run in runs].count("twin") == 2
 
 
-def test_other_weights_under_the_same_name_are_another_run(plan, tmp_path):
-    weights = tmp_path / "a.pth"
-    weights.write_bytes(b"1")
-    option = {"model.model.backbone.init_from": str(weights)}
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [("a.pth", ""), ("weights.json", ""), ("weights.npy", ""), ("weights", ""),
+     ("net.py", ":Net")],
+)  # fmt: skip
+def test_another_file_under_the_same_name_is_another_run(plan, tmp_path, name, more):
+    file = tmp_path / name
+    file.write_bytes(b"1")
+
+    def keys(path=file, more=more):
+        return {
+            run.key
+            for run in plan(**{"model.model.backbone.init_from": f"{path}{more}"})
+        }
+
+    before = keys()
+    assert keys() == before
+    # Where the file lies does not count, which class of it is meant does.
+    assert keys(file.rename(tmp_path / f"moved_{name}")) == before
+    if more:
+        assert not before & keys(tmp_path / f"moved_{name}", ":Other")
+    file.write_bytes(b"2")
+    assert not before & keys()
+
+
+def test_files_of_the_data_have_one_digest_wherever_one_works(
+    plan, data, tmp_path, monkeypatch
+):
+    option = {"train_dataloader.dataset.ann_file": "train.txt"}
     before = {run.key for run in plan(**option)}
+    monkeypatch.chdir(data)
     assert {run.key for run in plan(**option)} == before
-    weights.write_bytes(b"2")
-    assert not before & {run.key for run in plan(**option)}
+
+
+def test_folders_and_texts_that_can_be_no_names_are_no_files(plan):
+    option = "model.model.backbone.init_from"
+    texts = (".", "x" * 5000, "a\0b")
+    keys = [run.key for text in texts for run in plan(**{option: text})]
+    assert len(set(keys)) == 3 * 8
 
 
 def test_missing_data_are_said(plan, tmp_path):
