@@ -33,6 +33,20 @@ baseline = dict(loss="none")
 """
 
 
+NEEDS = """
+config = "rooms_seg_bireal"
+steps = 4
+seeds = [0, 1]
+needs = dict(twin={"model.partner": "none", "model.model.backbone.method": "fp"})
+axes = dict(
+    loss=dict(
+        none={"model.partner": "none"},
+        teacher={"model.partner": "teacher", "model.teacher": "{twin}"},
+    ),
+)
+"""
+
+
 # The same with a network, pictures and steps that cost next to nothing.
 SMALL = ROOMS.replace(
     "options = {",
