@@ -151,7 +151,7 @@ def _svg(figure: Figure, named: Sequence[tuple[Any, str]], what: str) -> str:
     # Text stays text: it is found, and read aloud.
     with matplotlib.rc_context({"svg.fonttype": "none"}):
         FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None, "Title": what})
-    text = out.getvalue()
-    svg = text[text.index("<svg") :]
+    drawn = out.getvalue()
+    svg = drawn[drawn.index("<svg") :]
     label = html.escape(what, quote=True)
     return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
