@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import re
-import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -100,7 +99,6 @@ def _head(run: PlannedRun, status: str) -> dict[str, Any]:
         division=run.division,
         labels=run.labels,
         baseline=run.baseline,
-        command=command_of(run),
         seed=run.seed,
         config=run.config,
         options={k: v for k, v in run.options.items() if k != "data_root"},
@@ -109,18 +107,6 @@ def _head(run: PlannedRun, status: str) -> dict[str, Any]:
         device=run.device,
         resolved=run.resolved,
     )
-
-
-def command_of(run: PlannedRun) -> str:
-    """The command that does a run, where its data lie as the config says.
-
-    Examples:
-        >>> command_of(PlannedRun("0a", "rooms_small", {"loss": "none"}, "c", {}, 1,
-        ...                       "open", 1, {}))
-        'cmim suite rooms_small --only loss=none seed=1'
-    """
-    only = [f"{axis}={label}" for axis, label in run.labels.items()]
-    return shlex.join(["cmim", "suite", run.suite, "--only", *only, f"seed={run.seed}"])
 
 
 def record_path(results: Path, run: PlannedRun) -> Path:

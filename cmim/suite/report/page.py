@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ def _line(row: Row, main: Sequence[str]) -> dict[str, Any]:
             dict(
                 key=record["key"],
                 seed=record["seed"],
-                command=record.get("command", ""),
+                command=shlex.join(["cmim", "reproduce", record["key"]]),
                 commit=(record.get("code") or {}).get("commit") or "unknown",
             )
             for record in row.records

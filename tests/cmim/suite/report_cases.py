@@ -23,7 +23,6 @@ def record(method: str, loss: str, seed: int, miou: float, **more) -> dict:
                 "minutes": 2,
             },
             trace={"every": 1, "loss": [3.0, 2.5, 2.0 + seed / 10]},
-            command="tools/suite.py <small> & more",
             code={"commit": "abc", "digest": "", "modules": []},
             machine={"cpu": "A CPU", "flags": ["avx2"]},
             resolved={"model": {"partner": loss}},

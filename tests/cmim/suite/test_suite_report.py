@@ -77,9 +77,21 @@ def test_the_page_is_whole_and_asks_for_nothing(folder):
     assert page.rows == 1 + 3
     assert [a for a in page.addresses if not a.startswith(("#", "data:"))] == []
     assert "&lt;no data&gt;" in text
-    assert "<small>" not in text
+    assert "<no data>" not in text
     # Two fronts, OPs and memory, and the losses.
     assert text.count("<svg ") == 3
+
+
+def test_each_run_has_the_command_that_repeats_it(folder, chain):
+    """Of a suite outside of the project's folder, or with further overrides, too."""
+    from cmim.suite.reproduce import find_record
+
+    text = (folder / "index.html").read_text()
+    commands = re.findall("<pre>(cmim .*?)</pre>", text)
+    ended = [each["key"] for each in RECORDS if each["status"] == "ok"]
+    assert commands == [f"cmim reproduce {key}" for key in ended]
+    # What the command reads has the overrides, wherever the suite's file lies.
+    assert find_record(chain, "a")["options"]["model.pixels"] == 4
 
 
 def test_points_that_another_beats_are_not_on_the_front():
