@@ -12,6 +12,8 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 # The tensors of tests are tiny: more threads only wait for each other.
 torch.set_num_threads(1)
 ROOT = Path(__file__).resolve().parents[1]
+# They hold no doctests, and two modules of one name cannot be looked through.
+collect_ignore = ["conftest.py", "cmim/suite/conftest.py"]
 
 
 def pytest_collection_finish() -> None:

@@ -13,7 +13,10 @@ FULL, SLOW = pytest.mark.full, pytest.mark.slow
 
 
 def matrix(
-    names: str, *axes: Sequence[object], costly: Sequence[object] = ()
+    names: str,
+    *axes: Sequence[object],
+    costly: Sequence[object] = (),
+    rest: pytest.MarkDecorator = FULL,
 ) -> pytest.MarkDecorator:
     """Parametrize over all combinations, most of them marked ``full``.
 
@@ -24,6 +27,7 @@ def matrix(
     Args:
         names: Arguments of the test, separated by commas; the method comes first.
         axes: Their values, as many axes as names.
+        rest: Mark of what does not stand for all.
         costly: Values that ``make test`` alone tests, with the first two of
             :data:`FEW`; the rest is marked ``slow``.
     """
@@ -32,7 +36,7 @@ def matrix(
     def marks(case: tuple) -> Sequence[pytest.MarkDecorator]:
         name = getattr(case[0], "name", case[0])
         if not any(value in costly for value in case[1:]):
-            return () if stands_for_all(case, usual) else (FULL,)
+            return () if stands_for_all(case, usual) else (rest,)
         return (FULL,) if name in FEW[:2] else (SLOW,)
 
     cases = [pytest.param(*case, marks=marks(case)) for case in product(*axes)]

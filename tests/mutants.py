@@ -84,9 +84,9 @@ MUTANTS = (
     ),
     Mutant(
         "union of IoU counts the overlap twice",
-        "tasks/segmentation/metrics.py",
-        "(truth + counts.sum(0) - correct)",
-        "(truth + counts.sum(0))",
+        "tasks/segmentation/iou.py",
+        "(truth + predicted - correct)",
+        "(truth + predicted)",
         "tests/tasks/segmentation",
     ),
     Mutant(

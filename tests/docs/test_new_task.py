@@ -23,7 +23,7 @@ def test_the_page_adds_one_folder_and_one_config():
     assert len(PAGE.files) == 7
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_the_task_trains_and_is_measured(followed):
     assert len(PAGE.commands) == 3
     said = run_commands(followed, PAGE.commands)

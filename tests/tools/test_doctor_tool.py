@@ -73,7 +73,7 @@ def test_layers_are_timed(few_packages, tmp_path):
     assert f"1-bit {engine['binary_ms']:.2f} ms" in done.stdout
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_a_process_of_its_own_with_a_limit_says_the_limit(tmp_path):
     """All packages are imported, and the engine is loaded under the limit."""
     done = subprocess.run(

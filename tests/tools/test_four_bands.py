@@ -87,7 +87,11 @@ def test_check_data_reads_them(project):
         ("predict", ["CONFIG", "CHECKPOINT", "PICTURE", "--out", "OUT"]),
         ("summary", ["CONFIG", "--size", "32", "48"]),
         ("bench", ["step", "CONFIG", "--steps", "1"]),
-        ("analyze", ["CONFIG", "CHECKPOINT", "--images", "4", "--out", "OUT"]),
+        pytest.param(
+            "analyze",
+            ["CONFIG", "CHECKPOINT", "--images", "4", "--out", "OUT"],
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_every_tool_takes_them(project, trained, tmp_path, tool, words):

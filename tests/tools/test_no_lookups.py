@@ -91,7 +91,13 @@ def test_the_spy_sees_a_lookup(watched):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("code", IMPORTS)
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param(c, marks=[pytest.mark.slow] * (k < 2))
+        for k, c in enumerate(IMPORTS)
+    ],
+)
 def test_imports_look_up_nothing(code, watched):
     for package in ("openvino", "nncf"):
         if package in code:

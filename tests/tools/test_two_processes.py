@@ -81,6 +81,7 @@ def test_two_processes_train_one_model_and_measure_every_image_once(rooms, tmp_p
         assert together[name] == alone[name]
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_losses_of_the_joined_batch(rooms, tmp_path):
     alone, both = compare(rooms, tmp_path, "train_cfg.max_iters=6")
     assert len(both["trace"]["loss"]) == 6

@@ -60,7 +60,14 @@ def export(model, path, batch: int = 2):
 
 
 @pytest.mark.parametrize("task", ["seg", "depth"])
-@pytest.mark.parametrize("method", ["bireal", "reactnet", "xnor_net", "hwgq"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "bireal",
+        "reactnet",
+        *(pytest.param(m, marks=pytest.mark.slow) for m in ("xnor_net", "hwgq")),
+    ],
+)
 def test_binary_heads_are_exact_layer_by_layer(task, method, tmp_path):
     core, names, example = export(build(tiny(task, method=method)), tmp_path / "m.xml")
     head = [name for name in names if name.startswith("head.")]

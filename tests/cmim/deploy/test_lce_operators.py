@@ -60,7 +60,7 @@ def test_an_unknown_operation_is_refused_by_its_layer():
 @pytest.mark.parametrize(
     "method",
     [
-        pytest.param(m, marks=() if m in ("bireal", "adabin") else pytest.mark.full)
+        pytest.param(m, marks=() if m in ("bireal", "adabin") else pytest.mark.slow)
         for m in [*available_methods(), *ADDITIONS]
     ],
 )

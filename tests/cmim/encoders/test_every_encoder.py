@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from matrix import matrix
+from matrix import SLOW, matrix
 from torch import Tensor, nn
 
 from cmim.contrast import ActivationTaps, binarizer_names
@@ -51,7 +51,10 @@ WIDE = {"mobilenet_v2": dict(width_multiplier=0.5)}
 NO_CHANNELS = "width_multiplier must be above 0 and multiple at least 1, got {} and 4"
 COSTLY = ("resnet50", "mobilenet_v1", "mobilenet_v2", "bnext", "mit_b0")
 every_encoder = pytest.mark.parametrize("name", list(ENCODERS))
-every_pair = matrix("method,name", available_methods(), list(ENCODERS), costly=COSTLY)
+PAIRS = ("method,name", available_methods(), list(ENCODERS))
+every_pair = matrix(*PAIRS, costly=COSTLY)
+# Of what takes longest the other pairs are slow.
+every_pair_in_time = matrix(*PAIRS, costly=COSTLY, rest=SLOW)
 
 
 def make(name: str, method: str = "bireal", seed: int = 0, **options) -> BinaryEncoder:
@@ -225,7 +228,7 @@ def train(encoder: BinaryEncoder, optimizer: torch.optim.Optimizer, steps: range
         optimizer.zero_grad()
 
 
-@every_pair
+@every_pair_in_time
 def test_a_resumed_schedule_ends_in_the_same_bits(name, method):
     through = make(name, method)
     optimizer = torch.optim.SGD(through.parameters(), lr=0.01, momentum=0.9)
@@ -241,7 +244,7 @@ def test_a_resumed_schedule_ends_in_the_same_bits(name, method):
         assert torch.equal(resumed.state_dict()[key], value), key
 
 
-@every_pair
+@every_pair_in_time
 def test_the_twins_weights_load_into_the_latent_weights(name, method, tmp_path):
     twin = make(name, "fp", seed=5)
     torch.save(twin.state_dict(), tmp_path / "twin.pth")
