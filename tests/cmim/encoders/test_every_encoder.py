@@ -53,7 +53,6 @@ COSTLY = ("resnet50", "mobilenet_v1", "mobilenet_v2", "bnext", "mit_b0")
 every_encoder = pytest.mark.parametrize("name", list(ENCODERS))
 PAIRS = ("method,name", available_methods(), list(ENCODERS))
 every_pair = matrix(*PAIRS, costly=COSTLY)
-# Of what takes longest the other pairs are slow.
 every_pair_in_time = matrix(*PAIRS, costly=COSTLY, rest=SLOW)
 
 
