@@ -100,7 +100,8 @@ def test_two_processes_have_the_losses_of_the_joined_batch(rooms, tmp_path):
 @pytest.mark.parametrize("method", ["bireal", "fp"])
 def test_over_fifty_steps(rooms, tmp_path, method, capsys):
     options = ["train_cfg.max_iters=50", f"model.model.backbone.method={method}"]
-    # Adam divides by the gradient's own size, and makes steps of what is but rounding.
+    # Adam divides by the gradient's own size, and makes steps of what is but rounding;
+    # at a larger rate training magnifies it as well (docs/start.md has figures).
     options += ["optim_wrapper.optimizer.type=SGD", "optim_wrapper.optimizer.lr=0.02"]
     found = compare(rooms, tmp_path, *options)
     losses = found[0]["trace"]["loss"]
