@@ -24,6 +24,7 @@ from cmim.engine.config_classes import check_read_classes
 from cmim.engine.joined_batch_norm import join_batch_norms
 from cmim.engine.meeting import join_processes
 from cmim.engine.precision import precision_of, warning_of
+from cmim.engine.run_names import own_time
 from cmim.hooks import StopWhenDiverged
 from cmim.identity import check_identity, identity_of
 from cmim.whole_output import part_of
@@ -41,10 +42,14 @@ class CMIMRunner(Runner):
     """
 
     def setup_env(self, env_cfg: dict) -> None:
-        """As in mmengine, which joins processes on GPUs only and waits half an hour."""
+        """As in mmengine, which joins processes on GPUs only and waits half an hour.
+
+        Runs that start in the same second have names of their own.
+        """
         if self.distributed and not is_distributed():
             join_processes(self.launcher, env_cfg.get("dist_cfg", {}))
         super().setup_env(env_cfg)
+        self._timestamp = own_time(self._timestamp)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """As in mmengine, and distributed training on CPUs."""

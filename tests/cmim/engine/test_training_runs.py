@@ -1,6 +1,7 @@
 """Whole runs in this process: diverged, killed, damaged, averaged, overwritten."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,17 @@ def test_a_learning_rate_beyond_all_measure_stops_the_run(start, folder):
         with pytest.raises(DivergedError, match=said):
             start(options=changed, final_test=True, overwrite=True)
     assert not (folder / "metrics.json").exists()
+
+
+def test_two_runs_of_one_second_share_nothing(start, folder, monkeypatch):
+    # The second would write its config into the folder of the first, which has moved.
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    start()
+    start(overwrite=True)
+    [second] = {path.parents[1].name for path in folder.glob("2*/vis_data/config.py")}
+    [first] = {path.name for path in (folder / "previous_run_1").glob("2*")}
+    assert second != first
 
 
 def test_an_overwritten_run_is_never_handed_back(start, folder):
