@@ -7,29 +7,11 @@ says how slow a network is.
 from __future__ import annotations
 
 import statistics
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from cmim.deploy.binary_layer import BinaryLayer
 
 # The layer of the tables in docs/deploy.md: a 3x3 convolution over 60x80.
 CHANNELS, HEIGHT, WIDTH = 256, 60, 80
 TRAINED = (8, 48, 60, 80)
 ROUNDS = 7
-
-
-def binary_layer(channels: int) -> BinaryLayer:
-    """A 3x3 layer of fixed signs with thresholds at 0."""
-    import numpy as np
-
-    from cmim.deploy.binary_layer import BinaryLayer, SignStep, SignTerm
-
-    signs = np.where(np.arange(channels * channels * 9) % 3, 1, -1).astype(np.int8)
-    step = SignStep(np.zeros(1, np.float32), -1.0, 1.0)
-    term = SignTerm(
-        np.ones(channels, np.float32), signs.reshape(channels, channels, 3, 3)
-    )
-    return BinaryLayer("layer", (step,), (term,), (1, 1), (1, 1), (1, 1))
 
 
 def time_binary_layer() -> tuple[float, float]:
@@ -39,6 +21,7 @@ def time_binary_layer() -> tuple[float, float]:
     import openvino.opset13 as ops
 
     from cmim.bench.turns import time_turns
+    from cmim.deploy.sample_layer import sample_layer
     from cmim.deploy.shared_core import FLOAT32, shared_core
     from cmim.deploy.verify import compile_layer
 
@@ -58,7 +41,7 @@ def time_binary_layer() -> tuple[float, float]:
     image = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
     turns = {}
     for name, compiled in (
-        ("binary", compile_layer(binary_layer(CHANNELS), shape, options)),
+        ("binary", compile_layer(sample_layer(CHANNELS), shape, options)),
         ("float32", real),
     ):
         request = compiled.create_infer_request()

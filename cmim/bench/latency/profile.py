@@ -13,10 +13,10 @@ from torch import Tensor
 
 from cmim.bench.latency.figures import NodeTime, Profile
 from cmim.bench.latency.variants import Variant
-from cmim.deploy.binary_layer import BinaryLayer, SignStep, SignTerm
 from cmim.deploy.cpu_kernels import binary_kernels
 from cmim.deploy.network_core import NetworkCore
 from cmim.deploy.packed_conv import PackedConv, pack_network
+from cmim.deploy.sample_layer import sample_layer
 from cmim.deploy.shared_core import shared_core
 from cmim.deploy.verify import compile_layer
 
@@ -96,24 +96,10 @@ def binary_operations(model: BaseModel, example: Tensor) -> int:
 
 def cached_rate(channels: int = 256, size: int = 28) -> float:
     """10^12 operations a second of a 3x3 binary convolution in the cache."""
-    signs = np.where(np.arange(channels * channels * 9) % 3, 1, -1).astype(np.int8)
-    layer = BinaryLayer(
-        "cached",
-        (SignStep(np.zeros(1, np.float32), -1.0, 1.0),),
-        (
-            SignTerm(
-                np.ones(channels, np.float32), signs.reshape(channels, channels, 3, 3)
-            ),
-        ),
-        (1, 1),
-        (1, 1),
-        (1, 1),
-    )
     shape = (1, channels, size, size)
     options = {"INFERENCE_NUM_THREADS": 1, "PERF_COUNT": True}
-    nodes = node_times(
-        compile_layer(layer, shape, options), np.zeros(shape, np.float32)
-    )
+    compiled = compile_layer(sample_layer(channels), shape, options)
+    nodes = node_times(compiled, np.zeros(shape, np.float32))
     ms = next(n["ms"] for n in nodes if n["kind"] == "binary convolutions")
     return 2 * channels * channels * 9 * size * size / ms / 1e9
 
