@@ -79,7 +79,8 @@ def _speedups(
     ]
     return (
         f"{count} thread{'s' * (count != '1')}: the speed of "
-        f"'{variants[row['fastest']]['label']}' is {', '.join(known)}; its file is "
+        f"'{variants[row['fastest']]['label']}' is "
+        f"{', '.join(known) or 'compared with nothing'}; its file is "
         f"{row['size_ratio']:.1f} x smaller than float32"
     )
 

@@ -44,10 +44,7 @@ def time_variants(
         try:
             turns[variant.name] = variant.prepare(threads, example)
         except Exception as error:
-            if variant.name != "torch_compile":
-                raise
-            # It needs a C++ compiler, and does not support every machine.
-            variant.note = f"not measured: {str(error).strip().splitlines()[0]}"
+            variant.note = why_not(variant, error)
     times = time_turns(
         turns,
         rounds,
@@ -58,6 +55,26 @@ def time_variants(
     )
     torch.set_num_threads(before)
     return {name: [1e3 * each for each in seconds] for name, seconds in times.items()}
+
+
+def why_not(variant: Variant, error: Exception) -> str:
+    """Why a variant has no times, in words.
+
+    Args:
+        variant: The variant.
+        error: What ended its first pass.
+
+    Raises:
+        Exception: ``error``, unless the others can be compared without this variant.
+    """
+    lines = str(error).strip().splitlines()
+    if variant.name == "torch_compile":
+        # It needs a C++ compiler, and does not support every machine.
+        return f"not measured: {lines[0]}"
+    if variant.name != "one_bit" and variant.path and isinstance(error, RuntimeError):
+        # Engines wrap the cause in where it was noticed.
+        return f"not measured: the engine refuses it on this processor: {lines[-1]}"
+    raise error
 
 
 def summarise(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -13,7 +14,7 @@ import torch
 from cmim.bench.latency.measure import bench_latency, input_size
 from cmim.bench.latency.profile import binary_operations, say_bound
 from cmim.bench.latency.report import draw_latency, format_latency
-from cmim.bench.latency.timing import BASELINES, summarise
+from cmim.bench.latency.timing import BASELINES, summarise, why_not
 from cmim.bench.latency.variants import Variant, build_networks
 from cmim.engine.config import ConfigError, load_config
 
@@ -92,6 +93,24 @@ def test_speedups_are_medians_of_paired_ratios():
     assert row["speedup_vs_openvino_fp32"] == 8
     assert row["speedup_vs_openvino_int8"] == 3
     assert row["ms"]["torch_fp32"] == 20
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "said"),
+    [
+        ("openvino_int8", RuntimeError("at core.cpp\nno kernel"), "no kernel"),
+        ("torch_compile", OSError("no compiler\nmore"), "no compiler"),
+        ("one_bit", RuntimeError("no kernel"), None),
+        ("openvino_int8", TypeError("ours"), None),
+    ],
+)
+def test_what_the_engine_refuses_leaves_a_note_and_the_rest_is_timed(name, error, said):
+    variant = Variant(name, "", path="net.xml")
+    if said is None:
+        with pytest.raises(type(error)):
+            why_not(variant, error)
+    else:
+        assert re.fullmatch(f"not measured: .*{said}", why_not(variant, error))
 
 
 def test_the_mixed_variant_counts_where_it_exists():
