@@ -5,8 +5,8 @@ That a limit takes effect is seen by the paddings that are refused (the canary b
 the name of the kernel does not tell: under SSE41 an AVX2 machine names AVX2's, at half
 its speed. It takes effect where the CPU has no AVX-512 (AMD Zen 3, openvino 2026.4).
 With AVX-512 (Intel Sapphire Rapids, AMD Zen 4) AVX2 takes only the vector bit counts
-from the 1-bit kernel, and under SSE41 the engine compiles no binary convolution at all: what cannot be
-switched off is skipped. ``limited.py`` says why.
+from the 1-bit kernel, and under SSE41 the engine compiles no binary convolution at all:
+what cannot be switched off is skipped. ``limited.py`` says why.
 """
 
 from __future__ import annotations
