@@ -43,13 +43,14 @@ def join_processes(launcher: str, options: Mapping[str, Any]) -> None:
             between processes may take; ``port`` in place of ``MASTER_PORT``.
 
     Raises:
-        ConfigError: The launcher has not started it, or the others do not come.
+        ConfigError: The launcher has not started it, the others do not come, or there
+            are more processes on this machine than GPUs.
     """
     place = read_launcher(launcher, options.get("port"))
     seconds = float(options.get("meet_seconds", SECONDS))
     store = meet(place, seconds)
     if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        _take_gpu(int(os.environ["LOCAL_RANK"]))
     # Whoever meets is quick, and may be slow afterwards, reading data.
     given = options.get("timeout")
     later = None if given is None else timedelta(seconds=float(given))
@@ -59,6 +60,18 @@ def join_processes(launcher: str, options: Mapping[str, Any]) -> None:
     dist.init_process_group(
         backend, store=store, rank=rank, world_size=size, timeout=later
     )
+
+
+def _take_gpu(number: int) -> None:
+    count = torch.cuda.device_count()
+    if number >= count:
+        raise ConfigError(
+            f"process {number + 1} of this machine has no GPU: there "
+            f"{'is 1' if count == 1 else f'are {count}'}; start as many processes as "
+            "GPUs (--nproc-per-node), or hide the GPUs (CUDA_VISIBLE_DEVICES=-1) to "
+            "train on CPUs"
+        )
+    torch.cuda.set_device(number)
 
 
 def read_launcher(launcher: str, port: int | None = None) -> tuple[str, int]:

@@ -111,3 +111,14 @@ def test_a_machine_without_scontrol_says_what_to_set(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigError, match="set MASTER_ADDR to it"):
         meeting.read_launcher("slurm")
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "there is 1"), (2, "there are 2")])
+def test_more_processes_than_gpus_is_a_sentence(monkeypatch, count, said):
+    taken = []
+    monkeypatch.setattr("torch.cuda.device_count", lambda: count)
+    monkeypatch.setattr("torch.cuda.set_device", taken.append)
+    with pytest.raises(ConfigError, match=f"process 3 .*{said}; .*nproc-per-node"):
+        meeting._take_gpu(2)
+    meeting._take_gpu(count - 1)
+    assert taken == [count - 1]
