@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
 
-from cmim.data_parts import data_parts
+from cmim.data_parts import data_parts, kind_of
 from cmim.engine.corruptions import (
     KINDS,
     SEVERITIES,
@@ -79,7 +80,7 @@ def measure_robustness(
     config = copy.deepcopy(config)
     if images is not None:
         for _, part in data_parts(config, "test_dataloader"):
-            part["limit"] = min(images, part.get("limit") or images)
+            keep_first(part, images)
     clean = evaluate(model, config)
 
     def corrupted(kind: str, severity: int) -> dict[str, float]:
@@ -94,6 +95,25 @@ def measure_robustness(
             for kind in kinds
         },
     )
+
+
+def keep_first(part: Any, images: int) -> None:
+    """Change a data set's options to those of its first images.
+
+    Data sets of this project have ``limit``; others have mmengine's ``indices``.
+
+    Args:
+        part: Options, from :func:`cmim.data_parts.data_parts`.
+        images: How many, at least 1.
+    """
+    lines = kind_of(part).__mro__
+    limited = any("limit" in inspect.signature(c.__init__).parameters for c in lines)
+    key = "limit" if limited else "indices"
+    had = part.get(key)
+    if isinstance(had, (list, tuple)):
+        part[key] = list(had)[:images]
+    else:
+        part[key] = min(images, had or images)
 
 
 def _main(figures: Mapping[str, Any]) -> dict[str, float]:
