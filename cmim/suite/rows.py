@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cmim.engine.config import ConfigError
@@ -12,6 +12,7 @@ from cmim.suite.statistics import (
     Gain,
     Spread,
     gain_of,
+    gain_over_images,
     interval_over_images,
     spread_of,
 )
@@ -120,6 +121,8 @@ def _row(
         for name in names
         if baseline
     }
+    if len(group) == 1:
+        gains.update(_gains_over_images(group[0], baseline, gains))
     return Row(
         suite=suite,
         labels={axis: group[0]["labels"][axis] for axis in group[0]["labels"]},
@@ -134,6 +137,30 @@ def _row(
     )
 
 
+def _gains_over_images(
+    record: Mapping[str, Any],
+    baseline: Sequence[Mapping[str, Any]],
+    gains: Mapping[str, Gain],
+) -> dict[str, Gain]:
+    """Gains of one run over the baseline's of its seed, with intervals over images."""
+    ours, found = sums_of(record), {}
+    for other in (b for b in baseline if b["seed"] == record["seed"]):
+        theirs = sums_of(other)
+        for name, figure in _figures_of_sums([n for n in ours if n in theirs and n in gains]):
+            low, high = gain_over_images(ours[name], theirs[name], figure)
+            found[name] = replace(gains[name], low=low, high=high)
+    return found
+
+
+def _figures_of_sums(names: Sequence[str]) -> Iterator[tuple[str, Callable]]:
+    """Those metrics that are made of sums, and how."""
+    of_sums = {task.figure: task.of_sums for task in known_tasks().values()}
+    for name in names:
+        figure = of_sums.get(name.rpartition("/")[2])
+        if figure is not None:
+            yield name, figure
+
+
 def image_intervals(record: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
     """Intervals over the test images of one run, by metric.
 
@@ -143,13 +170,11 @@ def image_intervals(record: Mapping[str, Any]) -> dict[str, tuple[float, float]]
     Raises:
         SumsError: The file with the sums is damaged, or another one.
     """
-    of_sums = {task.figure: task.of_sums for task in known_tasks().values()}
-    found = {}
-    for name, sums in sums_of(record).items():
-        figure = of_sums.get(name.rpartition("/")[2])
-        if figure is not None:
-            found[name] = interval_over_images(sums, figure)
-    return found
+    sums = sums_of(record)
+    return {
+        name: interval_over_images(sums[name], figure)
+        for name, figure in _figures_of_sums([*sums])
+    }
 
 
 def metric_names(records: Sequence[Mapping[str, Any]]) -> list[str]:

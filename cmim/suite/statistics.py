@@ -51,8 +51,8 @@ class Gain:
 
     Attributes:
         mean: Of the differences.
-        low: Lower end of the 95 % interval (BCa bootstrap over seeds); NaN below three
-            seeds.
+        low: Lower end of the 95 % interval (BCa bootstrap over seeds; of one seed over
+            test images, where the runs have kept their sums); NaN without one.
         high: Its upper end.
         p: Of the two-sided permutation test of signs; NaN below three seeds. With n
             seeds it cannot be below 2 / 2^n.
@@ -77,7 +77,10 @@ class Gain:
         """
         if self.count < FEWEST:
             names = {0: "no seed in common", 1: "one seed", 2: "two seeds"}
-            return f"{names[self.count]}: no interval" if self.count else names[0]
+            if not self.count:
+                return names[0]
+            known = "no interval" if math.isnan(self.low) else "interval over images"
+            return f"{names[self.count]}: {known}"
         if not self.p <= 1 - LEVEL:
             return f"within noise (p {self.p:.2g})"
         return f"{'higher' if self.mean > 0 else 'lower'} (p {self.p:.2g})"
@@ -117,6 +120,42 @@ def _interval(differences: np.ndarray) -> tuple[float, float]:
         random_state=np.random.default_rng(0),
     )  # fmt: skip
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
+
+
+def gain_over_images(
+    sums: NDArray, baseline: NDArray, figure: Callable[[Tensor], Tensor]
+) -> tuple[float, float]:
+    """The 95 % interval of a difference of two runs, had other images been drawn.
+
+    Both runs see the same images in each draw, see :func:`interval_over_images`.
+
+    Args:
+        sums: Those of each image.
+        baseline: Those of the baseline, of the same images.
+        figure: See :func:`interval_over_images`.
+
+    Returns:
+        Both ends; NaN where the images are not the same number.
+
+    Shape:
+        sums and baseline ``(images, *)``.
+
+    Examples:
+        >>> sums = np.array([[1.0, value] for value in (1, 2, 3, 4, 5)])
+        >>> ends = gain_over_images(2 * sums, sums, lambda s: s[..., 1])
+        >>> gain_over_images(sums, sums, lambda s: s[..., 1]), ends[0] > 0
+        ((0.0, 0.0), True)
+    """
+    if sums.shape != baseline.shape:
+        return math.nan, math.nan
+    if np.array_equal(sums, baseline):
+        return 0.0, 0.0
+
+    def difference(both: Tensor) -> Tensor:
+        figures = figure(both)
+        return figures[..., 0] - figures[..., 1]
+
+    return interval_over_images(np.stack([sums, baseline], axis=1), difference)
 
 
 def interval_over_images(

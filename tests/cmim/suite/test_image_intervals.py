@@ -16,7 +16,7 @@ from cmim.suite.record import read_records
 from cmim.suite.report import write_report
 from cmim.suite.rows import rows_of
 from cmim.suite.side_files import keep_sums, sums_beside, sums_of
-from cmim.suite.statistics import interval_over_images
+from cmim.suite.statistics import gain_over_images, interval_over_images
 from tasks.depth.root_mean_square import root_mean_square
 from tasks.segmentation.iou import mean_iou
 
@@ -101,6 +101,37 @@ def test_rows_of_several_seeds_have_their_spread_instead(results):
     bireal, _ = read_records(results)
     (row,) = rows_of([bireal, {**bireal, "seed": 1}])
     assert row.intervals == {}
+
+
+def test_a_gain_of_two_runs_draws_the_same_images_for_both():
+    images = [RANDOM.uniform(0, 2, (2, RANDOM.integers(1, 6))) for _ in range(12)]
+    ours, theirs = (
+        np.array([[each.shape[1], np.sum(each[run] ** 2)] for each in images])
+        for run in (0, 1)
+    )
+
+    def gain(places):
+        first, second = np.concatenate([images[int(k)] for k in places], axis=1)
+        return np.sqrt(np.mean(first**2)) - np.sqrt(np.mean(second**2))
+
+    found = gain_over_images(ours, theirs, root_mean_square)
+    assert found == pytest.approx(drawn_in_a_loop(12, gain), rel=1e-9)
+    assert all(map(math.isnan, gain_over_images(ours[1:], theirs, root_mean_square)))
+
+
+def test_a_row_of_one_seed_has_its_gain_over_images(tmp_path):
+    sums = RANDOM.integers(1, 9, (2, 6, 3, 2)).cumsum(2)
+    for loss, own in zip(("none", "latent"), sums, strict=True):
+        found = record("bireal", loss, 0, 50.0)
+        path = tmp_path / "small" / f"{found['key']}.json"
+        path.parent.mkdir(exist_ok=True)
+        write_sums(tmp_path / loss / "sums.npz", {"mIoU": torch.from_numpy(own)})
+        found["sums"] = keep_sums(tmp_path / loss, path)
+        path.write_text(json.dumps(found))
+    rows = rows_of(read_records(tmp_path), {"loss": "none"})
+    (gain,) = (row.gains["mIoU"] for row in rows if row.gains)
+    assert (gain.low, gain.high) == gain_over_images(sums[1], sums[0], mean_iou)
+    assert gain.words == "one seed: interval over images"
 
 
 def test_another_file_of_sums_is_refused_and_a_missing_one_is_none(results):
