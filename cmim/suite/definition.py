@@ -120,7 +120,12 @@ def read_suite(path: str | Path) -> Suite:
         {'method': ['bireal', 'reactnet'], 'loss': ['none', 'latent']}
     """
     path = find_suite(path)
-    content = read_config_file(path).to_dict()
+    # A leading underscore is a name that the file needs for itself.
+    content = {
+        key: value
+        for key, value in read_config_file(path).to_dict().items()
+        if not key.startswith("_")
+    }
     where = f"suite '{path}'"
     for key, value in content.items():
         if key not in KEYS:
