@@ -39,7 +39,7 @@ def test_keys_depend_on_what_results_depend_on(plan, data):
 
 def test_a_suite_file_may_have_names_of_its_own(tmp_path):
     text = "_first = dict(lr=0.1)\n" + ROOMS
-    assert read_suite(write_suite(tmp_path, text)).seeds == [0, 1]
+    assert list(read_suite(write_suite(tmp_path, text)).seeds) == [0, 1]
 
 
 @pytest.mark.parametrize(
