@@ -33,7 +33,11 @@ axes = dict(
     ),
     loss=dict(
         none={"model.partner": "none", "model.teacher": None},
-        latent={"model.partner": "latent", "model.teacher": None},
+        latent={
+            "model.partner": "latent",
+            "model.teacher": None,
+            "model.weight": 1.0,
+        },
         cmim=_distilled(**_cmim),
         kd=_distilled(_logits),
         hint=_distilled(_hint),
