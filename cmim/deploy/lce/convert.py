@@ -12,7 +12,7 @@ from cmim.deploy.lce import flatbuffer
 from cmim.deploy.lce.binary_conv import add_binary_conv
 from cmim.deploy.lce.layout import last_shape
 from cmim.deploy.lce.operators import Operators, TranslationError
-from cmim.deploy.lce.products import Product, products_of
+from cmim.deploy.lce.products import Product, pack_signs, products_of
 from cmim.deploy.numpy_reference import Network
 
 Step = dict[str, Any]
@@ -89,10 +89,20 @@ def convert(
         tf.keras.Input(batch_shape=tuple(shape), name=f"input_{k:05d}")
         for k, shape in enumerate(shapes)
     ]
-    body = tf.keras.layers.Lambda(
-        lambda given: function(tf, list(given) if len(shapes) > 1 else [given])
-    )
-    found = body(inputs if len(shapes) > 1 else inputs[0])
+    refused: list[TranslationError] = []
+
+    def run(given: Any) -> list:
+        try:
+            return function(tf, list(given) if len(shapes) > 1 else [given])
+        except TranslationError as error:
+            refused.append(error)
+            raise
+
+    try:
+        found = tf.keras.layers.Lambda(run)(inputs if len(shapes) > 1 else inputs[0])
+    except TranslationError:
+        # Keras adds to what errors of layers say.
+        raise refused[0] from None
     outputs = [
         tf.keras.layers.Lambda(lambda x: x, name=f"output_{k:05d}")(output)
         for k, output in enumerate(found)
@@ -127,32 +137,62 @@ def convert_network(
 
 
 def _rows(network: Network, model: Any) -> list[dict[str, str]]:
-    """The operators with weights; every product must be one with its bits."""
+    """The operators with weights; every product must be one with its bits.
+
+    The converter computes products of equal bits and equal activations once; a product
+    without an operator of its own is such a one, if its bits are in the file and not
+    as floats.
+    """
     waiting: dict[bytes, list[tuple[str, Product]]] = {}
     for step, _, products in binary_steps(network):
         for product in products:
             waiting.setdefault(product.packed(), []).append((step["name"], product))
-    rows = []
+    rows, written, as_floats = [], {}, set()
     for operator in flatbuffer.operators_of(model):
         name, weight = operator.name, "x".join(map(str, operator.weight))
+        output = "x".join(map(str, operator.output))
         if operator.kind == flatbuffer.BINARY:
             found = waiting.get(operator.stored)
-            if not found:
+            if found is None:
                 raise TranslationError(f"{name}: its bits are of no layer")
+            written[operator.stored] = output
+            if not found:
+                continue
             name, product = found.pop(0)
-            weight = "x".join(map(str, product.weight.shape)) + ", 1 bit"
+            weight = _kernel(product)
         elif operator.kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+            if operator.kind == "CONV_2D":
+                as_floats.add(_signs_of(operator))
             weight += ", float32"
         else:
             continue
-        output = "x".join(map(str, operator.output))
         rows.append(dict(name=name, type=operator.kind, kernel=weight, output=output))
-    left = [name for kept in waiting.values() for name, _ in kept]
-    if left:
-        raise TranslationError(
-            f"{left[0]}: the converter of Larq Compute Engine did not make it binary"
-        )
+    for bits, kept in waiting.items():
+        for name, product in kept:
+            if bits not in written or bits in as_floats:
+                raise TranslationError(
+                    f"{name}: the converter of Larq Compute Engine did not make it "
+                    "binary"
+                )
+            rows.append(
+                dict(
+                    name=name,
+                    type=flatbuffer.BINARY,
+                    kernel=_kernel(product),
+                    output=written[bits],
+                )
+            )
     return rows
+
+
+def _kernel(product: Product) -> str:
+    return "x".join(map(str, product.weight.shape)) + ", 1 bit"
+
+
+def _signs_of(operator: flatbuffer.WrittenOperator) -> bytes:
+    """The signs of float weights (O, h, w, I), as :meth:`Product.packed` gives them."""
+    weights = np.frombuffer(operator.stored, np.float32).reshape(operator.weight)
+    return pack_signs(weights.transpose(0, 3, 1, 2))
 
 
 def operator_counts(data: bytes) -> dict[str, int]:

@@ -30,6 +30,14 @@ from cmim.deploy.numpy_reference import convolve, unpack_signs
 WORD = 32
 
 
+def pack_signs(weight: np.ndarray) -> bytes:
+    """Filters ``(O, I, kh, kw)`` as :meth:`Product.packed` gives them."""
+    bits = weight.transpose(0, 2, 3, 1) < 0
+    missing = -bits.shape[-1] % WORD
+    bits = np.pad(bits, ((0, 0), (0, 0), (0, 0), (0, missing)))
+    return np.packbits(bits, axis=-1, bitorder="little").tobytes()
+
+
 @dataclass(frozen=True)
 class Product:
     """One convolution of signs with signs.
@@ -55,10 +63,7 @@ class Product:
             >>> Product(np.zeros(1), weight, 0, np.ones(1)).packed()
             b'\\n\\x00\\x00\\x00'
         """
-        bits = self.weight.transpose(0, 2, 3, 1) < 0
-        missing = -bits.shape[-1] % WORD
-        bits = np.pad(bits, ((0, 0), (0, 0), (0, 0), (0, missing)))
-        return np.packbits(bits, axis=-1, bitorder="little").tobytes()
+        return pack_signs(self.weight)
 
     def integers(self, step: dict[str, Any], x: np.ndarray) -> np.ndarray:
         """Its sums in NumPy, for activations ``(N, I, H, W)`` (see ``convolve``)."""
