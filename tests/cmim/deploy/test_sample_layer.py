@@ -9,7 +9,7 @@ from cmim.deploy.verify import compile_layer
 
 
 def test_every_filter_of_the_timed_layer_is_computed():
-    # Equal filters are computed once: a layer of equal ones took a hundredth of the time.
+    # Equal filters are computed once: a layer of them takes a tenth of the time.
     compiled = compile_layer(sample_layer(64), (1, 64, 6, 5))
     [convolution] = (
         node
