@@ -146,7 +146,9 @@ def _gains_over_images(
     ours, found = sums_of(record), {}
     for other in (b for b in baseline if b["seed"] == record["seed"]):
         theirs = sums_of(other)
-        for name, figure in _figures_of_sums([n for n in ours if n in theirs and n in gains]):
+        for name, figure in _figures_of_sums(
+            [n for n in ours if n in theirs and n in gains]
+        ):
             low, high = gain_over_images(ours[name], theirs[name], figure)
             found[name] = replace(gains[name], low=low, high=high)
     return found
