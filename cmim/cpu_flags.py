@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -23,6 +25,21 @@ def cpu_flags(path: str | Path = CPUINFO) -> frozenset[str] | None:
 def cpu_name(path: str | Path = CPUINFO) -> str:
     """The first processor's name; empty where the system does not say it."""
     return " ".join(_line_of(("model name",), path) or ())
+
+
+def said_limit(environment: Mapping[str, str] = os.environ) -> str:
+    """What a variable of the environment hides from oneDNN, as an addition.
+
+    Examples:
+        >>> said_limit({"ONEDNN_MAX_CPU_ISA": "SSE41"})
+        ', of which ONEDNN_MAX_CPU_ISA=SSE41 hides instructions (unset it)'
+        >>> said_limit({})
+        ''
+    """
+    limit = environment.get("ONEDNN_MAX_CPU_ISA")
+    if not limit:
+        return ""
+    return f", of which ONEDNN_MAX_CPU_ISA={limit} hides instructions (unset it)"
 
 
 def _words_of(names: tuple[str, ...], path: str | Path) -> frozenset[str] | None:

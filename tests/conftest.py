@@ -2,6 +2,7 @@
 
 import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,35 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def _skip_what_a_limit_forbids(error: Exception) -> None:
+    """Skip a test that ended since ONEDNN_MAX_CPU_ISA leaves no binary convolution.
+
+    That is so under SSE41 on CPUs with AVX-512, see tests/cmim/deploy/limited.py.
+    """
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA")
+    said = str(error)
+    if limit and ("bad combination" in said or "no such binary convolution" in said):
+        pytest.skip(f"the engine compiles no binary convolution under {limit} here")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    try:
+        return (yield)
+    except Exception as error:
+        _skip_what_a_limit_forbids(error)
+        raise
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    try:
+        return (yield)
+    except Exception as error:
+        _skip_what_a_limit_forbids(error)
+        raise
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from mmengine.model import BaseModel
 
+from cmim.cpu_flags import said_limit
 from cmim.deploy.binary_layer import ExportError
 from cmim.deploy.engine import ExportedNetwork, task_model_of
 from cmim.deploy.network_core import OUTPUT
@@ -87,7 +88,8 @@ def _why_not_compiled(path: str | Path, error: RuntimeError) -> str:
             "exported by an earlier version of the project on a CPU with AVX-512; "
             "export the checkpoint again, which gives a file for every CPU"
         )
-    return f"OpenVINO does not run {path} here: {text[-300:]}"
+    where = f"on this processor{said_limit()}"
+    return f"OpenVINO does not run {path} {where}: {text[-300:]}"
 
 
 def read_identity(model: Any, path: str | Path) -> dict[str, Any] | None:

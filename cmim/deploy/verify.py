@@ -11,7 +11,13 @@ import openvino.opset13 as ops
 import torch
 from torch import Tensor, nn
 
-from cmim.deploy.binary_layer import BinaryLayer, SignStep, SignTerm
+from cmim.cpu_flags import said_limit
+from cmim.deploy.binary_layer import (
+    BinaryLayer,
+    ExportError,
+    SignStep,
+    SignTerm,
+)
 from cmim.deploy.formats.format import EngineCheckedLayer
 from cmim.deploy.layer_calls import layer_calls
 from cmim.deploy.openvino_graph import add_layer
@@ -22,11 +28,21 @@ from cmim.deploy.shared_core import FLOAT32, shared_core
 def compile_layer(
     layer: BinaryLayer, shape: tuple[int, ...], options: dict[str, Any] | None = None
 ) -> ov.CompiledModel:
-    """A network of this layer alone, with further options of the engine."""
+    """A network of this layer alone, with further options of the engine.
+
+    Raises:
+        ExportError: The engine has no such convolution on this processor.
+    """
     x = ops.parameter(list(shape), ov.Type.f32)
     result = ops.result(add_layer(x.output(0), layer, shape[3]))
     options = {**FLOAT32, **(options or {})}
-    return shared_core().compile_model(ov.Model([result], [x]), "CPU", options)
+    try:
+        return shared_core().compile_model(ov.Model([result], [x]), "CPU", options)
+    except RuntimeError as error:
+        raise ExportError(
+            f"{layer.name}: OpenVINO compiles no such binary convolution on this "
+            f"processor{said_limit()}: {str(error).strip().splitlines()[-1]}"
+        ) from error
 
 
 def integer_parts(layer: BinaryLayer) -> list[BinaryLayer]:
