@@ -47,11 +47,21 @@ try=("$home/tools/bisect_row.sh" --try "$python" "$row" --results "$results")
 [ -z "$data" ] || try+=(--data-root "$data")
 
 echo "today, $(git rev-parse --short HEAD):"
-if "${try[@]}"; then echo "nothing has moved"; exit 0; fi
+# 0: the figures came back, 1: they did not, anything else: they could not be computed.
+status=0; "${try[@]}" || status=$?
+if [ "$status" = 0 ]; then echo "nothing has moved"; exit 0; fi
+if [ "$status" != 1 ]; then
+    echo "error: today's code cannot run the row (see above): mend that, or bisect that" >&2
+    exit 1
+fi
 git checkout --quiet "$good"
 echo "then, ${good:0:9}:"
-if ! "${try[@]}"; then
+status=0; "${try[@]}" || status=$?
+if [ "$status" = 1 ]; then
     echo "error: the row does not come back at its own commit: look at packages and processor" >&2
+    exit 1
+elif [ "$status" != 0 ]; then
+    echo "error: the row cannot be run at its own commit (see above)" >&2
     exit 1
 fi
 git bisect start "$(git -C "$home" rev-parse HEAD)" "$good"

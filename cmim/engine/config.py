@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     _check_keys(config, path)
     check_values(used_parts(config), str(path))
     if moved:
-        _move_data(config, data_root)
+        _move_data(config, data_root, options)
     fit_selection(config)
     check_classes(config, task_model_config(config) if config.get("model") else {})
     fit_loaders(config)
@@ -89,7 +89,8 @@ def used_parts(config: Config) -> dict[str, Any]:
     return {k: v for k, v in config.items() if k not in LENT or "model" not in config}
 
 
-def _move_data(config: Config, data_root: Any) -> None:
+def _move_data(config: Config, data_root: Any, options: Mapping[str, Any]) -> None:
+    """Move all data sets but those that an option has named the folder of."""
     if not isinstance(data_root, str):
         raise ConfigError(f"override 'data_root' must be a folder, got {data_root!r}")
     config.data_root = data_root
@@ -97,7 +98,11 @@ def _move_data(config: Config, data_root: Any) -> None:
         if config.get(loader) is None:
             continue
         require_parts(config, f"{loader}.dataset")
-        parts = data_parts(config, loader)
+        parts = [
+            (place, part)
+            for place, part in data_parts(config, loader)
+            if f"{place}.data_root" not in options
+        ]
         roots = sorted({str(part.get("data_root")) for _, part in parts})
         if len(roots) > 1:
             raise ConfigError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,13 +45,13 @@ def content_of(
         ConfigError: A config that cannot be read, or names no data.
     """
     resolved = resolve(load_config(config, dict(options)))
-    roots = list(dict.fromkeys(_roots(resolved)))
+    roots = list(_roots(resolved))
     if not roots:
         raise ConfigError(f"config '{config}' names no data_root for its data sets")
     return dict(
         protocol=PROTOCOL,
         config=_without_places(resolved),
-        data=sha256_of(*(data_digest(root).encode() for root in roots))[:DIGITS],
+        data=_data(roots),
         files={name: _digest(name) for name in sorted(set(_files(resolved)))},
         seed=seed,
         threads=threads,
@@ -86,11 +86,26 @@ def resolve(config: Config) -> dict[str, Any]:
     return json.loads(json.dumps(read, sort_keys=True, default=str))
 
 
-def _roots(resolved: dict[str, Any]) -> Iterator[str]:
+def _roots(resolved: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Places of data sets in the config, and their folders."""
     for loader in LOADERS:
-        for _, part in data_parts(resolved, loader):
+        for place, part in data_parts(resolved, loader):
             if part.get("data_root"):
-                yield str(part["data_root"])
+                yield place, str(part["data_root"])
+
+
+def _data(roots: Sequence[tuple[str, str]]) -> str:
+    """Digest of the data, of one folder or of several.
+
+    Where there are several it counts which one stands where: a test on the folder that
+    was trained on is another one than a test on the other.
+    """
+    folders = {root for _, root in roots}
+    if len(folders) == 1:
+        (only,) = folders
+        return sha256_of(data_digest(only).encode())[:DIGITS]
+    named = (f"{place}={data_digest(root)}".encode() for place, root in roots)
+    return sha256_of(*named)[:DIGITS]
 
 
 def _files(value: Any, root: str | None = None) -> Iterator[str]:

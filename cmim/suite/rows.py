@@ -144,7 +144,9 @@ def _gains_over_images(
 ) -> dict[str, Gain]:
     """Gains of one run over the baseline's of its seed, with intervals over images."""
     ours, found = sums_of(record), {}
-    for other in (b for b in baseline if b["seed"] == record["seed"]):
+    for other in baseline:
+        if other["seed"] != record["seed"] or _test_of(other) != _test_of(record):
+            continue
         theirs = sums_of(other)
         for name, figure in _figures_of_sums(
             [n for n in ours if n in theirs and n in gains]
@@ -152,6 +154,12 @@ def _gains_over_images(
             low, high = gain_over_images(ours[name], theirs[name], figure)
             found[name] = replace(gains[name], low=low, high=high)
     return found
+
+
+def _test_of(record: Mapping[str, Any]) -> tuple[Any, Any]:
+    """What a run was tested on: images are paired by their places in it."""
+    loader = (record.get("resolved") or {}).get("test_dataloader") or {}
+    return record.get("data"), loader.get("dataset")
 
 
 def _figures_of_sums(names: Sequence[str]) -> Iterator[tuple[str, Callable]]:

@@ -119,9 +119,13 @@ static void compare(const Value *out, const Array *wanted) {
     }
     alike += ours == theirs;
   }
-  printf("  against %s: largest difference %.3g of values up to %.3g, class of %.2f %% "
-         "alike\n", wanted->name, difference, largest,
-         100.0 * (double)alike / (double)places);
+  printf("  against %s: largest difference %.3g of values up to %.3g", wanted->name,
+         difference, largest);
+  /* One channel is a value, such as depth, and has no class. */
+  if (out->shape[0] > 1)
+    printf(", class of %.2f %% alike", 100.0 * (double)alike / (double)places);
+  printf("\n");
+  if (isnan(difference)) fail("%s: one side is not a number", wanted->name);
 }
 
 static void report(const Json *outputs, const Archive *sample, const char *prefix) {

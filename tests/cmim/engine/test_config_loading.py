@@ -20,6 +20,14 @@ def test_data_root_moves_every_loader():
         assert config[loader].dataset.data_root == "elsewhere"
 
 
+def test_the_folder_of_one_data_set_outlives_that_of_all():
+    # Tested on the training folder before, without a word.
+    own = {"data_root": "a", "test_dataloader.dataset.data_root": "b"}
+    config = load_config(CONFIGS / "rooms_seg_bireal.py", own)
+    assert config.train_dataloader.dataset.data_root == "a"
+    assert config.test_dataloader.dataset.data_root == "b"
+
+
 def test_override_may_add_an_option_to_a_component_and_reach_into_lists():
     config = load_config(
         BINARY,

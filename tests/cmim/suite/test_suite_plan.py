@@ -37,6 +37,19 @@ def test_keys_depend_on_what_results_depend_on(plan, data):
     assert not set(before) & {run.key for run in plan(data_root=str(moved))}
 
 
+def test_it_counts_which_folder_is_tested_on(plan, data):
+    # Both were one run before: the same two folders, and configs alike without them.
+    other = data.with_name("other")
+    other.mkdir()
+    (other / "train.txt").write_text("2\n")
+    place = "test_dataloader.dataset.data_root"
+    own = {run.key for run in plan()}
+    outside = {run.key for run in plan(**{place: str(other)})}
+    places = ["train_dataloader.dataset.data_root", "val_dataloader.dataset.data_root"]
+    swapped = {run.key for run in plan(**dict.fromkeys(places, str(other)))}
+    assert [len(own), len(own | outside), len(own | outside | swapped)] == [8, 16, 24]
+
+
 def test_a_suite_file_may_have_names_of_its_own(tmp_path):
     text = "_first = dict(lr=0.1)\n" + ROOMS
     assert list(read_suite(write_suite(tmp_path, text)).seeds) == [0, 1]
