@@ -72,7 +72,7 @@ class View:
         if not self.names and len(self.readings) != channels:
             raise ValueError(
                 f"view '{self.title}' has {channels} channel(s) and "
-                f"{len(self.readings)} readings; give one a channel, or names of classes"
+                f"{len(self.readings)} readings; give one a channel, or class names"
             )
         highest = int(self.values.max(initial=0))
         if self.names and highest >= min(len(self.names), len(self.colours)):
