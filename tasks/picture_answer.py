@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.structures import PixelData
 from numpy.typing import NDArray
 
 from cmim.deploy.engine import ExportedNetwork
@@ -157,8 +158,9 @@ def open_network(
             torch.cuda.synchronize()
         seconds = time.perf_counter() - begin
         for kind, _ in shown:
-            part = sample.get(kind.prediction)
-            part.data = part.data[:, :rows, :columns]
+            whole = sample.get(kind.prediction).data
+            part = PixelData(data=whole[:, :rows, :columns])
+            sample.set_data({kind.prediction: part})
         views = {kind.name: view(sample, names, palette) for kind, view in shown}
         return Answer(views, milliseconds=1e3 * seconds)
 

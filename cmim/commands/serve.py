@@ -13,8 +13,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = cli.make_parser(
         "Serve a page on this machine that shows what networks say of a picture: "
         "choose, drop or paste one, or take one with the camera; point at a place to "
-        "read its class or metres; switch between networks, with the milliseconds of each. "
-        "Nothing is written to disk or sent elsewhere. Needs the extra 'serve'.",
+        "read its class or metres; switch between networks and see the milliseconds of "
+        "each. Nothing is written to disk or sent elsewhere. Needs the extra 'serve'.",
         "python tools/serve.py "
         "configs/nyud_seg_fp_small.py work_dirs/nyud_seg_fp_small/last.pth "
         "configs/nyud_seg_bireal_small.py seg.xml --names 'full precision' '1 bit'",

@@ -1,17 +1,12 @@
-"""The server: one page, the networks, a picture to an answer, a health check."""
+"""The server: one page, the networks, a picture to an answer, a health check.
 
-from __future__ import annotations
+Web packages are imported within functions, so that this can be read without them.
+"""
 
-import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
-from typing import Any
-
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from typing import TYPE_CHECKING, Any
 
 import cmim
 from cmim.engine.sentences import is_meant, sentence_of
@@ -19,14 +14,17 @@ from cmim.serve.gate import Gate
 from cmim.serve.guard import Guard
 from cmim.serve.limits import Limits, Refusal
 from cmim.serve.network import Network, answer_json
+from cmim.serve.picture_body import KINDS, check_kind, read_body
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 PAGES = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/page.css": ("page.css", "text/css; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
-    "/result.js": ("result.js", "text/javascript; charset=utf-8"),
+    "/": ("index.html", "text/html"),
+    "/page.css": ("page.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+    "/result.js": ("result.js", "text/javascript"),
 }
-KINDS = ("image/jpeg", "image/png", "image/webp")
 _ADVICE = {
     404: "there is nothing at this address; the page is at /",
     405: "this address takes another method; see /api/networks and /api/predict",
@@ -49,7 +47,10 @@ def make_app(
 
     Raises:
         ValueError: No network, or two of one name.
+        ImportError: The extra ``serve`` is not installed.
     """
+    from fastapi import FastAPI
+
     by_name = {network.name: network for network in networks}
     if not networks or len(by_name) < len(networks):
         given = ", ".join(repr(network.name) for network in networks) or "none"
@@ -57,44 +58,53 @@ def make_app(
             f"the networks to serve are {given}; give at least one, each a name of its "
             "own"
         )
-    bounds = limits or Limits()
     # FastAPI's own pages of documentation load scripts from elsewhere.
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     _add_pages(app)
     _add_refusals(app)
-    _add_networks(app, by_name, bounds)
+    _add_networks(app, by_name, limits or Limits())
     return Guard(app, names)
 
 
-def _add_pages(app: FastAPI) -> None:
-    folder = files("cmim.serve") / "page"
-    for address, (name, kind) in PAGES.items():
-        response = Response((folder / name).read_bytes(), media_type=kind)
+def _add_pages(app: "FastAPI") -> None:
+    from fastapi.responses import Response
 
-        async def page(response: Response = response) -> Response:
-            return response
+    folder = files("cmim.serve") / "page"
+
+    def add(address: str, content: bytes, kind: str) -> None:
+        async def page() -> Response:
+            return Response(content, media_type=f"{kind}; charset=utf-8")
 
         app.get(address, response_model=None)(page)
 
+    for address, (name, kind) in PAGES.items():
+        add(address, (folder / name).read_bytes(), kind)
 
-def _add_refusals(app: FastAPI) -> None:
-    async def refused(_: Request, error: Any) -> JSONResponse:
+
+def _add_refusals(app: "FastAPI") -> None:
+    from fastapi.responses import JSONResponse
+    from starlette.exceptions import HTTPException
+
+    async def refused(_: Any, error: Any) -> JSONResponse:
         again = {"retry-after": "1"} if error.status == 503 else {}
         return JSONResponse({"error": str(error)}, error.status, again)
 
-    async def unknown(_: Request, error: Any) -> JSONResponse:
+    async def unknown(_: Any, error: Any) -> JSONResponse:
         said = _ADVICE.get(error.status_code, str(error.detail))
         return JSONResponse({"error": said}, error.status_code, error.headers)
 
-    async def failed(_: Request, error: Exception) -> JSONResponse:
+    async def failed(_: Any, error: Exception) -> JSONResponse:
         return JSONResponse({"error": _UNFORESEEN}, 500)
 
     app.exception_handler(Refusal)(refused)
-    app.exception_handler(Exception)(failed)
     app.exception_handler(HTTPException)(unknown)
+    app.exception_handler(Exception)(failed)
 
 
-def _add_networks(app: FastAPI, networks: dict[str, Network], limits: Limits) -> None:
+def _add_networks(app: "FastAPI", networks: dict[str, Network], limits: Limits) -> None:
+    from fastapi import Request
+    from fastapi.responses import JSONResponse
+
     gate = Gate(limits)
 
     @app.get("/health")
@@ -112,71 +122,28 @@ def _add_networks(app: FastAPI, networks: dict[str, Network], limits: Limits) ->
         )
 
     @app.post("/api/predict", response_model=None)
-    async def predict(request: Request) -> Response:
-        network = _chosen(request, networks)
-        _check_kind(request)
+    async def predict(request: Request) -> JSONResponse:
+        network = _chosen(request.query_params.get("network"), networks)
+        check_kind(request.headers.get("content-type", ""))
         async with gate.place():
-            data = await _read_body(request, limits)
-            return await gate.run(lambda: _answer(network, data))
+            data = await read_body(request, limits)
+            # JSON is written in the thread, too: a picture's is megabytes.
+            return await gate.run(lambda: JSONResponse(_answer(network, data)))
 
 
-def _chosen(request: Request, networks: dict[str, Network]) -> Network:
-    name = request.query_params.get("network", next(iter(networks)))
+def _chosen(name: str | None, networks: dict[str, Network]) -> Network:
+    """The network of a name; the first one where none is given."""
+    if name is None:
+        return next(iter(networks.values()))
     if name not in networks:
         known = ", ".join(map(repr, networks))
         raise Refusal(404, f"network {name[:100]!r} is unknown; choose from {known}")
     return networks[name]
 
 
-def _check_kind(request: Request) -> None:
-    """Pages of other sites cannot send these kinds without asking first."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in KINDS:
-        raise Refusal(
-            415,
-            f"the content type is {kind[:100]!r}; send the picture's file as the body, "
-            f"with the content type {' or '.join(KINDS)}",
-        )
-
-
-async def _read_body(request: Request, limits: Limits) -> bytes:
-    """The whole body, no larger and no slower than the limits say."""
-    said = request.headers.get("content-length", "0")
-    if said.isdigit() and int(said) > limits.most_bytes:
-        raise _too_large(limits)
+def _answer(network: Network, data: bytes) -> dict[str, Any]:
     try:
-        return await asyncio.wait_for(_collect(request, limits), limits.seconds)
-    except ClientDisconnect:
-        raise Refusal(400, "the connection ended before the picture had come") from None
-    except asyncio.TimeoutError:
-        raise Refusal(
-            408,
-            f"the picture did not arrive within {limits.seconds:g} s; send a smaller "
-            "one",
-        ) from None
-
-
-async def _collect(request: Request, limits: Limits) -> bytes:
-    data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > limits.most_bytes:
-            raise _too_large(limits)
-    return bytes(data)
-
-
-def _too_large(limits: Limits) -> Refusal:
-    return Refusal(
-        413,
-        f"the picture has more than {limits.most_bytes / 1e6:g} MB, the limit; send a "
-        "smaller one",
-    )
-
-
-def _answer(network: Network, data: bytes) -> Response:
-    """In a thread: look at a picture, and write the answer."""
-    try:
-        return JSONResponse(answer_json(network.name, network.answer(data)))
+        return answer_json(network.name, network.answer(data))
     except Exception as error:
         if is_meant(error):
             raise Refusal(422, sentence_of(error)) from error
