@@ -36,7 +36,7 @@ def written(kind: str, colours: np.ndarray = COLOURS, **options) -> bytes:
 
 
 def bomb(rows: int, columns: int, there: int | None = None) -> bytes:
-    """A black PNG, a thousandth of its pixels; ``there`` of its rows are in the file."""
+    """A black PNG that is small; ``there`` of its rows are in the file."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         sums = struct.pack(">I", zlib.crc32(kind + data))

@@ -128,6 +128,8 @@ function figureOf(view) {
   const tip = made("span", { className: "tip" });
   const stage = made("div", { className: "stage", tabIndex: 0 }, picture, colours, mark, tip);
   stage.dataset.task = view.task;
+  // Known before the pictures are loaded, so that nothing moves under the pointer.
+  stage.style.aspectRatio = `${view.size[1]} / ${view.size[0]}`;
   stage.setAttribute("role", "application");
   stage.setAttribute("aria-label", `${view.title}: a point that the arrow keys move`);
   const caption = made("figcaption", { textContent: view.title });
@@ -176,7 +178,7 @@ function move(place, spoken) {
   for (const { view, mark, tip, stage, legend } of shown) {
     mark.style.left = `${100 * point.x}%`;
     mark.style.top = `${100 * point.y}%`;
-    tip.textContent = describe(view, view.numbers, point);
+    tip.textContent = describe(view, view.numbers, point).join("\n");
     const [width, height] = [stage.clientWidth, stage.clientHeight];
     const beside = point.x * width + 14 + tip.offsetWidth > width ? point.x * width - 14 - tip.offsetWidth : point.x * width + 14;
     tip.style.left = `${Math.max(0, Math.min(beside, width - tip.offsetWidth))}px`;
@@ -190,7 +192,7 @@ let saying = 0;
 // Not at every key that is held down: a screen reader would still be at the first one.
 function speak(view) {
   clearTimeout(saying);
-  saying = setTimeout(() => { at("spoken").textContent = `${view.title}: ${describe(view, view.numbers, point)}`; }, 150);
+  saying = setTimeout(() => { at("spoken").textContent = `${view.title}: ${describe(view, view.numbers, point).join(", ")}`; }, 150);
 }
 
 async function openCamera() {

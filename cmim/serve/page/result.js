@@ -29,10 +29,11 @@ export function said(reading, number) {
   return [reading.name, plain, reading.unit].filter(Boolean).join(" ");
 }
 
+// One line of text a channel.
 export function describe(view, numbers, point) {
   const place = placeOf(view, point);
-  if (view.names.length) return view.names[numbers[place]];
-  return view.readings.map((each, k) => said(each, numbers[place + k])).join(", ");
+  if (view.names.length) return [view.names[numbers[place]]];
+  return view.readings.map((each, k) => said(each, numbers[place + k]));
 }
 
 // Classes that are there, the largest first, each with its share of the picture.

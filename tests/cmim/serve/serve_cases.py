@@ -61,3 +61,36 @@ def send(to, data: bytes, kind: str = "image/png", **more):
     """Send a picture."""
     headers = {"content-type": kind, **more.pop("headers", {})}
     return to.post("/api/predict", content=data, headers=headers, **more)
+
+
+def pair() -> list[Network]:
+    """Two networks that look at a picture: classes by brightness, metres by rows."""
+    return [_looking("full precision", 40.0, 128), _looking("1 bit", 2.5, 64)]
+
+
+def _looking(name: str, milliseconds: float, middle: int) -> Network:
+    def answer(data: bytes) -> Answer:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        if image is None:
+            raise ValueError("the picture is damaged; get it again")
+        grey = cv2.resize(image, (160, 120)).mean(axis=2)
+        classes = (grey > middle).astype(np.uint8)
+        metres = np.arange(120, dtype=np.uint16)[:, None].repeat(160, axis=1) * 10
+        colours = [(200, 40, 40), (40, 120, 220)]
+        dark = View(
+            title="Classes",
+            picture=np.array(colours, np.uint8)[classes],
+            values=classes[..., None],
+            names=["dark", "light"],
+            colours=colours,
+        )
+        depth = View(
+            title="Depth",
+            note="bright is far",
+            picture=(metres[..., None] // 5).astype(np.uint8).repeat(3, axis=2),
+            values=metres[..., None],
+            readings=(Reading("", unit="m", scale=1e-3, unknown=0),),
+        )
+        return Answer(dict(seg=dark, depth=depth), milliseconds)
+
+    return Network(name, f"{name}.xml", 2.0, ("seg", "depth"), answer)
