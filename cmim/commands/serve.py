@@ -38,6 +38,12 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="override parts of all the configs",
     )
+    _add_place(parser)
+    _add_limits(parser)
+    return parser
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host",
         default="127.0.0.1",
@@ -54,8 +60,6 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="names of this machine that browsers may use, beside its addresses",
     )
-    _add_limits(parser)
-    return parser
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
