@@ -42,10 +42,10 @@ def _compile_and_run(found: EngineFindings) -> None:
         has_vector_popcount,
     )
     from cmim.deploy.packed_conv import PackedConv
+    from cmim.deploy.sample_layer import sample_layer
     from cmim.deploy.verify import compile_layer
-    from cmim.doctor.speed import binary_layer
 
-    layer = binary_layer(CHANNELS)
+    layer = sample_layer(CHANNELS)
     shape = (1, CHANNELS, SIZE, SIZE)
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     compiled = compile_layer(layer, shape)
