@@ -29,7 +29,7 @@ setup: $(VENV)/ready
 
 $(VENV)/ready: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev,analysis,deploy,int8,rivals,encoders]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,analysis,deploy,int8,rivals,encoders,serve]'
 	touch $@
 
 # Its packages do not go with the others: an older NumPy, and Python 3.11 at most.

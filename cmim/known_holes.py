@@ -28,10 +28,6 @@ HOLES = (
     ("onnx", "1.21", "CVE-2026-27489: external data read through links"),
     ("scikit-learn", "1.5", "CVE-2024-5206: training data kept in a vectorizer"),
     ("fastapi", "0.120.2", "CVE-2025-62727: Range headers, by its starlette"),
-    ("python-multipart", "0.0.18", "CVE-2024-53981: slow boundaries"),
-    ("python-multipart", "0.0.22", "CVE-2026-24486: files written anywhere"),
-    ("python-multipart", "0.0.27", "CVE-2026-42561: unbounded part headers"),
-    ("python-multipart", "0.0.32", "CVE-2026-53538, -53539 and -53540: parsing"),
 )
 
 

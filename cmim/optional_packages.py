@@ -15,6 +15,8 @@ EXTRAS = {
     "ray": "cluster",
     "timm": "encoders",
     "imagecorruptions": "robustness",
+    "fastapi": "serve",
+    "uvicorn": "serve",
 }
 # Where the package index has another name than the import.
 _INDEX_NAMES = {

@@ -16,6 +16,7 @@ from torch import Generator, Tensor
 
 from cmim.naming import factories
 from cmim.ranks import shared_count, world_size
+from cmim.task_view import View
 
 Size = tuple[int, int]
 _declared: dict[str, Task] = {}
@@ -99,6 +100,8 @@ class Task:
             said.
         draw: ``(predicted sample, palette or None)`` to pictures that are compared side
             by side; None for none.
+        view: ``(predicted sample, class names, palette)`` to what a page shows and says
+            of each pixel; None for nothing.
         of_sums: The figure of sums over images, any leading axes; the metric keeps
             those of each image as ``image_sums[figure]``. None where it keeps none.
 
@@ -131,6 +134,7 @@ class Task:
     average: Callable[[Tensor], Tensor] = _mean
     restore: Callable[[Tensor, bool, float], Tensor] = _as_it_is
     draw: Callable[[Any, Sequence | None], Drawing] | None = None
+    view: Callable[[Any, Sequence[str], Sequence], View] | None = None
     of_sums: Callable[[Tensor], Tensor] | None = None
     home: str | None = field(init=False, repr=False, compare=False)
 

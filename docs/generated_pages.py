@@ -21,7 +21,7 @@ FOLDER = ROOT / "docs" / "generated"
 ROOMS = (
     *("functional", "methods", "layers", "convert", "encoders", "contrast"),
     *("added_losses", "models", "hooks", "analysis", "inspect", "deploy", "export"),
-    *("bench", "suite", "engine"),
+    *("bench", "suite", "engine", "serve"),
 )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -54,7 +56,29 @@ def read_picture(
         raise DataError(f"image '{path}' does not exist; give the path of a picture")
     if channels not in (None, 3) or path.suffix.lower() == ".npy":
         return _to_bytes(_read_bands(path, channels), white, path)
-    data = read_whole(path)
+    return decode_picture(read_whole(path), path, channels, white)
+
+
+def decode_picture(
+    data: bytes,
+    path: str | Path,
+    channels: int | None = None,
+    white: int | None = None,
+) -> NDArray[np.uint8]:
+    """Likewise for a picture that lies in no file.
+
+    Args:
+        data: As :func:`tasks.whole_file.check_content` has let it pass.
+        path: What messages call it.
+        channels: See :func:`read_picture`.
+        white: Likewise.
+
+    Raises:
+        DataError: As :func:`read_picture`.
+    """
+    path = Path(path)
+    if channels not in (None, 3):
+        return _to_bytes(_bands_of(data, path, channels), white, path)
     if not data.startswith(JPEG):
         _check_kind(path, data, channels)
     # The whole depth only where it is asked for: reading stays as fast as it was.
@@ -78,7 +102,7 @@ def read_to_show(path: str | Path) -> NDArray[np.uint8]:
     return read_picture(path, 3, 65535)
 
 
-def orientation(path: str | Path) -> int:
+def orientation(path: str | Path | BinaryIO) -> int:
     """EXIF's number for how a picture is shown, 1 as it is stored."""
     try:
         with Image.open(path) as picture:
@@ -111,7 +135,7 @@ def _check_kind(path: Path, data: bytes, channels: int | None) -> None:
         if not transparent and b"acTL" not in chunks:
             return
     try:
-        with Image.open(path) as picture:
+        with Image.open(io.BytesIO(data)) as picture:
             count = frames_of(picture)
             if count > 1:
                 raise DataError(
@@ -141,19 +165,25 @@ def _check_opaque(path: Path, picture: Image.Image) -> None:
 
 def _read_bands(path: Path, channels: int | None) -> NDArray:
     """Every band as it is stored, colours as RGB."""
-    array: NDArray
     if path.suffix.lower() == ".npy":
-        array = _read_stored(path)
-    else:
-        array = decode(read_whole(path), path, cv2.IMREAD_UNCHANGED)
-        if array.ndim == 3 and array.shape[2] in (3, 4):
-            array = array[..., [2, 1, 0, 3][: array.shape[2]]]
-        turned = orientation(path)
-        if turned != 1:
-            raise DataError(
-                f"'{path}' is turned by its EXIF entry (orientation {turned}), which "
-                "pictures read with image_channels are not; save it without EXIF"
-            )
+        return _with_bands(_read_stored(path), path, channels)
+    return _bands_of(read_whole(path), path, channels)
+
+
+def _bands_of(data: bytes, path: Path, channels: int | None) -> NDArray:
+    array = decode(data, path, cv2.IMREAD_UNCHANGED)
+    if array.ndim == 3 and array.shape[2] in (3, 4):
+        array = array[..., [2, 1, 0, 3][: array.shape[2]]]
+    turned = orientation(io.BytesIO(data))
+    if turned != 1:
+        raise DataError(
+            f"'{path}' is turned by its EXIF entry (orientation {turned}), which "
+            "pictures read with image_channels are not; save it without EXIF"
+        )
+    return _with_bands(array, path, channels)
+
+
+def _with_bands(array: NDArray, path: Path, channels: int | None) -> NDArray:
     array = array[..., None] if array.ndim == 2 else array
     if array.ndim != 3 or array.shape[2] != (channels or 3):
         raise DataError(

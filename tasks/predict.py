@@ -157,7 +157,6 @@ def classify_image(
     return [(names[index], share) for index, share in pairs]
 
 
-@torch.inference_mode()
 def predict_image(
     model: BaseModel,
     path: str | Path,
@@ -173,8 +172,7 @@ def predict_image(
     Args:
         model: A task model in evaluation mode.
         path: Picture file.
-        size: ``(H, W)``, of which H counts, or the shorter side, in pixels; the
-            picture's own size when None.
+        size: See :func:`scaled`.
         channels: See :func:`tasks.picture_files.read_picture`.
         white: Likewise.
 
@@ -186,21 +184,63 @@ def predict_image(
         DataError: The file is missing or no picture.
     """
     image: np.ndarray = read_picture(path, channels, white)
+    metas = dict(img_path=str(path), ori_shape=image.shape[:2])
+    return predict_pixels(model, scaled(image, size), metas)
+
+
+def scaled(image: np.ndarray, size: Sequence[int] | int | None) -> np.ndarray:
+    """A picture as large as the network was evaluated at, in its own aspect.
+
+    Args:
+        image: ``(H, W, C)`` uint8.
+        size: ``(H, W)``, of which H counts, or the shorter side, in pixels; the
+            picture's own size when None.
+
+    Examples:
+        >>> scaled(np.zeros((10, 20, 3), np.uint8), (5, 7)).shape
+        (5, 10, 3)
+    """
     original = image.shape[:2]
     height, width = original
     if isinstance(size, int):
         height, width = fit_shorter(original, size)
     elif size is not None and size[0] != height:
         height, width = size[0], max(1, round(width * size[0] / height))
-    if (height, width) != original:
-        area = height < original[0]
-        image = cv2.resize(
-            image,
-            (width, height),
-            interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR,
-        )
-    sample = SegDataSample(
-        metainfo=dict(img_path=str(path), ori_shape=original, img_shape=image.shape[:2])
-    )
+    return resized(image, (height, width))
+
+
+def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A picture in ``(H, W)`` pixels; means of pixels where it becomes smaller.
+
+    Examples:
+        >>> resized(np.array([[[0], [8]]], np.uint8), (1, 1)).tolist()
+        [[[4]]]
+    """
+    height, width = size
+    if image.shape[:2] == (height, width):
+        return image
+    way = cv2.INTER_AREA if height < image.shape[0] else cv2.INTER_LINEAR
+    found = cv2.resize(image, (width, height), interpolation=way)
+    return found[..., None] if found.ndim == 2 else found
+
+
+@torch.inference_mode()
+def predict_pixels(
+    model: BaseModel, image: np.ndarray, metas: dict[str, Any] | None = None
+) -> Any:
+    """Predict pixels, as they are.
+
+    Args:
+        model: A task model in evaluation mode.
+        image: ``(H, W, C)`` uint8, colours as RGB.
+        metas: ``ori_shape``, the size of the prediction where it is not the picture's,
+            and further facts of the picture.
+
+    Returns:
+        Data sample, as of :func:`predict_image`.
+    """
+    size = image.shape[:2]
+    given = dict(dict(ori_shape=size, img_shape=size), **(metas or {}))
+    sample = SegDataSample(metainfo=given)
     tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
     return model.test_step(dict(inputs=[tensor], data_samples=[sample]))[0]

@@ -53,8 +53,14 @@ def read_whole(path: str | Path) -> bytes:
     return data
 
 
-def check_content(data: bytes, path: str | Path) -> None:
-    """Likewise for a file that has been read already; see :func:`read_whole`."""
+def check_content(data: bytes, path: str | Path, most: int = MOST_PIXELS) -> None:
+    """Likewise for a file that has been read already; see :func:`read_whole`.
+
+    Args:
+        data: Its content.
+        path: What messages call it.
+        most: Pixels that are read, at most ``MOST_PIXELS``.
+    """
     if not data:
         raise DataError(f"'{path}' is empty; get it again")
     try:
@@ -76,10 +82,10 @@ def check_content(data: bytes, path: str | Path) -> None:
         ) from error
     except Exception as error:  # Pillow's parsers raise errors of many kinds.
         raise DataError(f"'{path}' is damaged ({error}); get it again") from error
-    if width * height > MOST_PIXELS:
+    if width * height > most:
         raise DataError(
             f"'{path}' says that it has {height}x{width} pixels (rows x columns); "
-            f"pictures of up to {MOST_PIXELS} pixels are read: cut or shrink it"
+            f"pictures of up to {most} pixels are read: cut or shrink it"
         )
 
 

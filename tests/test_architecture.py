@@ -19,7 +19,7 @@ LOWER |= {"convert"}
 LOWER |= {"added_losses", "checkpoint", "naming", "analysis", "deploy"}
 LOWER |= {"safe_loading", "digest", "json_file", "finite", "identity"}
 LOWER |= {"data_parts", "whole_output", "stages", "former_names"}
-LOWER |= {"task", "task_model"}
+LOWER |= {"task", "task_model", "task_view"}
 LOWER |= {"optional_packages", "cpu_flags", "ranks"}
 ABOVE = LOWER | {"hooks", "engine"}
 ALLOWED: dict[str, set[str]] = {
@@ -32,7 +32,8 @@ ALLOWED: dict[str, set[str]] = {
     "json_file": set(),
     "torch_file": {"digest", "pickle_sizes", "torch_archive"},
     "ranks": set(),
-    "task": {"naming", "ranks"},
+    "task_view": set(),
+    "task": {"naming", "ranks", "task_view"},
     "task_model": {"task"},
     "checkpoint": {"torch_file", "finite", "former_names", "task_model"},
     "safe_loading": {"checkpoint"},
@@ -93,8 +94,9 @@ ALLOWED: dict[str, set[str]] = {
     "doctor": ABOVE | {"bench", "known_holes"},
     "code_digest": {"digest"},
     "suite": ABOVE | {"code_digest", "inspect", "bench"},
+    "serve": ABOVE,
     "commands": ABOVE
-    | {"export", "inspect", "bench", "doctor", "known_holes", "suite"},
+    | {"export", "inspect", "bench", "doctor", "known_holes", "suite", "serve"},
     "__main__": {"commands"},
 }
 

@@ -50,6 +50,9 @@ def test_the_wheel_has_packages_and_configs_and_nothing_else(wheel):
     ours = {path.name for path in (ROOT / "configs").glob("*.py")}
     assert {f"cmim/configs/{name}" for name in ours} <= set(names)
     assert "cmim/configs/_base_/runtime.py" in names
+    page = {f"cmim/serve/page/{p.name}" for p in (ROOT / "cmim/serve/page").iterdir()}
+    assert len(page) == 4
+    assert page <= set(names)
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cmim.contrast.pairs import IGNORED
 from cmim.task import Drawing, Labels, Task
+from cmim.task_view import Reading, View
 from tasks.depth.root_mean_square import root_mean_square
 from tasks.heads.aspp import full_size
 from tasks.picture_files import read_to_show
@@ -84,6 +85,20 @@ def _draw(sample: Any, *_: Any) -> Drawing:
     )
 
 
+def _view(sample: Any, *_: Any) -> View:
+    """In millimetres; what 16 bits do not hold is unknown, as 0 is."""
+    metres = sample.pred_depth_map.data[0].cpu().numpy().astype(np.float64)
+    millimetres = np.rint(np.nan_to_num(metres * 1000, posinf=0, neginf=0))
+    known = (millimetres >= 1) & (millimetres <= 65535)
+    return View(
+        title="Depth",
+        note="red is near, blue is far",
+        picture=colour_depth(np.where(known, metres, 0)),
+        values=np.where(known, millimetres, 0).astype(np.uint16)[..., None],
+        readings=(Reading("", unit="m", scale=1e-3, digits=2, unknown=0),),
+    )
+
+
 TASK = Task(
     name="depth",
     truth="gt_depth_map",
@@ -98,5 +113,6 @@ TASK = Task(
     restore=_restore,
     files=("_depth.png", "_depth.npy", "_depth_colour.png"),
     draw=_draw,
+    view=_view,
     of_sums=root_mean_square,
 )

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cmim.functional.ensemble import logit_mean_sigmoid
 from cmim.task import Drawing, Task
+from cmim.task_view import Reading, View
 from tasks.heads.aspp import full_size
 from tasks.picture_files import read_to_show
 from tasks.pictures import overlay_edges, write_exact, write_picture
@@ -47,6 +48,19 @@ def _draw(sample: Any, *_: Any) -> Drawing:
     return Drawing(image, truth, overlay_edges(image, share))
 
 
+def _view(sample: Any, *_: Any) -> View:
+    share = np.nan_to_num(sample.pred_edge_map.data[0].cpu().numpy())
+    levels = np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8)[..., None]
+    white = np.full((*share.shape, 3), 255, np.uint8)
+    return View(
+        title="Edges",
+        note="the redder, the likelier",
+        picture=overlay_edges(white, share),
+        values=levels,
+        readings=(Reading("edge", unit="%", scale=100 / 255, digits=0),),
+    )
+
+
 TASK = Task(
     name="edges",
     truth="gt_edge_map",
@@ -60,4 +74,5 @@ TASK = Task(
     files=("_edges.png", "_edges.npy", "_edges_overlay.png"),
     average=logit_mean_sigmoid,
     draw=_draw,
+    view=_view,
 )

@@ -13,6 +13,7 @@ from mmengine.structures import PixelData
 from torch import Tensor
 
 from cmim.task import Drawing, Task
+from cmim.task_view import Reading, View
 from tasks.heads.aspp import full_size
 from tasks.normals.metrics import mean_angle
 from tasks.picture_files import read_to_show
@@ -63,6 +64,21 @@ def _coloured(normals: Any) -> np.ndarray:
     return colour_normals(normals.data.permute(1, 2, 0).cpu().numpy())
 
 
+def _view(sample: Any, *_: Any) -> View:
+    """The colours are the values: components right, up and towards the camera."""
+    picture = _coloured(sample.pred_normal_map)
+    axes = ("right", "up", "to the camera")
+    return View(
+        title="Surface normals",
+        note="red faces right, green up, blue the camera",
+        picture=picture,
+        values=picture,
+        readings=tuple(
+            Reading(axis, scale=1 / 127.5, offset=-1, digits=2) for axis in axes
+        ),
+    )
+
+
 TASK = Task(
     name="normals",
     truth="gt_normal_map",
@@ -77,5 +93,6 @@ TASK = Task(
     restore=_restore,
     files=("_normals.png", "_normals.npy", "_normals_colour.png"),
     draw=_draw,
+    view=_view,
     of_sums=mean_angle,
 )

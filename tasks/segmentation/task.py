@@ -13,6 +13,7 @@ from torch import Tensor
 from cmim.contrast.pairs import IGNORED
 from cmim.functional.ensemble import log_mean_softmax, logit_mean_sigmoid
 from cmim.task import Drawing, Labels, Task
+from cmim.task_view import View
 from tasks.picture_files import read_to_show
 from tasks.pictures import (
     colour_classes,
@@ -74,6 +75,17 @@ def _coloured(classes: Any, colours: Sequence) -> np.ndarray:
     return colour_classes(classes.data[0].cpu().numpy(), colours)
 
 
+def _view(sample: Any, names: Sequence[str], palette: Sequence) -> View:
+    classes = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
+    return View(
+        title="Classes",
+        picture=colour_classes(classes, palette),
+        values=classes[..., None],
+        names=names,
+        colours=palette,
+    )
+
+
 TASK = Task(
     name="seg",
     truth="gt_sem_seg",
@@ -88,5 +100,6 @@ TASK = Task(
     files=("_labels.png", "_overlay.png"),
     average=_average,
     draw=_draw,
+    view=_view,
     of_sums=mean_iou,
 )
