@@ -14,6 +14,7 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.model import BaseModel
 from mmseg.structures import SegDataSample
+from numpy.typing import NDArray
 
 from cmim.data_parts import data_parts, named_classes, named_size
 from cmim.engine.config import (
@@ -186,6 +187,24 @@ def predict_image(
         DataError: The file is missing or no picture.
     """
     image: np.ndarray = read_picture(path, channels, white)
+    return predict_pixels(model, image, size, img_path=str(path))
+
+
+@torch.inference_mode()
+def predict_pixels(
+    model: BaseModel,
+    image: NDArray[np.uint8],
+    size: Sequence[int] | int | None,
+    **metainfo: Any,
+) -> Any:
+    """Likewise for a picture that has been read, as a frame of a video.
+
+    Args:
+        model: A task model in evaluation mode.
+        image: ``(H, W, C)`` uint8, RGB first.
+        size: See :func:`predict_image`.
+        metainfo: Goes into the sample; drawings need ``img_path``, or ``shown``.
+    """
     original = image.shape[:2]
     height, width = original
     if isinstance(size, int):
@@ -200,7 +219,7 @@ def predict_image(
             interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR,
         )
     sample = SegDataSample(
-        metainfo=dict(img_path=str(path), ori_shape=original, img_shape=image.shape[:2])
+        metainfo=dict(metainfo, ori_shape=original, img_shape=image.shape[:2])
     )
     tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
     return model.test_step(dict(inputs=[tensor], data_samples=[sample]))[0]
