@@ -56,7 +56,7 @@ class VideoReader:
     def __init__(self, source: str | Path | int) -> None:
         self.is_camera = isinstance(source, int)
         self.name = f"camera {source}" if self.is_camera else f"video '{source}'"
-        if not self.is_camera and not Path(source).is_file():
+        if not isinstance(source, int) and not Path(source).is_file():
             raise DataError(f"{self.name} does not exist; give the path of a video")
         with _silent_opencv():
             self._capture = cv2.VideoCapture(source if self.is_camera else str(source))
@@ -104,7 +104,7 @@ class VideoReader:
                     f"frame {self.read + 1}; cut it there into two videos"
                 )
             self.read += 1
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+            yield np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
         if not self.read:
             raise DataError(f"{self.name} has no frames; give one that was recorded")
 
