@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from mmengine.device import get_device
 from mmengine.dist import get_world_size, is_distributed, master_only
+from mmengine.hooks import EarlyStoppingHook
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.runner import Runner
@@ -91,6 +92,11 @@ class CMIMRunner(Runner):
         super().register_hooks(*args, **kwargs)
         if not any(isinstance(hook, StopWhenDiverged) for hook in self.hooks):
             self.register_hook(StopWhenDiverged())
+        if any(type(hook) is EarlyStoppingHook for hook in self.hooks):
+            raise ValueError(
+                "EarlyStoppingHook may stop on the test split and forgets what it saw "
+                "when a run is resumed: put StopEarly in its place"
+            )
 
     def build_train_loop(self, loop: Any) -> Any:
         """As in mmengine, and the classes of the data are those of the model."""
