@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -100,6 +100,20 @@ def read_to_show(path: str | Path) -> NDArray[np.uint8]:
         array = array[..., [0, 1, 2] if array.shape[2] >= 3 else [0, 0, 0]]
         return _to_bytes(array, max(1, int(array.max())), Path(path))
     return read_picture(path, 3, 65535)
+
+
+def picture_of(sample: Any) -> NDArray[np.uint8]:
+    """The picture that a sample was predicted on, ``(H, W, 3)``, to draw on.
+
+    Args:
+        sample: Its metainfo has ``img_path``, or ``shown`` where there is no file, as
+            of a frame of a video.
+
+    Raises:
+        DataError: The file is missing or no picture.
+    """
+    shown = sample.get("shown")
+    return read_to_show(sample.img_path) if shown is None else shown
 
 
 def orientation(path: str | Path | BinaryIO) -> int:

@@ -9,7 +9,11 @@ from typing import Any
 
 from cmim.task import known_tasks
 from tasks.datasets.nyu40 import NYU40_CLASSES
-from tasks.pictures import palette_of
+from tasks.pictures import palette_of, write_picture
+from tasks.side_by_side import side_by_side
+
+# What the name of a row of drawings ends with.
+BESIDE = "_side_by_side.png"
 
 
 class PredictionWriter:
@@ -25,6 +29,8 @@ class PredictionWriter:
     name instead, as they are: depth in metres that is NaN, below half a millimetre or
     beyond 65.535 m, components and probabilities that are NaN or out of range.
 
+    With ``beside`` also ``NAME_side_by_side.png``: the picture and every drawing.
+
     Pictures of equal name from several folders get a number: ``NAME_2_labels.png``.
 
     Args:
@@ -32,6 +38,7 @@ class PredictionWriter:
         classes: Class names for the legend.
         palette: RGB triple of each class; some that differ when None.
         kept: Files that are not overwritten, such as the pictures predicted on.
+        beside: Whether the picture and all drawings are written side by side, too.
 
     Raises:
         ValueError: More than 255 classes; a palette of fewer colours than classes; a
@@ -44,6 +51,7 @@ class PredictionWriter:
         classes: Sequence[str] = NYU40_CLASSES,
         palette: Sequence[Sequence[int]] | None = None,
         kept: Sequence[str | Path] = (),
+        beside: bool = False,
     ) -> None:
         if len(classes) > 255:
             raise ValueError(
@@ -59,6 +67,7 @@ class PredictionWriter:
                 f"metainfo has a palette of {len(self.palette)} colours for "
                 f"{len(classes)} classes; give one [R, G, B] for each class, or none"
             )
+        self._beside = beside
         self._seen: set[str] = set()
         self._kept = {Path(path).resolve() for path in kept}
 
@@ -80,7 +89,11 @@ class PredictionWriter:
             )
         name = self._free_name(Path(sample.img_path).stem)
         base = self.folder / name
-        return [draw(sample, base, self.classes, self.palette) for draw in drawn]
+        shown = [draw(sample, base, self.classes, self.palette) for draw in drawn]
+        if self._beside:
+            row = side_by_side(sample, self.palette)
+            shown.append(write_picture(f"{base}{BESIDE}", row))
+        return shown
 
     def _free_name(self, stem: str) -> str:
         numbered = (f"{stem}_{number}" for number in count(2))
@@ -90,5 +103,6 @@ class PredictionWriter:
 
     def _is_free(self, name: str) -> bool:
         ends = [end for task in known_tasks().values() for end in task.files]
+        ends.append(BESIDE)
         files = {(self.folder / f"{name}{end}").resolve() for end in ends}
         return name not in self._seen and not files & self._kept

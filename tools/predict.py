@@ -1,4 +1,4 @@
-"""Predict on pictures."""
+"""Predict on pictures, videos or a camera."""
 
 import sys
 from pathlib import Path

@@ -80,6 +80,9 @@ class BinaryBNext(BinaryEncoder):
         init_from: Path of a checkpoint of this project for the latent weights.
         init_cfg: mmengine initialisation; Kaiming normal when None.
         in_channels: Bands of the pictures, 3 for RGB.
+        frozen_stages: See :meth:`BinaryEncoder.train_part`, likewise the next two.
+        norm_eval: Keep batch-norm statistics as they are.
+        recompute_stages: Less memory, more time.
 
     Shape:
         ``(N, in_channels, H, W)`` to a tuple of
@@ -110,6 +113,9 @@ class BinaryBNext(BinaryEncoder):
         init_from: str | None = None,
         init_cfg: dict | None = None,
         in_channels: int = 3,
+        frozen_stages: int = -1,
+        norm_eval: bool = False,
+        recompute_stages: bool = False,
     ) -> None:
         super().__init__(len(TINY), out_indices, init_from, init_cfg)
         if len(blocks) != len(TINY) or min(blocks) < 1:
@@ -145,6 +151,7 @@ class BinaryBNext(BinaryEncoder):
             if i == len(TINY) - 1:
                 layer.append(nn.PReLU(channels))
             self.add_stage(layer, channels, reached)
+        self.train_part(frozen_stages, norm_eval, recompute_stages)
 
     def stem(self, x: Tensor) -> Tensor:
         return self.bn1(self.conv1(x))

@@ -69,6 +69,9 @@ class BinaryMixTransformer(BinaryEncoder):
             ``MixVisionTransformer``, or of this project.
         init_cfg: mmengine initialisation; mmseg's for this network when None.
         in_channels: Bands of the pictures, 3 for RGB.
+        frozen_stages: See :meth:`BinaryEncoder.train_part`, likewise the next two.
+        norm_eval: Keep batch-norm statistics as they are.
+        recompute_stages: Less memory, more time.
 
     Shape:
         ``(N, in_channels, H, W)`` to a tuple of
@@ -110,6 +113,9 @@ class BinaryMixTransformer(BinaryEncoder):
         init_from: str | None = None,
         init_cfg: dict | None = None,
         in_channels: int = 3,
+        frozen_stages: int = -1,
+        norm_eval: bool = False,
+        recompute_stages: bool = False,
     ) -> None:
         super().__init__(len(STRIDES), out_indices, init_from, init_cfg)
         chosen = get_method(method)
@@ -143,6 +149,7 @@ class BinaryMixTransformer(BinaryEncoder):
             self.layers.append(stage)
             self.declare_stage(f"layers.{i}", width, reached)
             last, before = width, dilation
+        self.train_part(frozen_stages, norm_eval, recompute_stages)
 
     def stem(self, x: Tensor) -> Tensor:
         return x

@@ -68,6 +68,9 @@ class BinaryMobileNetV2(BinaryEncoder):
             torchvision's ``mobilenet_v2``, or a checkpoint of this project.
         init_cfg: mmengine initialisation; Kaiming normal when None.
         in_channels: Bands of the pictures, 3 for RGB.
+        frozen_stages: See :meth:`BinaryEncoder.train_part`, likewise the next two.
+        norm_eval: Keep batch-norm statistics as they are.
+        recompute_stages: Less memory, more time.
 
     Shape:
         ``(N, in_channels, H, W)`` to a tuple of
@@ -99,6 +102,9 @@ class BinaryMobileNetV2(BinaryEncoder):
         init_from: str | None = None,
         init_cfg: dict | None = None,
         in_channels: int = 3,
+        frozen_stages: int = -1,
+        norm_eval: bool = False,
+        recompute_stages: bool = False,
     ) -> None:
         super().__init__(4, out_indices, init_from, init_cfg)
         chosen = get_method(method)
@@ -137,6 +143,7 @@ class BinaryMobileNetV2(BinaryEncoder):
             NormalizedConv(chosen, channels, last, 1, shortcut=per_conv)
         )
         self._end_stage(last, reached)
+        self.train_part(frozen_stages, norm_eval, recompute_stages)
 
     def _end_stage(self, channels: int, stride: int) -> None:
         """Say that the module which was added last is the end of a stage."""
@@ -145,6 +152,9 @@ class BinaryMobileNetV2(BinaryEncoder):
 
     def stem(self, x: Tensor) -> Tensor:
         return self.features[0](x)
+
+    def first_module(self) -> str:
+        return "features.1"
 
     def run_stage(self, index: int, x: Tensor) -> Tensor:
         before = self._ends[index - 1] if index else 0

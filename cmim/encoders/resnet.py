@@ -60,6 +60,9 @@ class BinaryResNet(BinaryEncoder):
             torchvision's ResNet of the same depth, or a checkpoint of this project.
         init_cfg: mmengine initialisation; Kaiming normal when None.
         in_channels: Bands of the pictures, 3 for RGB.
+        frozen_stages: See :meth:`BinaryEncoder.train_part`, likewise the next two.
+        norm_eval: Keep batch-norm statistics as they are.
+        recompute_stages: Less memory, more time.
 
     Shape:
         ``(N, in_channels, H, W)`` to a tuple of
@@ -97,6 +100,9 @@ class BinaryResNet(BinaryEncoder):
         init_from: str | None = None,
         init_cfg: dict | None = None,
         in_channels: int = 3,
+        frozen_stages: int = -1,
+        norm_eval: bool = False,
+        recompute_stages: bool = False,
     ) -> None:
         if depth not in BLOCKS:
             raise ValueError(
@@ -137,6 +143,7 @@ class BinaryResNet(BinaryEncoder):
                 channels = base * 2**i * kind.expansion
             reached *= stride
             self.add_stage(layer, channels, reached)
+        self.train_part(frozen_stages, norm_eval, recompute_stages)
 
     def _add_stem(self, stem: str, method: Method, width: int, bands: int) -> None:
         size, stride = (7, 2) if stem == "imagenet" else (3, 1)

@@ -33,6 +33,7 @@ __all__ = [
     "read_views",
     "run_tool",
     "seed",
+    "speed",
 ]
 
 
@@ -86,6 +87,19 @@ def one_line(figures: Mapping[str, Any]) -> str:
     """
     plain = {k: v for k, v in figures.items() if not isinstance(v, dict)}
     return "  ".join(f"{name} {value}" for name, value in plain.items())
+
+
+def speed(images: int, seconds: float) -> str:
+    """How long images took, for the last line of a tool.
+
+    Examples:
+        >>> speed(8, 2.0)
+        '8 images in 2.0 s, 4.0 images/s'
+        >>> speed(1, 0.5)
+        '1 image in 0.5 s, 2.0 images/s'
+    """
+    word = "image" if images == 1 else "images"
+    return f"{images} {word} in {seconds:.1f} s, {images / seconds:.1f} images/s"
 
 
 def class_lines(figures: dict[str, Any]) -> str:

@@ -12,9 +12,9 @@ import shlex
 import subprocess
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable
 
+from cmim.engine.quiet_libraries import quiet_warnings
 from cmim.engine.sentences import (
     can_name_file,
     is_meant,
@@ -43,7 +43,7 @@ def run_tool(
         main: The tool; may return an exit status.
         reword: What is done to the sentence of an error.
     """
-    warnings.filterwarnings("ignore", message="Fail to import ``MultiScaleDeformable")
+    quiet_warnings()
     status: int | None = None
     try:
         from cmim.engine.allocator import keep_freed_memory

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from mmengine.device import get_device
 from mmengine.dist import get_world_size, is_distributed, master_only
+from mmengine.hooks import EarlyStoppingHook
+from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
@@ -24,6 +26,7 @@ from cmim.engine.config_classes import check_read_classes
 from cmim.engine.joined_batch_norm import join_batch_norms
 from cmim.engine.meeting import join_processes
 from cmim.engine.precision import precision_of, warning_of
+from cmim.engine.quiet_libraries import quiet_console
 from cmim.engine.run_names import own_time
 from cmim.hooks import StopWhenDiverged
 from cmim.identity import check_identity, identity_of
@@ -50,6 +53,12 @@ class CMIMRunner(Runner):
             join_processes(self.launcher, env_cfg.get("dist_cfg", {}))
         super().setup_env(env_cfg)
         self._timestamp = own_time(self._timestamp)
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """As in mmengine; its own news go into the log file alone."""
+        logger = super().build_logger(*args, **kwargs)
+        quiet_console(logger)
+        return logger
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """As in mmengine, and distributed training on CPUs."""
@@ -83,6 +92,11 @@ class CMIMRunner(Runner):
         super().register_hooks(*args, **kwargs)
         if not any(isinstance(hook, StopWhenDiverged) for hook in self.hooks):
             self.register_hook(StopWhenDiverged())
+        if any(type(hook) is EarlyStoppingHook for hook in self.hooks):
+            raise ValueError(
+                "EarlyStoppingHook may stop on the test split and forgets what it saw "
+                "when a run is resumed: put StopEarly in its place"
+            )
 
     def build_train_loop(self, loop: Any) -> Any:
         """As in mmengine, and the classes of the data are those of the model."""

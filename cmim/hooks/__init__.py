@@ -10,6 +10,7 @@ from cmim.hooks.record_trace import RecordTrace
 from cmim.hooks.save_checkpoint import SaveCheckpoint
 from cmim.hooks.seed_steps import SeedSteps
 from cmim.hooks.set_progress import SetProgress
+from cmim.hooks.stop_early import StopEarly
 from cmim.hooks.stop_when_diverged import DivergedError, StopWhenDiverged
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "SaveCheckpoint",
     "SeedSteps",
     "SetProgress",
+    "StopEarly",
     "StopWhenDiverged",
 ]

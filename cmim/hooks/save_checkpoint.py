@@ -106,12 +106,13 @@ class SaveCheckpoint(Hook):
         if self.every_n_train_iters(runner, self.interval) or self.is_last_train_iter(
             runner
         ):
-            self._save(runner)
+            self.save(runner, runner.iter + 1)
 
-    def _save(self, runner: Any) -> None:
+    def save(self, runner: Any, step: int) -> None:
+        """Write ``last.pth``, as after so many steps."""
         stop_if_diverged(runner)
         _share_statistics(runner.model)
-        new = _write(runner, dict(epoch=runner.epoch, iter=runner.iter + 1))
+        new = _write(runner, dict(epoch=runner.epoch, iter=step))
         if runner.rank == 0:
             last = new.with_name("last.pth")
             if last.exists():

@@ -17,7 +17,7 @@ from cmim.task import Drawing, Labels, Task
 from cmim.task_view import Reading, View
 from tasks.depth.root_mean_square import root_mean_square
 from tasks.heads.aspp import full_size
-from tasks.picture_files import read_to_show
+from tasks.picture_files import picture_of
 from tasks.pictures import colour_depth, depth_with_scale, write_exact, write_picture
 
 
@@ -79,7 +79,7 @@ def _draw(sample: Any, *_: Any) -> Drawing:
     known = truth[np.isfinite(truth) & (truth > 0)]
     ends = (float(known.min()), float(known.max())) if known.size else (None, None)
     return Drawing(
-        image=read_to_show(sample.img_path),
+        image=picture_of(sample),
         truth=colour_depth(truth, *ends) if given else None,
         prediction=colour_depth(metres, *ends),
     )

@@ -15,7 +15,7 @@ from cmim.functional.ensemble import logit_mean_sigmoid
 from cmim.task import Drawing, Task
 from cmim.task_view import Reading, View
 from tasks.heads.aspp import full_size
-from tasks.picture_files import read_to_show
+from tasks.picture_files import picture_of
 from tasks.pictures import overlay_edges, write_exact, write_picture
 
 
@@ -33,13 +33,13 @@ def _write(sample: Any, base: Path, *_: Any) -> Path:
     share = sample.pred_edge_map.data[0].cpu().numpy()
     fits = ((share >= 0) & (share <= 1)).all()
     write_exact(f"{base}_edges", share, np.rint(255 * share), fits, np.uint8)
-    picture = overlay_edges(read_to_show(sample.img_path), share)
+    picture = overlay_edges(picture_of(sample), share)
     return write_picture(f"{base}_edges_overlay.png", picture)
 
 
 def _draw(sample: Any, *_: Any) -> Drawing:
     """Edges red over the picture, unknown pixels as if there were none."""
-    image = read_to_show(sample.img_path)
+    image = picture_of(sample)
     truth = None
     if "gt_edge_map" in sample:
         edges = sample.gt_edge_map.data[0].cpu().numpy()

@@ -16,7 +16,7 @@ from cmim.task import Drawing, Task
 from cmim.task_view import Reading, View
 from tasks.heads.aspp import full_size
 from tasks.normals.metrics import mean_angle
-from tasks.picture_files import read_to_show
+from tasks.picture_files import picture_of
 from tasks.pictures import colour_normals, write_exact, write_picture
 
 
@@ -54,7 +54,7 @@ def _write(sample: Any, base: Path, *_: Any) -> Path:
 def _draw(sample: Any, *_: Any) -> Drawing:
     known = "gt_normal_map" in sample
     return Drawing(
-        image=read_to_show(sample.img_path),
+        image=picture_of(sample),
         truth=_coloured(sample.gt_normal_map) if known else None,
         prediction=_coloured(sample.pred_normal_map),
     )

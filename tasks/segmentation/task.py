@@ -14,7 +14,7 @@ from cmim.contrast.pairs import IGNORED
 from cmim.functional.ensemble import log_mean_softmax, logit_mean_sigmoid
 from cmim.task import Drawing, Labels, Task
 from cmim.task_view import View
-from tasks.picture_files import read_to_show
+from tasks.picture_files import picture_of
 from tasks.pictures import (
     colour_classes,
     overlay_classes,
@@ -55,7 +55,7 @@ def _write(
             "or name all classes in the test data's metainfo"
         )
     write_image(f"{base}_labels.png", (classes + 1).astype(np.uint8))
-    image = read_to_show(sample.img_path)
+    image = picture_of(sample)
     picture = overlay_classes(image, classes, names, palette)
     return write_picture(f"{base}_overlay.png", picture)
 
@@ -64,7 +64,7 @@ def _draw(sample: Any, palette: Sequence | None) -> Drawing:
     colours = palette or palette_of(255)
     known = "gt_sem_seg" in sample
     return Drawing(
-        image=read_to_show(sample.img_path),
+        image=picture_of(sample),
         truth=_coloured(sample.gt_sem_seg, colours) if known else None,
         prediction=_coloured(sample.pred_sem_seg, colours),
         flat=True,

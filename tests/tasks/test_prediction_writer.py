@@ -9,8 +9,11 @@ import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
+from cmim.task import known_tasks
+from tasks.datasets.nyu40 import NYU40_PALETTE
 from tasks.pictures import colour_normals, overlay_edges
 from tasks.prediction_writer import PredictionWriter
+from tasks.side_by_side import side_by_side
 
 SIZE = (12, 16)
 
@@ -143,3 +146,31 @@ def test_a_class_without_a_name_is_refused(tmp_path):
     sample = only(tmp_path, pred_sem_seg=[[[0, 1, 2, 1]]])
     with pytest.raises(ValueError, match=r"class 2 is predicted .* names of 2 classes"):
         PredictionWriter(tmp_path / "out", ["a", "b"])(sample)
+
+
+def test_side_by_side_shows_the_picture_and_every_head(sample, tmp_path):
+    row = PredictionWriter(tmp_path / "out", beside=True)(sample)[-1]
+    assert row.name == "kitchen_side_by_side.png"
+    shown = cv2.imread(str(row))[24 : 24 + SIZE[0], :, ::-1]
+    drawn = {
+        name: task.draw(sample, NYU40_PALETTE).prediction
+        for name, task in known_tasks().items()
+        if task.draw and task.prediction in sample
+    }
+    assert list(drawn) == ["seg", "depth", "edges", "normals"]
+    expected = [np.full((*SIZE, 3), 90), *drawn.values()]
+    for column, picture in enumerate(expected):
+        left = column * (SIZE[1] + 4)
+        assert np.array_equal(shown[:, left : left + SIZE[1]], picture)
+    # The picture itself may be of that name, and stays.
+    other = PredictionWriter(tmp_path / "out", kept=[row], beside=True)(sample)
+    assert other[-1].name == "kitchen_2_side_by_side.png"
+
+
+def test_a_frame_without_a_file_is_drawn_on(sample):
+    frame = np.full((*SIZE, 3), 7, np.uint8)
+    sample.set_metainfo(dict(img_path="no such file", shown=frame))
+    row = side_by_side(sample)
+    assert (row[24 : 24 + SIZE[0], : SIZE[1]] == 7).all()
+    alone = side_by_side(sample, with_image=False)
+    assert row.shape[1] - alone.shape[1] == SIZE[1] + 4

@@ -38,12 +38,16 @@ def test_a_full_disk_costs_nothing_of_before(tmp_path, name):
     def validate(run: Run) -> None:
         hook.after_val_epoch(run, {"mIoU": float(run.iter)})
 
-    hook._save(run)
+    hook.save(run, run.iter + 1)
     validate(run)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert set(before) == {"last.pth", "best.pth"}
     run.room, run.iter = 3, 2
-    save = hook._save if name == "last.pth" else validate
+
+    def write(run: Run) -> None:
+        hook.save(run, run.iter + 1)
+
+    save = write if name == "last.pth" else validate
     with pytest.raises(OSError, match="No space left") as caught:
         save(run)
     assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}

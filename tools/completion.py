@@ -1,0 +1,11 @@
+"""Print a script that completes the command `cmim` in a shell."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+if __name__ == "__main__":
+    from cmim.commands import run_command
+
+    run_command("completion")
