@@ -15,11 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 # What the last cells must have said.
-SAID = {
-    "binarize_a_layer": r"image/png",
-    "train_and_look_inside": r"seg: entropy [\d.]+ bit/channel[\s\S]*image/png",
-    "export_and_measure": r"verified: 16 binary layers, \d+ values, 0 wrong[\s\S]* ms",
-}
+SAID = {"binarize_a_layer": r"image/png"}
 
 
 def test_each_is_known():
@@ -41,8 +37,6 @@ def test_it_runs(path, tmp_path, monkeypatch):
     how = "pip install 'cmim[notebooks]'"
     nbclient = pytest.importorskip("nbclient", reason=how)
     pytest.importorskip("ipykernel", reason=how)
-    if path.stem == "export_and_measure":
-        pytest.importorskip("openvino")
     import nbformat
 
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{os.environ.get('PYTHONPATH', '')}")
