@@ -13,6 +13,7 @@ from cmim.encoders.encoder import (
     require_bands,
     require_channels,
 )
+from cmim.encoders.stems import grouped_stem, paired_stem
 from cmim.layers import BasicBlock, Bottleneck
 from cmim.methods import Method, get_method
 
@@ -26,7 +27,7 @@ BLOCKS = {
 }
 # From here on blocks are bottlenecks.
 FIRST_DEEP = 50
-STEMS = ("imagenet", "cifar")
+STEMS = ("imagenet", "cifar", "pair", "grouped")
 
 
 @MODELS.register_module()
@@ -42,8 +43,10 @@ class BinaryResNet(BinaryEncoder):
             have four times the channels); or 20 (three stages of three blocks, for
             CIFAR).
         method: Name of a binarization method, or ``dict(name=..., **options)``.
-        stem: ``'imagenet'`` (7x7 of stride 2, and a max-pooling of stride 2) or
-            ``'cifar'`` (3x3 of stride 1); by the depth when None.
+        stem: ``'imagenet'`` (7x7 of stride 2, and a max-pooling of stride 2),
+            ``'cifar'`` (3x3 of stride 1), or of stride 4 with fewer multiplications
+            ``'pair'`` (two 3x3 of stride 2) and ``'grouped'`` (QuickNet's), see
+            :mod:`cmim.encoders.stems`; by the depth when None.
         output_stride: Input pixels per feature pixel of the last stage: 4, 8, 16 or
             32, with the CIFAR stem 1, 2, 4 (and 8 for four stages); the last of
             these when None.
@@ -110,7 +113,7 @@ class BinaryResNet(BinaryEncoder):
             raise ValueError(
                 f"stem {stem!r} is unknown; choose from {', '.join(STEMS)}"
             )
-        reached = 4 if stem == "imagenet" else 1
+        reached = 1 if stem == "cifar" else 4
         designed = (1, *[2] * (len(counts) - 1))
         strides = limit_strides(designed, output_stride, reached)
         chosen = get_method(method)
@@ -139,10 +142,15 @@ class BinaryResNet(BinaryEncoder):
             self.add_stage(layer, channels, reached)
 
     def _add_stem(self, stem: str, method: Method, width: int, bands: int) -> None:
-        size, stride = (7, 2) if stem == "imagenet" else (3, 1)
-        self.conv1 = nn.Conv2d(
-            bands, width, size, stride=stride, padding=size // 2, bias=False
-        )
+        if stem == "pair":
+            self.conv1: nn.Module = paired_stem(bands, width)
+        elif stem == "grouped":
+            self.conv1 = grouped_stem(bands, width)
+        else:
+            size, stride = (7, 2) if stem == "imagenet" else (3, 1)
+            self.conv1 = nn.Conv2d(
+                bands, width, size, stride=stride, padding=size // 2, bias=False
+            )
         self.bn1 = nn.BatchNorm2d(width)
         self.nonlinearity = method.nonlinearity(width)
         self.maxpool = (
