@@ -90,11 +90,12 @@ ALLOWED: dict[str, set[str]] = {
     "export": ABOVE,
     "inspect": ABOVE,
     "bench": ABOVE | {"export"},
+    "search": ABOVE | {"bench"},
     "doctor": ABOVE | {"bench", "known_holes"},
     "code_digest": {"digest"},
     "suite": ABOVE | {"code_digest", "inspect", "bench"},
     "commands": ABOVE
-    | {"export", "inspect", "bench", "doctor", "known_holes", "suite"},
+    | {"export", "inspect", "bench", "doctor", "known_holes", "suite", "search"},
     "__main__": {"commands"},
 }
 

@@ -12,6 +12,7 @@ from cmim.encoders.encoder import (
     limit_strides,
     require_bands,
     require_channels,
+    stage_methods,
 )
 from cmim.encoders.stems import grouped_stem
 from cmim.layers.blur_transition import BlurTransition
@@ -21,7 +22,7 @@ from cmim.layers.conv import (
     make_conv,
     make_output_scale,
 )
-from cmim.methods import Method, get_method
+from cmim.methods import Method
 from cmim.methods.output_scale import OutputPReLU
 
 # Blocks of each stage in QuickNet and QuickNetSmall; QuickNetLarge has (6, 8, 12, 6).
@@ -99,6 +100,7 @@ class BinaryQuickNet(BinaryEncoder):
         base_channels: Channels of the first stage, a multiple of 4.
         multiples: Channels of each stage over those of the first.
         blocks: Binary convolutions of each stage.
+        real_stages: Which stages stay full precision, from 0.
         out_indices: Which of the four stages are returned; all when None.
         init_from: Path of a checkpoint of this project for the latent weights.
         init_cfg: mmengine initialisation; Kaiming normal when None.
@@ -132,6 +134,7 @@ class BinaryQuickNet(BinaryEncoder):
         base_channels: int = 64,
         multiples: Sequence[int] = MULTIPLES,
         blocks: Sequence[int] = BLOCKS,
+        real_stages: Sequence[int] = (),
         out_indices: Sequence[int] | None = None,
         init_from: str | None = None,
         init_cfg: dict | None = None,
@@ -140,7 +143,7 @@ class BinaryQuickNet(BinaryEncoder):
         super().__init__(len(BLOCKS), out_indices, init_from, init_cfg)
         require_four("blocks", blocks)
         require_four("multiples", multiples)
-        chosen = get_method(method)
+        methods = stage_methods(method, real_stages, len(BLOCKS))
         base = require_channels(base_channels)
         channels = base * multiples[0]
         self.conv1 = grouped_stem(require_bands(in_channels), channels)
@@ -155,7 +158,7 @@ class BinaryQuickNet(BinaryEncoder):
                 layer.append(BlurTransition(channels, wider, stride, before))
                 channels = wider
             layer.extend(
-                QuickBlock(chosen, channels, dilation) for _ in range(blocks[i])
+                QuickBlock(methods[i], channels, dilation) for _ in range(blocks[i])
             )
             reached, before = reached * stride, dilation
             self.add_stage(layer, channels, reached)

@@ -12,6 +12,7 @@ from cmim.encoders.encoder import (
     limit_strides,
     require_bands,
     require_channels,
+    stage_methods,
 )
 from cmim.encoders.stems import grouped_stem, paired_stem
 from cmim.layers import BasicBlock, Bottleneck
@@ -58,6 +59,8 @@ class BinaryResNet(BinaryEncoder):
         downsample: Shortcut where the resolution changes: ``'projection'`` (a full
             precision 1x1 convolution) or ``'padding'`` (channels of zeros, no
             parameters); the latter for depth 20, as published, when None.
+        real_stages: Which stages stay full precision, from 0: a first or last stage
+            may cost less in 8 bits than it loses in one.
         out_indices: Which stages are returned, from 0; all when None.
         init_from: Path of a checkpoint for the latent weights: a state dict of
             torchvision's ResNet of the same depth, or a checkpoint of this project.
@@ -96,6 +99,7 @@ class BinaryResNet(BinaryEncoder):
         base_channels: int | None = None,
         shortcuts: str = "per_conv",
         downsample: str | None = None,
+        real_stages: Sequence[int] = (),
         out_indices: Sequence[int] | None = None,
         init_from: str | None = None,
         init_cfg: dict | None = None,
@@ -116,11 +120,11 @@ class BinaryResNet(BinaryEncoder):
         reached = 1 if stem == "cifar" else 4
         designed = (1, *[2] * (len(counts) - 1))
         strides = limit_strides(designed, output_stride, reached)
-        chosen = get_method(method)
+        methods = stage_methods(method, real_stages, len(counts))
         if base_channels is None:
             base_channels = 16 if for_cifar else 64
         base = require_channels(base_channels)
-        self._add_stem(stem, chosen, base, require_bands(in_channels))
+        self._add_stem(stem, get_method(method), base, require_bands(in_channels))
         downsample = downsample or ("padding" if for_cifar else "projection")
         kind = BasicBlock if depth < FIRST_DEEP else Bottleneck
         channels = base
@@ -128,7 +132,7 @@ class BinaryResNet(BinaryEncoder):
             layer = nn.Sequential()
             for j in range(counts[i]):
                 block = kind(
-                    chosen,
+                    methods[i],
                     channels,
                     base * 2**i,
                     stride=stride if j == 0 else 1,

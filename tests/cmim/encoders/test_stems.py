@@ -7,8 +7,9 @@ import torch
 
 from cmim.analysis.cost import layer_costs
 from cmim.checkpoint import CheckpointError
-from cmim.encoders import BinaryResNet
+from cmim.encoders import BinaryQuickNet, BinaryResNet
 from cmim.encoders.pretrained import load_latent_weights
+from cmim.layers import BinaryConv2d
 
 # By hand at 64x64 with 16 channels: outputs times what each reads.
 MULTIPLICATIONS = {
@@ -60,3 +61,14 @@ def test_weights_of_another_stem_are_refused_with_what_differs(tmp_path):
     load_latent_weights(net, tmp_path / "twin.pth")
     for key, value in twin.state_dict().items():
         assert torch.equal(net.state_dict()[key], value), key
+
+
+@pytest.mark.parametrize("kind", [BinaryResNet, BinaryQuickNet])
+def test_real_stages_have_no_binary_layer_and_the_others_have(kind):
+    whole = [m for m in kind(base_channels=4).modules() if isinstance(m, BinaryConv2d)]
+    net = kind(base_channels=4, real_stages=(0, 3))
+    for i, stage in enumerate((net.layer1, net.layer2, net.layer3, net.layer4)):
+        found = [m for m in stage.modules() if isinstance(m, BinaryConv2d)]
+        assert len(found) == (0 if i in (0, 3) else len(whole) // 4)
+    with pytest.raises(ValueError, match=r"real_stages \(4,\): choose from 0, 1, 2, 3"):
+        kind(real_stages=(4,))
