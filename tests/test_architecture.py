@@ -90,12 +90,13 @@ ALLOWED: dict[str, set[str]] = {
     "export": ABOVE,
     "inspect": ABOVE,
     "bench": ABOVE | {"export"},
+    "zoo": ABOVE | {"export"},
     "search": ABOVE | {"bench"},
     "doctor": ABOVE | {"bench", "known_holes"},
     "code_digest": {"digest"},
     "suite": ABOVE | {"code_digest", "inspect", "bench"},
     "commands": ABOVE
-    | {"export", "inspect", "bench", "doctor", "known_holes", "suite", "search"},
+    | {"export", "inspect", "bench", "doctor", "known_holes", "suite", "search", "zoo"},
     "__main__": {"commands"},
 }
 
