@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from cmim.engine import cli
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cmim.deploy.network_core import NetworkCore
     from cmim.search.design import Space
     from cmim.search.latency_table import Circumstances
     from cmim.search.search import Candidate
@@ -20,10 +23,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser = cli.make_parser(
         "Predict how long each network of a space takes on this machine, and print and "
         "draw those that no other beats, before anything is trained. The stem, each "
-        "block and each head is timed once, as it would be exported; a network takes "
-        "the sum of its parts. --verify measures whole networks and says how far that "
-        "is off. Start from a config of a dense task with an encoder of this project; "
-        "its method and its tasks stay.",
+        "block and each head is timed once, where it first occurs, as it would be "
+        "exported; a network takes the sum of its parts. --verify measures whole "
+        "networks and says how far that is off. Start from a config of a dense task "
+        "with an encoder of this project; its method and its tasks stay.",
         "python tools/search.py configs/nyud_joint_bireal_fast_small.py --size 480 640 "
         "--save times.json --verify 5",
     )
@@ -114,6 +117,7 @@ def run(args: argparse.Namespace) -> None:
     from cmim.engine.config import load_config
     from cmim.search import latency_table as tables
     from cmim.search.search import front_by, predict_all, verify
+    from cmim.stages import input_bands
 
     config = load_config(args.config, args.cfg_options)
     size = tuple(args.size) if args.size else input_size(config)
@@ -122,8 +126,11 @@ def run(args: argparse.Namespace) -> None:
     if args.measurements:
         table = tables.read_table(args.measurements, here)
 
-    def measure(unit: Unit) -> float:
-        return tables.time_unit(unit, here, args.rounds)
+    def measure(
+        core: NetworkCore, units: Sequence[Unit], places: Sequence[int]
+    ) -> dict[int, float]:
+        picture = (input_bands(core.backbone), *size)
+        return tables.time_units(core, units, places, picture, here, args.rounds)
 
     found = predict_all(config, _space(args), size, table, measure)
     if args.save:

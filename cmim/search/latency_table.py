@@ -10,11 +10,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cmim.deploy.network_core import NetworkCore
 from cmim.engine.config import ConfigError
 from cmim.engine.record import write_json
 from cmim.json_file import read_json
 from cmim.optional_packages import require_packages
-from cmim.search.units import SlicedInputs, Unit
+from cmim.search.units import Prefix, Shape, Unit
+
+# Milliseconds of the units at some places of a network.
+Measure = Callable[[Sequence[int]], dict[int, float]]
 
 # What the layers beside the binary ones may be.
 RESTS = ("float32", "int8")
@@ -68,13 +72,21 @@ class LatencyTable:
         """
         return sum(self.milliseconds[key] for key in keys)
 
-    def add_missing(
-        self, units: Sequence[Unit], measure: Callable[[Unit], float]
-    ) -> int:
-        """Measure what is not in the table; how many that were."""
-        missing = {u.key: u for u in units if u.key not in self.milliseconds}
-        for key, unit in missing.items():
-            self.milliseconds[key] = measure(unit)
+    def add_missing(self, units: Sequence[Unit], measure: Measure) -> int:
+        """Measure what is not in the table; how many that were.
+
+        Args:
+            units: All of a network, in the order of use.
+            measure: Milliseconds of some of them, by their places.
+        """
+        missing = {
+            unit.key: place
+            for place, unit in enumerate(units)
+            if unit.key not in self.milliseconds
+        }
+        if missing:
+            found = measure(sorted(missing.values()))
+            self.milliseconds |= {key: found[k] for key, k in missing.items()}
         return len(missing)
 
     def save(self, path: str | Path) -> None:
@@ -133,22 +145,52 @@ def circumstances_here(threads: int, clock: str, rest: str) -> Circumstances:
     return Circumstances(cpu_name(), openvino.__version__, threads, clock, rest)
 
 
-def time_unit(unit: Unit, here: Circumstances, rounds: int) -> float:
-    """Milliseconds of a unit in the engine, the median.
+def time_units(
+    core: NetworkCore,
+    units: Sequence[Unit],
+    places: Sequence[int],
+    picture: Shape,
+    here: Circumstances,
+    rounds: int,
+) -> dict[int, float]:
+    """Milliseconds of some units of a network, by place.
+
+    A unit alone would have to be given its input and to give its output in the layout
+    of files, which within a network it need not. So networks are timed that end with
+    it and in front of it, in turns: the median of the differences is the unit's.
 
     Args:
-        unit: What is timed, with random inputs.
+        core: The network, with any weights.
+        units: All of it, in the order of use.
+        places: Of those that are wanted.
+        picture: ``(C, H, W)`` of the input.
         here: Threads, clock, and the form of its full-precision layers.
         rounds: Timed passes, each behind one that is not.
     """
     import torch
 
-    generator = torch.Generator().manual_seed(0)
-    example = torch.randn(1, unit.values, generator=generator)
-    module = SlicedInputs(unit)
+    example = torch.randn(1, *picture, generator=torch.Generator().manual_seed(0))
+    ends = sorted({end for k in places for end in (k, k + 1) if end})
     with tempfile.TemporaryDirectory() as folder:
-        run = prepare(module, example, Path(folder), here)
-        return statistics.median(time_runs({"unit": run}, here, rounds)["unit"])
+        runs = {}
+        for end in ends:
+            place = Path(folder) / str(end)
+            place.mkdir()
+            runs[str(end)] = prepare(Prefix(core, units[:end]), example, place, here)
+        times = time_runs(runs, here, rounds)
+    times["0"] = [0.0] * rounds
+    return {
+        k: max(
+            0.0,
+            statistics.median(
+                longer - shorter
+                for longer, shorter in zip(
+                    times[str(k + 1)], times[str(k)], strict=True
+                )
+            ),
+        )
+        for k in places
+    }
 
 
 def time_runs(

@@ -6,6 +6,7 @@ import statistics
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from cmim.search.latency_table import LatencyTable, prepare, time_runs
 from cmim.search.units import Shape, SlicedInputs, Unit, units_of
 from cmim.stages import input_bands
 
-Measure = Callable[[Unit], float]
+Measure = Callable[[NetworkCore, Sequence[Unit], Sequence[int]], dict[int, float]]
 SUMS = ("bops", "flops", "parameters", "memory_mbit")
 WORTHS = ("operations", "parameters")
 
@@ -80,7 +81,7 @@ def predict_all(
         space: The designs.
         size: Height and width of the picture.
         table: What was measured; it gets what is missing.
-        measure: Milliseconds of a unit.
+        measure: Milliseconds of some units of a network, by their places.
 
     Raises:
         ConfigError: A design that the config's network cannot have.
@@ -91,7 +92,7 @@ def predict_all(
         core = build_core(config, design)
         picture: Shape = (input_bands(core.backbone), *size)
         units = units_of(core, picture)
-        table.add_missing(units, measure)
+        table.add_missing(units, partial(measure, core, units))
         for unit in units:
             if unit.key not in spent:
                 spent[unit.key] = _spent(unit)

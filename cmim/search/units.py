@@ -16,11 +16,12 @@ from cmim.encoders.encoder import BinaryEncoder
 Shape = tuple[int, ...]
 # In front of a task in the names of units that are heads.
 HEAD = "head."
+STEM = "stem"
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A part of a network that is timed by itself.
+    """A part of a network whose time is known by itself.
 
     Attributes:
         name: In the network.
@@ -59,7 +60,7 @@ class _Stem(nn.Module):
 class SlicedInputs(nn.Module):
     """A unit behind one input, of which each of its own is a part.
 
-    The engine's exports have one input; a head reads several levels.
+    What is counted by one pass has one input; a head reads several levels.
 
     Args:
         unit: Its module gets a map; a head's a list of them.
@@ -82,6 +83,47 @@ class SlicedInputs(nn.Module):
         return self.module(parts) if self.levels else self.module(parts[0])
 
 
+class Prefix(nn.Module):
+    """A network up to one of its units.
+
+    Args:
+        core: The network.
+        units: Of it, in the order of use, up to the last that runs.
+
+    Shape:
+        Pictures to the output of the last unit; of heads to a tuple of all that ran.
+    """
+
+    def __init__(self, core: NetworkCore, units: Sequence[Unit]) -> None:
+        super().__init__()
+        self.core = core
+        self.names = [unit.name for unit in units]
+        encoder = core.backbone
+        returned = {encoder.stages[i].name for i in encoder.out_indices}
+        last = {stage: name for stage, name, _ in _blocks(encoder)}
+        self.levels = {last[stage] for stage in returned}
+
+    def forward(self, x: Tensor) -> Any:
+        levels: list[Tensor] = []
+        answers: list[Tensor] = []
+        for name in self.names:
+            if name.startswith(HEAD):
+                answers.append(_head(self.core, name)(levels))
+                continue
+            if name == STEM:
+                x = self.core.backbone.stem(x)
+            else:
+                x = self.core.backbone.get_submodule(name)(x)
+            if name in self.levels:
+                levels.append(x)
+        return tuple(answers) if answers else x
+
+
+def _head(core: NetworkCore, name: str) -> nn.Module:
+    task = name.removeprefix(HEAD)
+    return core.heads[task] if task else core.head
+
+
 @torch.no_grad()
 def units_of(core: NetworkCore, picture: Shape) -> list[Unit]:
     """The units of a network, in the order of use.
@@ -97,7 +139,7 @@ def units_of(core: NetworkCore, picture: Shape) -> list[Unit]:
     shadow = copy.deepcopy(core).to("meta").eval()
     seen: dict[str, Shape] = {}
     for name in named:
-        if name != "stem":
+        if name != STEM:
             module = shadow.backbone.get_submodule(name)
             module.register_forward_pre_hook(
                 lambda m, args, name=name: seen.__setitem__(
@@ -106,9 +148,9 @@ def units_of(core: NetworkCore, picture: Shape) -> list[Unit]:
             )
     features = shadow.backbone(x)
     units = [
-        _unit(name, module, [picture if name == "stem" else seen[name]])
+        _unit(name, module, [picture if name == STEM else seen[name]])
         for name, module in named.items()
-        if name == "stem" or name in seen
+        if name == STEM or name in seen
     ]
     levels = [tuple(feature.shape[1:]) for feature in features]
     heads = core.heads.items() if hasattr(core, "heads") else [("", core.head)]
@@ -116,14 +158,20 @@ def units_of(core: NetworkCore, picture: Shape) -> list[Unit]:
 
 
 def _parts(encoder: BinaryEncoder) -> Iterator[tuple[str, nn.Module]]:
-    yield "stem", _Stem(encoder)
+    yield STEM, _Stem(encoder)
+    for _, name, module in _blocks(encoder):
+        yield name, module
+
+
+def _blocks(encoder: BinaryEncoder) -> Iterator[tuple[str, str, nn.Module]]:
+    """Of each block the stage's name, its own, and its module, in the order of use."""
     for stage in encoder.stages:
         module = encoder.get_submodule(stage.name)
         if isinstance(module, nn.Sequential):
             for name, child in module.named_children():
-                yield f"{stage.name}.{name}", child
+                yield stage.name, f"{stage.name}.{name}", child
         else:
-            yield stage.name, module
+            yield stage.name, stage.name, module
 
 
 def _unit(name: str, module: nn.Module, shapes: Sequence[Shape]) -> Unit:

@@ -10,12 +10,13 @@ import torch
 
 from cmim.analysis.cost import layer_costs, totals
 from cmim.engine.config import ConfigError, load_config
+from cmim.search import latency_table
 from cmim.search.design import Design, Space, designed
 from cmim.search.front import front_of
 from cmim.search.latency_table import Circumstances, LatencyTable, read_table
 from cmim.search.report import draw_front, format_candidates, say_error
 from cmim.search.search import build_core, front_by, predict_all
-from cmim.search.units import Unit, units_of
+from cmim.search.units import Prefix, Unit, units_of
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 HERE = Circumstances("a processor", "2026.0.0-1", 1, "wall", "float32")
@@ -33,10 +34,14 @@ def by_size(unit: Unit) -> float:
     return unit.values / 1e3 + len(unit.key) / 1e6
 
 
+def measure(core, units, places) -> dict[int, float]:
+    return {place: by_size(units[place]) for place in places}
+
+
 @pytest.fixture(scope="module")
 def searched(config):
     table = LatencyTable(HERE)
-    return predict_all(config, SMALL, SIZE, table, by_size), table
+    return predict_all(config, SMALL, SIZE, table, measure), table
 
 
 def test_a_prediction_is_the_sum_over_the_units_of_the_network(config, searched):
@@ -76,6 +81,41 @@ def test_units_have_the_shapes_that_the_network_gives_them(config):
             assert unit.shapes == (seen[unit.name],)
 
 
+@torch.no_grad()
+def test_a_network_up_to_a_unit_gives_what_the_unit_gives(config):
+    core = build_core(config, Design("grouped", 8, 16, 8))
+    x = torch.randn(1, 3, *SIZE)
+    units = units_of(core, (3, *SIZE))
+    whole = core(x)
+    assert all(
+        torch.equal(a, b) for a, b in zip(Prefix(core, units)(x), whole, strict=True)
+    )
+    (first,) = Prefix(core, units[:-1])(x)
+    assert torch.equal(first, whole[0])
+    assert torch.equal(Prefix(core, units[:1])(x), core.backbone.stem(x))
+    levels = core.backbone(x)
+    assert torch.equal(Prefix(core, units[:3])(x), levels[0])
+    assert torch.equal(Prefix(core, units[:9])(x), levels[3])
+
+
+def test_a_units_time_is_the_median_of_differences_within_rounds(config, monkeypatch):
+    core = build_core(config, Design("pair", 8, 16, 8))
+    units = units_of(core, (3, *SIZE))
+    monkeypatch.setattr(latency_table, "prepare", lambda module, *_: len(module.names))
+    # Rounds that differ much more than the units do, and one that was disturbed.
+    rounds = {1: [5, 50, 9], 2: [7, 52, 99], 3: [6, 52, 99], 5: [8, 60, 9]}
+    seen = {}
+
+    def times(runs, here, count):
+        seen.update(runs)
+        return {name: rounds[end] for name, end in runs.items()}
+
+    monkeypatch.setattr(latency_table, "time_runs", times)
+    found = latency_table.time_units(core, units, [0, 1, 2], (3, *SIZE), HERE, 3)
+    assert set(seen) == {"1", "2", "3"}
+    assert found == {0: 9.0, 1: 2.0, 2: 0.0}
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -105,8 +145,8 @@ def test_stored_times_give_the_same_front_and_nothing_is_measured(
     table.save(tmp_path / "times.json")
     again = read_table(tmp_path / "times.json", HERE)
 
-    def refuse(unit: Unit) -> float:
-        raise AssertionError(unit.key)
+    def refuse(core, units, places):
+        raise AssertionError(places)
 
     repeated = predict_all(config, SMALL, SIZE, again, refuse)
     assert repeated == found
