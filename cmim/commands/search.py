@@ -171,7 +171,7 @@ def _report(
     where = say_where(here, size)
     print(where)
     picture = Path(args.out) / "front.png"
-    draw_front(picture, found, front, f"{Path(args.config).stem}, {where}")
+    draw_front(picture, found, f"{Path(args.config).stem}, {where}")
     print(f"picture: {picture}")
     if args.json:
         records = dict(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cmim.analysis.colours import GRID, INK, LINES, PALE
 from cmim.search.latency_table import Circumstances
-from cmim.search.search import Candidate
+from cmim.search.search import Candidate, front_by
 
 
 def format_candidates(candidates: Sequence[Candidate]) -> str:
@@ -60,17 +60,16 @@ def say_where(here: Circumstances, size: tuple[int, int]) -> str:
 def draw_front(
     path: str | Path,
     candidates: Sequence[Candidate],
-    front: Sequence[Candidate],
     title: str,
 ) -> None:
     """Two panels: operations and parameters over predicted milliseconds.
 
-    Colours are output strides; a line joins the front; crosses are what was measured.
+    Colours are output strides; a line joins each panel's front; crosses are what was
+    measured.
 
     Args:
         path: PNG, PDF or SVG; its folder is made.
         candidates: All networks.
-        front: Those that no other beats, in order.
         title: Of the figure.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -95,6 +94,7 @@ def draw_front(
                 markersize=4,
                 label=f"output stride {stride}",
             )
+        front = front_by(candidates, name)
         line = [(c.milliseconds, getattr(c, name) / scale) for c in front]
         axes.plot(*zip(*line, strict=True), color=PALE, zorder=0)
         known = [c for c in candidates if c.measured is not None]

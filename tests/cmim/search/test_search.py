@@ -181,7 +181,7 @@ def test_the_error_is_of_predicted_over_measured(searched, tmp_path):
         table = format_candidates(found[:3]).splitlines()
         assert table[1].endswith("+25.0%")
         assert table[3] == table[3].rstrip()
-        draw_front(tmp_path / "a.png", found, front_by(found, "operations"), "title")
+        draw_front(tmp_path / "a.png", found, "title")
         assert (tmp_path / "a.png").stat().st_size > 10_000
     finally:
         for candidate in chosen:
