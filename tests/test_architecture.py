@@ -91,12 +91,15 @@ ALLOWED: dict[str, set[str]] = {
     "export": ABOVE,
     "inspect": ABOVE,
     "bench": ABOVE | {"export"},
+    "zoo": ABOVE | {"export"},
+    "search": ABOVE | {"bench"},
     "doctor": ABOVE | {"bench", "known_holes"},
     "code_digest": {"digest"},
     "suite": ABOVE | {"code_digest", "inspect", "bench"},
     "serve": ABOVE,
     "commands": ABOVE
-    | {"export", "inspect", "bench", "doctor", "known_holes", "suite", "serve"},
+    | {"export", "inspect", "bench", "doctor", "known_holes", "suite", "search"}
+    | {"serve", "zoo"},
     "__main__": {"commands"},
 }
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from cmim.engine.run_tool import run_tool
 from cmim.engine.tool_parser import ToolParser
+from cmim.zoo.entries import expand_name
 
 
 def verbs() -> dict[str, str]:
@@ -50,7 +51,10 @@ def run_command(name: str, words: Sequence[str] | None = None) -> None:
         parser = command.build_parser()
         if installed:
             _say_verbs(parser)
-        return command.run(parser.parse_args(words))
+        line = sys.argv[1:] if words is None else list(words)
+        if getattr(command, "TAKES_ZOO_NAMES", False):
+            line = expand_name(line)
+        return command.run(parser.parse_args(line))
 
     installed = sys.argv[0].startswith("cmim ")
     run_tool(main, _tools_as_verbs if installed else str)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from mmengine.config import Config
     from mmengine.model import BaseModel
 
+# The name of a network of the zoo stands for CONFIG and CHECKPOINT.
+TAKES_ZOO_NAMES = True
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The command's options."""
@@ -30,7 +33,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "checkpoint",
         help="WORK_DIR/last.pth of a training run, or what tools/export.py has made: "
-        "MODEL.xml, .tflite, .qonnx, or (--weights-only) .pth",
+        "MODEL.xml, .tflite, .qonnx, or (--weights-only) .pth; the name of a network "
+        "that tools/zoo.py lists stands for both",
     )
     images = parser.add_argument(
         "images",

@@ -6,6 +6,9 @@ import argparse
 
 from cmim.engine import cli
 
+# The name of a network of the zoo stands for CONFIG and CHECKPOINT.
+TAKES_ZOO_NAMES = True
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The command's options."""
@@ -20,7 +23,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "checkpoint",
         help="WORK_DIR/last.pth of a training run, or what tools/export.py has made: "
-        "MODEL.xml, .tflite, .qonnx, or (--weights-only) .pth",
+        "MODEL.xml, .tflite, .qonnx, or (--weights-only) .pth; the name of a network "
+        "that tools/zoo.py lists stands for both",
     )
     parser.add_argument(
         "--save-predictions",

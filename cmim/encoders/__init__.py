@@ -7,6 +7,7 @@ from cmim.encoders.mix_transformer import BinaryMixTransformer
 from cmim.encoders.mobilenet import BinaryMobileNet
 from cmim.encoders.mobilenet_v1 import BinaryMobileNetV1
 from cmim.encoders.mobilenet_v2 import BinaryMobileNetV2
+from cmim.encoders.quicknet import BinaryQuickNet
 from cmim.encoders.resnet import BinaryResNet
 from cmim.encoders.vgg import BinaryVGGSmall
 
@@ -17,6 +18,7 @@ __all__ = [
     "BinaryMobileNet",
     "BinaryMobileNetV1",
     "BinaryMobileNetV2",
+    "BinaryQuickNet",
     "BinaryResNet",
     "BinaryVGGSmall",
 ]

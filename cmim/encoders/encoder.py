@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from cmim.encoders.pretrained import load_latent_weights
 from cmim.encoders.recomputed import recomputed
+from cmim.methods import Method, get_method
 from cmim.stages import Stage
 
 
@@ -196,6 +197,33 @@ class BinaryEncoder(BaseModule):
         if self._recompute and self.training and torch.is_grad_enabled():
             return recomputed(partial(self.run_stage, index), self, x)
         return self.run_stage(index, x)
+
+
+def stage_methods(
+    method: str | dict, real_stages: Sequence[int], stages: int
+) -> list[Method]:
+    """The method of each stage, where some stay full precision.
+
+    Args:
+        method: Of the others.
+        real_stages: Which stages stay full precision, from 0.
+        stages: How many there are.
+
+    Raises:
+        ValueError: Unknown method; a stage that does not exist.
+
+    Examples:
+        >>> [m.name for m in stage_methods("bireal", (0,), 3)]
+        ['fp', 'bireal', 'bireal']
+    """
+    known = range(stages)
+    if not set(real_stages) <= set(known):
+        raise ValueError(
+            f"real_stages {tuple(real_stages)}: choose from "
+            f"{', '.join(map(str, known))}"
+        )
+    chosen, real = get_method(method), get_method("fp")
+    return [real if i in real_stages else chosen for i in known]
 
 
 def require_channels(base_channels: int) -> int:

@@ -12,7 +12,9 @@ from cmim.encoders.encoder import (
     limit_strides,
     require_bands,
     require_channels,
+    stage_methods,
 )
+from cmim.encoders.stems import grouped_stem, paired_stem
 from cmim.layers import BasicBlock, Bottleneck
 from cmim.methods import Method, get_method
 
@@ -26,7 +28,7 @@ BLOCKS = {
 }
 # From here on blocks are bottlenecks.
 FIRST_DEEP = 50
-STEMS = ("imagenet", "cifar")
+STEMS = ("imagenet", "cifar", "pair", "grouped")
 
 
 @MODELS.register_module()
@@ -42,8 +44,10 @@ class BinaryResNet(BinaryEncoder):
             have four times the channels); or 20 (three stages of three blocks, for
             CIFAR).
         method: Name of a binarization method, or ``dict(name=..., **options)``.
-        stem: ``'imagenet'`` (7x7 of stride 2, and a max-pooling of stride 2) or
-            ``'cifar'`` (3x3 of stride 1); by the depth when None.
+        stem: ``'imagenet'`` (7x7 of stride 2, and a max-pooling of stride 2),
+            ``'cifar'`` (3x3 of stride 1), or of stride 4 with fewer multiplications
+            ``'pair'`` (two 3x3 of stride 2) and ``'grouped'`` (QuickNet's), see
+            :mod:`cmim.encoders.stems`; by the depth when None.
         output_stride: Input pixels per feature pixel of the last stage: 4, 8, 16 or
             32, with the CIFAR stem 1, 2, 4 (and 8 for four stages); the last of
             these when None.
@@ -55,6 +59,8 @@ class BinaryResNet(BinaryEncoder):
         downsample: Shortcut where the resolution changes: ``'projection'`` (a full
             precision 1x1 convolution) or ``'padding'`` (channels of zeros, no
             parameters); the latter for depth 20, as published, when None.
+        real_stages: Which stages stay full precision, from 0: a first or last stage
+            may cost less in 8 bits than it loses in one.
         out_indices: Which stages are returned, from 0; all when None.
         init_from: Path of a checkpoint for the latent weights: a state dict of
             torchvision's ResNet of the same depth, or a checkpoint of this project.
@@ -96,6 +102,7 @@ class BinaryResNet(BinaryEncoder):
         base_channels: int | None = None,
         shortcuts: str = "per_conv",
         downsample: str | None = None,
+        real_stages: Sequence[int] = (),
         out_indices: Sequence[int] | None = None,
         init_from: str | None = None,
         init_cfg: dict | None = None,
@@ -116,14 +123,14 @@ class BinaryResNet(BinaryEncoder):
             raise ValueError(
                 f"stem {stem!r} is unknown; choose from {', '.join(STEMS)}"
             )
-        reached = 4 if stem == "imagenet" else 1
+        reached = 1 if stem == "cifar" else 4
         designed = (1, *[2] * (len(counts) - 1))
         strides = limit_strides(designed, output_stride, reached)
-        chosen = get_method(method)
+        methods = stage_methods(method, real_stages, len(counts))
         if base_channels is None:
             base_channels = 16 if for_cifar else 64
         base = require_channels(base_channels)
-        self._add_stem(stem, chosen, base, require_bands(in_channels))
+        self._add_stem(stem, get_method(method), base, require_bands(in_channels))
         downsample = downsample or ("padding" if for_cifar else "projection")
         kind = BasicBlock if depth < FIRST_DEEP else Bottleneck
         channels = base
@@ -131,7 +138,7 @@ class BinaryResNet(BinaryEncoder):
             layer = nn.Sequential()
             for j in range(counts[i]):
                 block = kind(
-                    chosen,
+                    methods[i],
                     channels,
                     base * 2**i,
                     stride=stride if j == 0 else 1,
@@ -146,10 +153,15 @@ class BinaryResNet(BinaryEncoder):
         self.train_part(frozen_stages, norm_eval, recompute_stages)
 
     def _add_stem(self, stem: str, method: Method, width: int, bands: int) -> None:
-        size, stride = (7, 2) if stem == "imagenet" else (3, 1)
-        self.conv1 = nn.Conv2d(
-            bands, width, size, stride=stride, padding=size // 2, bias=False
-        )
+        if stem == "pair":
+            self.conv1: nn.Module = paired_stem(bands, width)
+        elif stem == "grouped":
+            self.conv1 = grouped_stem(bands, width)
+        else:
+            size, stride = (7, 2) if stem == "imagenet" else (3, 1)
+            self.conv1 = nn.Conv2d(
+                bands, width, size, stride=stride, padding=size // 2, bias=False
+            )
         self.bn1 = nn.BatchNorm2d(width)
         self.nonlinearity = method.nonlinearity(width)
         self.maxpool = (

@@ -35,8 +35,8 @@ class EdgeAssignmentMetric(BaseMetric):
     ground truth and what is done to the maps are: BSDS's tolerance is 0.0075 of the
     diagonal, papers on NYUv2 take 0.011, and both measure lines that are one pixel
     wide. Here each thresholded map is thinned; papers on NYUv2 often suppress what is
-    no maximum across the edge first, which is not done here. An image takes seconds. For the course
-    of a training see :class:`tasks.edges.metrics.EdgeMetric`.
+    no maximum across the edge first, which is not done here. An image takes seconds.
+    For the course of a training see :class:`tasks.edges.metrics.EdgeMetric`.
 
     Maps with several channels are of classes. Each has its own ODS and OIS (in
     ``classes_measured``); the figures are their means over the classes that the data

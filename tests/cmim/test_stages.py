@@ -18,6 +18,7 @@ from cmim.encoders import (
     BinaryMobileNet,
     BinaryMobileNetV1,
     BinaryMobileNetV2,
+    BinaryQuickNet,
     BinaryResNet,
     BinaryVGGSmall,
 )
@@ -46,6 +47,8 @@ ENCODERS = {
     "mobilenet_v2": lambda **o: BinaryMobileNetV2(
         width_multiplier=0.1, multiple=4, output_stride=8, **o
     ),
+    "quicknet": lambda **o: BinaryQuickNet(base_channels=4, output_stride=16, **o),
+    "fast_stem": lambda **o: BinaryResNet(base_channels=4, stem="grouped", **o),
     "bnext": lambda **o: BinaryBNext(base_channels=4, **o),
 }
 

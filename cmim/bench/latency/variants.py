@@ -121,11 +121,12 @@ def _draw_batch_norms(model: nn.Module) -> None:
             for tensor, low, high in (
                 (module.running_mean, -0.2, 0.2),
                 (module.running_var, 0.5, 2.0),
-                (module.weight.data, 0.5, 1.5),
-                (module.bias.data, -0.2, 0.2),
+                (module.weight, 0.5, 1.5),
+                (module.bias, -0.2, 0.2),
             ):
-                assert tensor is not None
-                tensor.uniform_(low, high, generator=generator)
+                # Some have neither scale nor shift.
+                if tensor is not None:
+                    tensor.data.uniform_(low, high, generator=generator)
 
 
 def make_variants(

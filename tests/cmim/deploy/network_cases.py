@@ -11,6 +11,7 @@ from cmim.encoders import (
     BinaryMobileNet,
     BinaryMobileNetV1,
     BinaryMobileNetV2,
+    BinaryQuickNet,
     BinaryResNet,
     BinaryVGGSmall,
 )
@@ -28,6 +29,8 @@ ENCODERS = {
     "resnet50": (BinaryResNet, dict(depth=50, base_channels=4), 48),
     "mobilenet_v1": (BinaryMobileNetV1, dict(base_channels=8), 13),
     "mobilenet_v2": (BinaryMobileNetV2, dict(width_multiplier=0.1, multiple=4), 34),
+    "quicknet": (BinaryQuickNet, dict(base_channels=8, output_stride=16), 16),
+    "resnet18_pair": (BinaryResNet, dict(base_channels=8, stem="pair"), 16),
     "bnext": (BinaryBNext, dict(base_channels=4), 31),
 }
 # Weights that are binary with real activations, and no binary layer at all.

@@ -16,6 +16,7 @@ from cmim.encoders import (
     BinaryMobileNet,
     BinaryMobileNetV1,
     BinaryMobileNetV2,
+    BinaryQuickNet,
     BinaryResNet,
     BinaryVGGSmall,
 )
@@ -41,6 +42,7 @@ ENCODERS = {
     ),
     "resnet50": (BinaryResNet, dict(depth=50, base_channels=4), (4, 8, 16, 32), 48, 48),
     "reactnet_a": (BinaryMobileNet, dict(base_channels=4), (4, 8, 16, 32), 31, 26),
+    "quicknet": (BinaryQuickNet, dict(base_channels=4), (4, 8, 16, 32), 16, 16),
     "mobilenet_v1": (BinaryMobileNetV1, dict(base_channels=4), (4, 8, 16, 32), 13, 13),
     "mobilenet_v2": (BinaryMobileNetV2, V2_OPTIONS, (4, 8, 16, 32), 34, 34),
     "bnext": (BinaryBNext, dict(base_channels=4), (4, 8, 16, 32), 31, 31),
@@ -49,7 +51,7 @@ ENCODERS = {
 # Enough channels for statistics, and none, by the encoder's own option.
 WIDE = {"mobilenet_v2": dict(width_multiplier=0.5)}
 NO_CHANNELS = "width_multiplier must be above 0 and multiple at least 1, got {} and 4"
-COSTLY = ("resnet50", "mobilenet_v1", "mobilenet_v2", "bnext", "mit_b0")
+COSTLY = ("resnet50", "quicknet", "mobilenet_v1", "mobilenet_v2", "bnext", "mit_b0")
 every_encoder = pytest.mark.parametrize("name", list(ENCODERS))
 PAIRS = ("method,name", available_methods(), list(ENCODERS))
 every_pair = matrix(*PAIRS, costly=COSTLY)
@@ -111,8 +113,8 @@ def test_any_resolution(name, method):
 def test_every_output_stride_with_and_without_dilation(name, method):
     strides = ENCODERS[name][2]
     for dilated in (True, False):
-        encoder = make(name, method, output_stride=strides[-2], dilated=dilated).eval()
-        features = encoder(images(1, 3, 33, 40))
+        options = dict(output_stride=strides[-2], dilated=dilated)
+        features = make(name, method, **options).eval()(images(1, 3, 33, 40))
         assert features[-1].shape[2:] == features[-2].shape[2:]
         assert [tuple(f.shape[2:]) for f in features[:-1]] == sizes(33, 40, name)[:-1]
 
@@ -250,8 +252,7 @@ def test_the_twins_weights_load_into_the_latent_weights(name, method, tmp_path):
     binary = make(name, method, init_from=str(tmp_path / "twin.pth"))
     state = binary.state_dict()
     assert [key for key in state if key in twin.state_dict()] == list(twin.state_dict())
-    for key, value in twin.state_dict().items():
-        assert torch.equal(state[key], value), key
+    assert all(torch.equal(state[k], value) for k, value in twin.state_dict().items())
     parts = ("binarize", "nonlinearity", "weight_binarizer", ".scale", "normalize")
     added = [key for key in state if key not in twin.state_dict()]
     assert all(any(part in key for part in parts) for key in added), added
@@ -292,9 +293,8 @@ def test_kaiming_normal_over_the_outputs(name):
     ],
 )
 def test_wrong_options_are_one_sentence(name, options, said):
-    if name == "mobilenet_v2" and "base_channels" in options:
-        options = {"width_multiplier": options["base_channels"]}
-        said = NO_CHANNELS.format(options["width_multiplier"])
+    if name == "mobilenet_v2" and (channels := options.get("base_channels", 1)) < 1:
+        options, said = {"width_multiplier": channels}, NO_CHANNELS.format(channels)
     with pytest.raises(ValueError, match=" ") as error:
         make(name, **options)
     assert str(error.value).startswith(said)

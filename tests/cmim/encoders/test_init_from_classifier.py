@@ -28,7 +28,8 @@ def randomize(module: nn.Module) -> None:
     generator = torch.Generator().manual_seed(5)
     for module_ in module.modules():
         if isinstance(module_, nn.BatchNorm2d):
-            for value in (module_.weight, module_.bias, module_.running_mean):
+            held = (module_.weight, module_.bias, module_.running_mean)
+            for value in (v for v in held if v is not None):
                 value.data.normal_(std=0.5, generator=generator)
             module_.running_var.uniform_(0.5, 1.5, generator=generator)
 
@@ -121,6 +122,7 @@ def test_foreign_names_are_said_with_what_is_accepted(tmp_path):
         "BinaryVGGSmall",
         "BinaryMobileNet",
         "BinaryMobileNetV1",
+        "BinaryQuickNet",
         pytest.param("BinaryBNext", marks=pytest.mark.full),
     ],
 )

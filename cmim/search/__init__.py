@@ -1,0 +1,1 @@
+"""Which networks are worth training: their milliseconds here, before any training."""

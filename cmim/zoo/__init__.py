@@ -1,0 +1,1 @@
+"""Trained networks inside the package, by name: small exports with their records."""
