@@ -44,6 +44,9 @@ class CMIMRunner(Runner):
     step is a function of these two, see :class:`cmim.hooks.SeedSteps`).
     """
 
+    # What mmengine names a run after.
+    _timestamp: str
+
     def setup_env(self, env_cfg: dict) -> None:
         """As in mmengine, which joins processes on GPUs only and waits half an hour.
 
