@@ -8,10 +8,12 @@ from dataclasses import replace
 
 from cmim.engine.config import ConfigError
 from cmim.suite.report.tables import as_markdown
-from cmim.suite.rows import Row
+from cmim.suite.rows import Row, in_order, rows_of
 
 _TABLE = re.compile(
-    r"^(?P<begin><!-- rows of (?P<suite>[\w.-]+) -->\n)"
+    r"^(?P<begin><!-- rows of (?P<suite>[\w.-]+)"
+    r"(?: against (?P<against>[\w.-]+=[\w.-]+))?"
+    r"(?: only (?P<only>[\w.-]+=[\w.-]+(?: [\w.-]+=[\w.-]+)*))? -->\n)"
     r"(?:(?!^<!-- rows of).)*?^(?P<end><!-- end of rows -->)",
     re.DOTALL | re.MULTILINE,
 )
@@ -25,7 +27,9 @@ def fill_tables(text: str, rows: Sequence[Row]) -> str:
 
     Args:
         text: Markdown; ``<!-- rows of SUITE -->`` and ``<!-- end of rows -->`` stand
-            around each table, on lines of their own.
+            around each table, on lines of their own. ``rows of SUITE against AXIS=VALUE
+            only AXIS=VALUE ...`` takes another baseline than the suite says, and some
+            rows: of one axis any value counts, and of several axes all.
         rows: Of any suites.
 
     Raises:
@@ -51,6 +55,11 @@ def _filled(found: re.Match[str], rows: Sequence[Row]) -> str:
     if not own:
         known = ", ".join(dict.fromkeys(row.suite for row in rows)) or "none"
         raise ConfigError(f"there is no row of suite '{suite}'; records have {known}")
+    if found["against"]:
+        axis, _, value = found["against"].partition("=")
+        records = [record for row in own for record in row.records]
+        own = in_order(rows_of(records, {axis: value}), {axis: value})
+    own = _chosen(own, (found["only"] or "").split())
     _, _, table = as_markdown([replace(row, status="ok") for row in own]).partition(
         "\n\n"
     )
@@ -59,6 +68,21 @@ def _filled(found: re.Match[str], rows: Sequence[Row]) -> str:
     named = ", ".join(sorted(map(_short, commits)))
     source = f"{len(records)} records in `results/{suite}/`, commit {named}."
     return f"{found['begin']}\n{table}\n{source}\n{found['end']}"
+
+
+def _chosen(rows: Sequence[Row], words: Sequence[str]) -> list[Row]:
+    """Those rows that ``AXIS=VALUE ...`` name."""
+    wanted: dict[str, set[str]] = {}
+    for word in words:
+        axis, _, value = word.partition("=")
+        if not any(row.labels.get(axis) == value for row in rows):
+            raise ConfigError(f"'only {word}' fits no row of suite '{rows[0].suite}'")
+        wanted.setdefault(axis, set()).add(value)
+    return [
+        row
+        for row in rows
+        if all(row.labels.get(axis) in values for axis, values in wanted.items())
+    ]
 
 
 def _short(commit: str) -> str:

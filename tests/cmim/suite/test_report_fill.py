@@ -12,6 +12,7 @@ from report_cases import RECORDS
 from cmim.engine.config import ConfigError
 from cmim.suite.record import read_records
 from cmim.suite.report.fill import fill_tables
+from cmim.suite.report.tables import show_gain
 from cmim.suite.rows import in_order, rows_of
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -30,6 +31,22 @@ def test_a_table_stands_between_its_marks_and_nothing_else_changes():
     assert lines[-1] == "7 records in `results/small/`, commit abc."
     assert "old" not in filled
     assert fill_tables(filled, rows_of(RECORDS)) == filled
+
+
+def test_a_mark_may_name_another_baseline_and_some_rows():
+    mark = "rows of small against loss=kd only method=bireal loss=none"
+    filled = fill_tables(PAGE.replace("rows of small", mark), rows_of(RECORDS))
+    rows = [line for line in filled.splitlines() if line.startswith("| bireal")]
+    (expected,) = (
+        row
+        for row in rows_of(RECORDS, {"loss": "kd"})
+        if row.labels == {"method": "bireal", "loss": "none"}
+    )
+    assert len(rows) == 1
+    assert show_gain(expected.gains["mIoU"]) in rows[0]
+    wrong = PAGE.replace("rows of small", "rows of small only loss=nce")
+    with pytest.raises(ConfigError, match="'only loss=nce' fits no row"):
+        fill_tables(wrong, rows_of(RECORDS))
 
 
 def test_a_suite_without_rows_is_said():
