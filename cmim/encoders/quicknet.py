@@ -51,6 +51,7 @@ class QuickBlock(nn.Module):
 
     Examples:
         >>> import torch
+        >>> from cmim.methods import get_method
         >>> block = QuickBlock(get_method("bireal"), 4).eval()
         >>> x = torch.full((1, 4, 1, 1), -2.0)
         >>> _ = nn.init.constant_(block.conv.weight, 0.5)

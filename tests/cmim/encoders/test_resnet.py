@@ -126,7 +126,10 @@ def test_is_built_by_name_with_the_options_of_its_method():
             {"stem": "cifar", "output_stride": 16},
             "output_stride 16 is unknown; choose from 1, 2, 4, 8",
         ),
-        ({"stem": "mnist"}, "stem 'mnist' is unknown; choose from imagenet, cifar"),
+        (
+            {"stem": "mnist"},
+            "stem 'mnist' is unknown; choose from imagenet, cifar, pair, grouped",
+        ),
         (
             {"downsample": "pool"},
             "downsample 'pool' is unknown; choose from projection, padding",

@@ -72,13 +72,13 @@ def test_both_tasks_are_measured(whole, path):
 
 
 def test_a_killed_run_ends_in_the_same_weights(whole, path, home, monkeypatch):
-    save = SaveCheckpoint._save
+    save = SaveCheckpoint.save
 
-    def killed(self, runner):
-        save(self, runner)
+    def killed(self, runner, step):
+        save(self, runner, step)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(SaveCheckpoint, "_save", killed)
+    monkeypatch.setattr(SaveCheckpoint, "save", killed)
     with pytest.raises(KeyboardInterrupt):
         run(path, home / "killed")
     monkeypatch.undo()
